@@ -1,0 +1,82 @@
+"""What an environment is to the rest of the suite: `EnvSpec`, `EnvStep`, the `VecEnv` protocol.
+
+A `VecEnv` steps B environments in lockstep: `recv` hands out one row per environment, always
+all of them in order, and `send` answers it with one action each.
+
+Auto-reset happens on the step *after* an end: the terminal observation arrives with its flags,
+the action sent for it is discarded, and the next observation (reward 0, `start`) opens the new
+game. The row of a terminal observation therefore carries no action that happened; see `valid`.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvSpec:
+    """What a policy must know of an environment.
+
+    Args:
+        game: canonical name, such as "Pong-v5" or "tmaze".
+        observation_shape: shape of one observation, without the batch.
+        observation_dtype: "uint8" (pixels, 0 to 255) or "float32".
+        num_actions: size of the discrete action set.
+        frame_skip: emulator frames per agent step; 1 where there is no emulator.
+    """
+
+    game: str
+    observation_shape: tuple[int, ...]
+    observation_dtype: str
+    num_actions: int
+    frame_skip: int
+
+
+class EnvStep(NamedTuple):
+    """One row per environment: what the action before led to."""
+
+    observation: NDArray[np.generic]  # [B, *observation_shape] in the spec's dtype
+    reward: NDArray[np.float32]  # [B] raw, earned by the action before
+    start: NDArray[np.bool_]  # [B] memory begins anew at this observation
+    terminated: NDArray[np.bool_]  # [B] no value follows: game over, or a life that counts was lost
+    truncated: NDArray[np.bool_]  # [B] cut by the step limit; a value follows
+    game_over: NDArray[np.bool_]  # [B] the game itself ended
+    lives: NDArray[np.int32]  # [B] lives left; 0 where the game has none
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """[B] False on the row of a terminal observation: no action taken there happens."""
+        return ~(self.game_over | self.truncated)
+
+
+class VecEnv(Protocol):
+    """B environments stepped in lockstep."""
+
+    spec: EnvSpec
+    num_envs: int
+
+    def recv(self) -> EnvStep:
+        """Returns the next row of every environment; the first call begins all games."""
+
+    def send(self, action: NDArray[np.int64]) -> None:
+        """Answers the last `recv` with action [B]."""
+
+    def close(self) -> None:
+        """Releases what the environments hold."""
+
+
+@runtime_checkable
+class StatefulVecEnv(VecEnv, Protocol):
+    """A `VecEnv` whose state can be saved, so that training resumes bit for bit."""
+
+    def state_dict(self) -> dict[str, NDArray[np.generic]]:
+        """Returns copies of everything the next `recv` or `send` depends on."""
+
+    def load_state_dict(self, state: dict[str, NDArray[np.generic]]) -> None:
+        """Restores what `state_dict` returned.
+
+        Raises:
+            ValueError: the state is of another task or size.
+        """

@@ -1,0 +1,51 @@
+"""Settings of an environment: which Atari protocol, which frames, how long a memory task is."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+PresetName = Literal["default", "paper2021", "impala", "machado2018"]
+LifeLoss = Literal["ignore", "zero_discount", "end_episode"]
+Backend = Literal["envpool", "gymnasium"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvConfig:
+    """How the game is played; the fields of other families of games are ignored.
+
+    Args:
+        preset: Atari: published protocol (no-ops, FIRE, sticky actions, action set, step limit,
+            life loss); see `envs/presets.py` for values and sources.
+        life_loss: Atari: what a lost life does; None takes the preset's. `zero_discount` ends
+            the return there; `end_episode` also wipes the memory; the emulator goes on always.
+        frame_stack: Atari: frames in one observation, 4 or 1.
+        frame_size: Atari: height and width of a frame in pixels; 84 as published, 42 is cheaper.
+        num_threads: Atari: emulator threads of envpool; 0 lets envpool choose.
+        length: memory tasks: corridor steps of tmaze, answered or shown steps of
+            repeat_previous, parity and control.
+        num_pairs: key_value: key-value pairs shown, and then queried.
+        num_values: key_value, repeat_previous, control: distinct values, and so actions.
+        k: repeat_previous: steps to look back.
+    """
+
+    preset: PresetName = "default"
+    life_loss: LifeLoss | None = None
+    frame_stack: int = 4
+    frame_size: int = 84
+    num_threads: int = 0
+    length: int = 20
+    num_pairs: int = 4
+    num_values: int = 8
+    k: int = 4
+
+    def __post_init__(self) -> None:
+        if self.frame_stack not in (1, 4):
+            raise ValueError(f"frame_stack must be 1 or 4, got {self.frame_stack}")
+        if not 16 <= self.frame_size <= 160:
+            raise ValueError(f"frame_size must be in 16 to 160 pixels, got {self.frame_size}")
+        if self.num_threads < 0:
+            raise ValueError(f"num_threads must be >= 0, got {self.num_threads}")
+        for name in ("length", "num_pairs", "k"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.num_values < 2:
+            raise ValueError(f"num_values must be >= 2, got {self.num_values}")

@@ -1,0 +1,148 @@
+// One head's fast weight matrix under the delta rule, forward and backward.
+//
+//     u = v - W^T k        W' = W + k (beta u)^T        y = W'^T q
+//
+// Backward, with g = dL/dy and G = dL/dW' (which already holds q g^T):
+//
+//     r = G^T k     dv = beta r     dbeta = u . r
+//     dq = W' g     dk = beta G u - W dv     dL/dW = G - k dv^T
+//
+// `dq` uses W' g = W g + k (beta u . g), so that one stored state per step serves both.
+// States are replayed transposed, since backward multiplies them from the other side.
+#pragma once
+
+#include "matrix.h"
+
+namespace fast_weights {
+
+// One head's state while the forward pass runs: in the output tensor itself if unpadded.
+class ForwardState {
+ public:
+  ForwardState(int64_t K, int64_t V, Scratch& scratch)
+      : K_(K), V_(V), buffer_(is_padded(K, V) ? scratch.take(floats(K, V)) : nullptr) {}
+
+  static int64_t floats(int64_t K, int64_t V) { return int64_t{padded(K)} * padded(V); }
+
+  // The padded matrix to work in; `from` is copied to it, and `to` gets it at the end.
+  float* load(const float* from, float* to) {
+    to_ = to;
+    matrix_ = buffer_ != nullptr ? buffer_ : to;
+    copy_matrix(from, V_, matrix_, padded(V_), K_, V_);
+    return matrix_;
+  }
+  void clear() { std::memset(matrix_, 0, floats(K_, V_) * sizeof(float)); }
+  void checkpoint(float* to) const {
+    std::memcpy(to, matrix_, floats(K_, V_) * sizeof(float));
+  }
+  void finish() const {
+    if (buffer_ != nullptr) copy_matrix(buffer_, padded(V_), to_, V_, K_, V_);
+  }
+
+ private:
+  int64_t K_, V_;
+  float* buffer_;
+  float* matrix_ = nullptr;
+  float* to_ = nullptr;
+};
+
+// Writes v at k, reads at q; leaves u for the backward pass. `delta` is scratch.
+template <int FK, int FV>
+FW_INLINE void delta_step(float* w, const float* q, const float* k, const float* v, float beta,
+                          Width<FK> key, Width<FV> value, float* u, float* delta, float* y) {
+  combine_rows(w, k, key.floats(), value, u);
+  for (int j = 0; j < value.floats(); j += LANES) {
+    const Vec missing = load(v + j) - load(u + j);
+    store(u + j, missing);
+    store(delta + j, missing * beta);
+  }
+  write_and_combine(w, k, delta, q, key.floats(), value, y);
+}
+
+// The backward pass of one head, segment by segment.
+template <int FK, int FV>
+class DeltaBackward {
+ public:
+  DeltaBackward(Width<FK> key, Width<FV> value, Scratch& scratch)
+      : key_(key),
+        value_(value),
+        gradient_(scratch.take(size())),
+        states_(scratch.take(CHECKPOINT_STEPS * size())),
+        pending_k_(scratch.take(key.floats())),
+        pending_dv_(scratch.take(value.floats())),
+        delta_(scratch.take(value.floats())),
+        key_products_(scratch.take(key.floats())) {}
+
+  static int64_t scratch_floats(int64_t K, int64_t V) {
+    return (CHECKPOINT_STEPS + 1) * ForwardState::floats(K, V) + 2 * padded(K) + 2 * padded(V);
+  }
+
+  // dL/dW after the last step, [K, V].
+  void begin(const float* from, int64_t K, int64_t V) {
+    cut();
+    copy_matrix(from, V, gradient_, value_.floats(), K, V);
+  }
+
+  // The stored state before step 0 of a segment.
+  void load_checkpoint(const float* from) {
+    transpose_matrix(from, value_.floats(), states_, key_.floats(), key_.floats(),
+                     value_.floats());
+  }
+
+  // Makes the state before step i + 1 of the segment from the one before step i.
+  void replay(int i, bool start, bool is_last, const float* k, const float* u, float beta) {
+    float* const state = states_ + i * size();
+    if (start) std::memset(state, 0, size() * sizeof(float));
+    if (is_last) return;
+    scale(u, beta, delta_);
+    write(state, state + size(), delta_, k, value_.floats(), key_);
+  }
+
+  // Step i of the segment; g = dL/dy. Writes dq, dk, dv and returns dbeta.
+  FW_INLINE float step(int i, const float* q, const float* k, const float* u, float beta,
+                       const float* g, float* dq, float* dk, float* dv) {
+    accumulate_and_multiply(gradient_, {q, g}, {pending_k_, pending_dv_}, k, u, key_.floats(),
+                            value_, dv, key_products_);
+    const float dbeta = dot(u, dv, value_);
+    scale(dv, beta, dv);
+    scale(u, beta, delta_);
+    const float read = dot(delta_, g, value_);
+    combine_rows_twice(states_ + i * size(), g, dv, value_.floats(), key_, dq, dk);
+    for (int n = 0; n < key_.floats(); n += LANES) {
+      store(dq + n, load(dq + n) + load(k + n) * read);
+      store(dk + n, load(key_products_ + n) * beta - load(dk + n));
+      store(pending_k_ + n, -load(k + n));
+    }
+    std::memcpy(pending_dv_, dv, value_.floats() * sizeof(float));
+    return dbeta;
+  }
+
+  // No gradient reaches the state before this step.
+  void cut() {
+    std::memset(gradient_, 0, size() * sizeof(float));
+    std::memset(pending_k_, 0, key_.floats() * sizeof(float));
+    std::memset(pending_dv_, 0, value_.floats() * sizeof(float));
+  }
+
+  // dL/dW before the first step, [K, V].
+  void finish(float* to, int64_t K, int64_t V) {
+    write(gradient_, gradient_, pending_k_, pending_dv_, key_.floats(), value_);
+    copy_matrix(gradient_, value_.floats(), to, V, K, V);
+  }
+
+ private:
+  int64_t size() const { return int64_t{key_.floats()} * value_.floats(); }
+  void scale(const float* x, float factor, float* y) const {
+    for (int j = 0; j < value_.floats(); j += LANES) store(y + j, load(x + j) * factor);
+  }
+
+  Width<FK> key_;
+  Width<FV> value_;
+  float* gradient_;
+  float* states_;
+  float* pending_k_;
+  float* pending_dv_;
+  float* delta_;
+  float* key_products_;
+};
+
+}  // namespace fast_weights

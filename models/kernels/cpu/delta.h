@@ -145,4 +145,18 @@ class DeltaBackward {
   float* key_products_;
 };
 
+// Visits a sequence backwards, one segment between checkpoints at a time: `load(segment)`,
+// `replay(t, i, is_last)` forwards for its steps, then `step(t, i)` backwards; i counts within
+// the segment.
+template <class Load, class Replay, class Step>
+FW_INLINE void for_each_segment_backwards(int64_t T, Load load, Replay replay, Step step) {
+  for (int64_t segment = num_segments(T) - 1; segment >= 0; --segment) {
+    const int64_t first = segment * CHECKPOINT_STEPS;
+    const int64_t last = std::min(T, first + CHECKPOINT_STEPS) - 1;
+    load(segment);
+    for (int64_t t = first; t <= last; ++t) replay(t, static_cast<int>(t - first), t == last);
+    for (int64_t t = last; t >= first; --t) step(t, static_cast<int>(t - first));
+  }
+}
+
 }  // namespace fast_weights

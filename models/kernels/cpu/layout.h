@@ -139,11 +139,16 @@ class OutputRows {
   }
 
   void finish(int64_t t, int64_t b, int64_t h, const float* row) const {
+    if (is_bfloat16_ || size_ % ALIGNMENT != 0) copy(t, b, h, row);
+  }
+
+  // Stores a row that was computed elsewhere.
+  void copy(int64_t t, int64_t b, int64_t h, const float* row) const {
     const int64_t start = offset(t, b, h);
     if (is_bfloat16_) {
       auto* out = static_cast<at::BFloat16*>(data_) + start;
       for (int i = 0; i < size_; ++i) out[i] = static_cast<at::BFloat16>(row[i]);
-    } else if (size_ % ALIGNMENT != 0) {
+    } else {
       std::memcpy(static_cast<float*>(data_) + start, row, size_ * sizeof(float));
     }
   }
@@ -180,6 +185,11 @@ inline float* saved_row(const Tensor& x, int64_t t, int64_t b, int64_t h) {
 // Matrix (b, h) of a contiguous [B, H, K, V] tensor.
 inline float* matrix_of(const Tensor& x, int64_t b, int64_t h) {
   return x.mutable_data_ptr<float>() + (b * x.size(1) + h) * x.size(2) * x.size(3);
+}
+
+// Row (b, h) of a contiguous [B, H, D] tensor.
+inline float* row_of(const Tensor& x, int64_t b, int64_t h) {
+  return x.mutable_data_ptr<float>() + (b * x.size(1) + h) * x.size(2);
 }
 
 // Checkpoints [segments, B, H, padded K, padded V] of the state before each segment.

@@ -128,21 +128,21 @@ class Backward {
 
   void operator()(int64_t b, int64_t h) {
     w_.begin(matrix_of(dstate_, b, h), in_.K, in_.V);
-    for (int64_t segment = num_segments(in_.T) - 1; segment >= 0; --segment) {
-      const int64_t first = segment * CHECKPOINT_STEPS;
-      const int64_t last = std::min(in_.T, first + CHECKPOINT_STEPS) - 1;
-      w_.load_checkpoint(checkpoint_of(checkpoints_, segment, b, h));
-      for (int64_t t = first; t <= last; ++t) {
-        w_.replay(t - first, in_.start(t, b), t == last, in_.k.row(t, b, h, k_buffer_),
-                  saved_row(missing_, t, b, h), in_.beta.scalar(t, b, h));
-      }
-      for (int64_t t = last; t >= first; --t) step(t, t - first, b, h);
-    }
+    for_each_segment_backwards(
+        in_.T,
+        [&](int64_t segment) {
+          w_.load_checkpoint(checkpoint_of(checkpoints_, segment, b, h));
+        },
+        [&](int64_t t, int i, bool is_last) {
+          w_.replay(i, in_.start(t, b), is_last, in_.k.row(t, b, h, k_buffer_),
+                    saved_row(missing_, t, b, h), in_.beta.scalar(t, b, h));
+        },
+        [&](int64_t t, int i) { step(t, i, b, h); });
     w_.finish(matrix_of(out_.state, b, h), in_.K, in_.V);
   }
 
  private:
-  void step(int64_t t, int64_t i, int64_t b, int64_t h) {
+  void step(int64_t t, int i, int64_t b, int64_t h) {
     float* const dq = dq_.begin(t, b, h, dq_buffer_);
     float* const dk = dk_.begin(t, b, h, dk_buffer_);
     float* const dv = dv_.begin(t, b, h, dv_buffer_);

@@ -1,0 +1,112 @@
+"""The Recurrent Delta Net in C++ for CPU tensors: cpu.cpp, with its fake and autograd formula."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from models.kernels import native
+
+
+def run(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    b: Tensor,
+    r_q: Tensor,
+    r_k: Tensor,
+    r_v: Tensor,
+    r_b: Tensor,
+    state_w: Tensor,
+    state_y: Tensor,
+    start: Tensor,
+    *,
+    bptt: Literal["full", 1] = "full",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Runs the compiled kernel; arguments and results as in `rdn`."""
+    load()
+    floats = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y)
+    y, state_w, state_y, _, _ = torch.ops.fast_weights.rdn(
+        *floats, start, bptt == 1, native.needs_grad(*floats)
+    )
+    return y, state_w, state_y
+
+
+def rejects(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    b: Tensor,
+    r_q: Tensor,
+    r_k: Tensor,
+    r_v: Tensor,
+    r_b: Tensor,
+    state_w: Tensor,
+    state_y: Tensor,
+    start: Tensor,
+) -> str | None:
+    """Returns why the compiled kernel cannot take this call, or None."""
+    return (
+        native.rejects_dtypes((q, k, v, b, r_q, r_k, r_v, r_b), (state_w, state_y))
+        or native.rejects_head_sizes(q.shape[-1])
+        or load()
+    )
+
+
+def _saved_size(D: int) -> int:
+    return 4 * native.padded(D) + native.ALIGNMENT
+
+
+def _fake(*args: Any) -> tuple[Tensor, ...]:
+    q, _, v, *_, state_w, state_y, _, _, save = args
+    T, B, H, D = q.shape
+    return (
+        v.new_empty(v.shape),
+        state_w.new_empty(state_w.shape),
+        state_y.new_empty(state_y.shape),
+        native.fake_saved_rows(state_w, (T, B, H, _saved_size(D)), save),
+        native.fake_checkpoints(state_w, T, save),
+    )
+
+
+def _fake_backward(dy: Tensor, dstate_w: Tensor, dstate_y: Tensor, *_: Any) -> tuple[Tensor, ...]:
+    T, B, H, D = dy.shape
+    return (
+        dstate_w.new_empty(T, B, H, 3 * D + 1),
+        dstate_w.new_empty(H, D, 3 * D + 1),
+        dstate_w.new_empty(dstate_w.shape),
+        dstate_y.new_empty(dstate_y.shape),
+    )
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *floats, _, _, start, ctx.truncate, _ = inputs
+    native.keep_outputs(ctx, output[:3], output[3:])
+    ctx.dtypes = [x.dtype for x in floats]
+    ctx.save_for_backward(*floats[4:], start, *output[3:])
+
+
+def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    saved = ctx.saved_tensors
+    dinputs, dmatrices, dstate_w, dstate_y = torch.ops.fast_weights.rdn_backward(
+        *native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
+    )
+    D = dinputs.shape[-1] // 3
+    floats = [
+        x.to(dtype)
+        for x, dtype in zip(
+            (*_split(dinputs, D), *_split(dmatrices, D)), ctx.dtypes, strict=True
+        )
+    ]
+    return (*floats, dstate_w, dstate_y, None, None, None)
+
+
+def _split(x: Tensor, D: int) -> tuple[Tensor, ...]:
+    *matrices, last = x.split((D, D, D, 1), dim=-1)
+    return (*matrices, last.squeeze(-1))
+
+
+@native.once
+def load() -> None:
+    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
+    native.register("rdn", _fake, _fake_backward, _save, _backward)

@@ -42,6 +42,7 @@ class GymnasiumAtari:
 
     def __init__(self, game: str, config: EnvConfig, num_envs: int, seed: int) -> None:
         gymnasium.register_envs(ale_py)
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # or it prints a banner
         preset = PRESETS[config.preset]
         self._envs = [_make_game(game, preset, config.frame_size) for _ in range(num_envs)]
         self.num_envs = num_envs

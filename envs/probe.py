@@ -107,8 +107,10 @@ class ProbeEnv:
         Raises:
             ValueError: action is not [B] of integers in [0, NUM_ACTIONS).
         """
-        if action.shape != (self.num_envs,) or not np.isin(action, range(NUM_ACTIONS)).all():
-            raise ValueError(f"action must be [{self.num_envs}] in [0, {NUM_ACTIONS}): {action}")
+        if action.shape != (self.num_envs,):
+            raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
+        if action.min() < 0 or action.max() >= NUM_ACTIONS:
+            raise ValueError(f"actions must be in [0, {NUM_ACTIONS}), got {action}")
         ended = self._elapsed == episode_length(self._env, self._episode)
         self._episode = self._episode + ended
         self._elapsed = np.where(ended, 0, self._elapsed + 1)

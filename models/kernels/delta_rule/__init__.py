@@ -1,0 +1,63 @@
+"""Delta rule over a time-major sequence with episode resets.
+
+`reference.py` defines the result; the other backends compute the same within the
+tolerances of `tests/test_kernels_backends.py`. README.md has the backward pass.
+"""
+
+from torch import Tensor
+
+from models.kernels import dispatch, inputs
+
+from . import reference
+
+Result = tuple[Tensor, Tensor]
+
+LAYOUT: inputs.Layout = {
+    "q": "T B H K",
+    "k": "T B H K",
+    "v": "T B H V",
+    "beta": "T B H",
+    "state": "B H K V",
+    "start": "T B",
+}
+
+BACKENDS: tuple[dispatch.Backend[Result], ...] = (
+    dispatch.Backend("reference", None, reference.run),
+)
+
+
+def delta_rule(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    beta: Tensor,
+    state: Tensor,
+    start: Tensor,
+    *,
+    bptt: dispatch.Bptt = "full",
+    backend: str = "auto",
+) -> Result:
+    """Writes what is missing of each value at its key, then reads at the query.
+
+    Args:
+        q: [T, B, H, K] queries, normalised by the caller.
+        k: [T, B, H, K] keys, normalised by the caller.
+        v: [T, B, H, V] values.
+        beta: [T, B, H] write strengths, squashed by the caller.
+        state: [B, H, K, V] fast weights before step 0; float32 or wider.
+        start: [T, B] bool, true where step t begins an episode (the state is zeroed first).
+        bptt: "full" sends gradient through the state across the unroll and stops it at
+            starts; 1 detaches the state that enters each step.
+        backend: "auto", or the name of one of BACKENDS.
+
+    Returns:
+        Outputs [T, B, H, V] in v's dtype and the state [B, H, K, V] after step T - 1.
+        Differentiable in every argument but `start`; no argument is changed.
+
+    Raises:
+        ValueError: an argument does not fit LAYOUT (`inputs.prepare` has the rules), or
+            `backend` cannot run this call.
+    """
+    args = (q, k, v, beta, state, start)
+    args = inputs.prepare("delta_rule", LAYOUT, args, bptt)
+    return dispatch.run("delta_rule", BACKENDS, backend, args, bptt)

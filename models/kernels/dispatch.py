@@ -1,0 +1,120 @@
+"""Chooses which implementation runs a kernel call, and says why.
+
+A request by name either runs on that backend or raises: a slower or different
+implementation is never used in silence. Only "auto" may choose, and it logs its
+choice, once per kernel and backend, with the reasons for what it passed over.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+_logged: set[tuple[str, str]] = set()
+
+Result = TypeVar("Result")
+Bptt = Literal["full", 1]
+
+TRITON_IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+"""True where Triton runs its kernels on CPU tensors in Python, which only tests want."""
+
+
+def _accepts(*_: Tensor) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend(Generic[Result]):
+    """One implementation of one kernel."""
+
+    name: str
+    device: str | None
+    """Device type of the tensors it takes; None for any."""
+    run: Callable[..., Result]
+    """Takes the kernel's tensors by position, and `bptt` by keyword."""
+    rejects: Callable[..., str | None] = _accepts
+    """Takes the kernel's tensors; why these cannot be used, or None."""
+
+    def reason_not_to(self, *args: Tensor) -> str | None:
+        """Returns why this backend cannot take these tensors, or None."""
+        device = args[0].device.type
+        interpreted = self.device == "cuda" and device == "cpu" and TRITON_IS_INTERPRETED
+        if self.device not in (None, device) and not interpreted:
+            return f"needs {self.device} tensors"
+        return self.rejects(*args)
+
+
+def choose(
+    kernel: str, backends: Sequence[Backend[Result]], requested: str, *args: Tensor
+) -> Backend[Result]:
+    """Returns the requested backend, or for "auto" the first that accepts the call.
+
+    Args:
+        kernel: name for messages.
+        backends: in order of preference.
+        requested: a backend's name, or "auto".
+        *args: the kernel's tensors; all on one device.
+
+    Raises:
+        ValueError: no such backend, or none that accepts this call.
+    """
+    candidates = [b for b in backends if requested in ("auto", b.name)]
+    if not candidates:
+        names = ", ".join(b.name for b in backends)
+        raise ValueError(f"{kernel}: unknown backend {requested!r}; choose auto or one of {names}")
+    reasons: list[str] = []
+    for backend in candidates:
+        reason = _reason_not_to(backend, requested, args)
+        if reason is None:
+            _log_once(kernel, backend.name, reasons)
+            return backend
+        reasons.append(f"{backend.name}: {reason}")
+    raise ValueError(f"{kernel}: cannot run ({'; '.join(reasons)})")
+
+
+def _reason_not_to(
+    backend: Backend[Result], requested: str, args: tuple[Tensor, ...]
+) -> str | None:
+    if requested == "auto" and backend.device not in (None, args[0].device.type):
+        return f"needs {backend.device} tensors"  # the interpreter runs by name only
+    return backend.reason_not_to(*args)
+
+
+def _log_once(kernel: str, name: str, reasons: list[str]) -> None:
+    if torch.compiler.is_compiling() or (kernel, name) in _logged:
+        return
+    _logged.add((kernel, name))
+    logger.info("%s runs on %s%s", kernel, name, "".join(f"; not {r}" for r in reasons))
+
+
+def run(
+    kernel: str,
+    backends: Sequence[Backend[Result]],
+    requested: str,
+    args: tuple[Tensor, ...],
+    bptt: Bptt,
+) -> Result:
+    """Runs one call on the backend that `choose` picks.
+
+    A call without a step or without a row has nothing to compute, so that the reference
+    answers it whatever was asked for: an empty output, and the state as it came.
+
+    Args:
+        kernel: name for messages.
+        backends: in order of preference; the last one is the reference.
+        requested: a backend's name, or "auto".
+        args: the kernel's tensors in order, checked and arranged; the last one is `start`.
+        bptt: passed on.
+
+    Raises:
+        ValueError: as `choose`.
+    """
+    backend = choose(kernel, backends, requested, *args)
+    if args[-1].numel() == 0:
+        backend = backends[-1]
+    return backend.run(*args, bptt=bptt)

@@ -1,0 +1,79 @@
+"""The recurrent Delta Net over a time-major sequence with episode resets.
+
+`reference.py` defines the result; the other backends compute the same within the
+tolerances of `tests/test_kernels_backends.py`. README.md has the backward pass.
+"""
+
+from torch import Tensor
+
+from models.kernels import dispatch, inputs
+
+from . import reference
+
+Result = tuple[Tensor, Tensor, Tensor]
+
+LAYOUT: inputs.Layout = {
+    "q": "T B H D",
+    "k": "T B H D",
+    "v": "T B H D",
+    "b": "T B H",
+    "r_q": "H D D",
+    "r_k": "H D D",
+    "r_v": "H D D",
+    "r_b": "H D",
+    "state_w": "B H D D",
+    "state_y": "B H D",
+    "start": "T B",
+}
+
+BACKENDS: tuple[dispatch.Backend[Result], ...] = (
+    dispatch.Backend("reference", None, reference.run),
+)
+
+
+def rdn(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    b: Tensor,
+    r_q: Tensor,
+    r_k: Tensor,
+    r_v: Tensor,
+    r_b: Tensor,
+    state_w: Tensor,
+    state_y: Tensor,
+    start: Tensor,
+    *,
+    bptt: dispatch.Bptt = "full",
+    backend: str = "auto",
+) -> Result:
+    """Runs a delta rule whose query, key, value and strength see its last output.
+
+    Args:
+        q: [T, B, H, D] queries before the recurrent term and softmax.
+        k: [T, B, H, D] keys before the recurrent term and softmax.
+        v: [T, B, H, D] values before the recurrent term.
+        b: [T, B, H] write strengths before the recurrent term and sigmoid.
+        r_q: [H, D, D] recurrent weights [from, to] of q, in the state's dtype.
+        r_k: [H, D, D] the same of k.
+        r_v: [H, D, D] the same of v.
+        r_b: [H, D] the same of b.
+        state_w: [B, H, D, D] fast weights before step 0; float32 or wider.
+        state_y: [B, H, D] output y before step 0, its tanh not yet taken.
+        start: [T, B] bool, true where step t begins an episode (the state is zeroed first).
+        bptt: "full" sends gradient through the state across the unroll and stops it at
+            starts; 1 detaches the state that enters each step.
+        backend: "auto", or the name of one of BACKENDS.
+
+    Returns:
+        Outputs y [T, B, H, D] in v's dtype, and after step T - 1: W [B, H, D, D] and
+        y [B, H, D].
+        Differentiable in every argument but `start`; no argument is changed.
+
+    Raises:
+        ValueError: an argument does not fit LAYOUT (`inputs.prepare` has the rules), or
+            `backend` cannot run this call.
+    """
+    args = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y, start)
+    args = inputs.prepare("rdn", LAYOUT, args, bptt)
+    return dispatch.run("rdn", BACKENDS, backend, args, bptt)

@@ -50,18 +50,24 @@ def prepare(
 
 
 def _check_shapes(kernel: str, layout: Layout, named: Mapping[str, Tensor]) -> None:
+    sizes = _sizes(layout, named)
+    for name, tensor in named.items():
+        dims = layout[name].split()
+        if tuple(tensor.shape) != tuple(_size(dim, sizes) for dim in dims):
+            expected = ", ".join(f"{dim}={_size(dim, sizes)}" for dim in dims)
+            raise ValueError(f"{kernel}: {name} must be [{expected}], got {list(tensor.shape)}")
+
+
+def _sizes(layout: Layout, named: Mapping[str, Tensor]) -> dict[str, int]:
+    """Returns the size of each dimension, off the first argument of the right rank that has it."""
     sizes: dict[str, int] = {}
     for name, tensor in named.items():
         dims = layout[name].split()
-        shape = tuple(tensor.shape)
-        if len(shape) == len(dims):
-            for dim, size in zip(dims, shape, strict=True):
-                if not dim[0].isdigit():
+        if tensor.ndim == len(dims):
+            for dim, size in zip(dims, tensor.shape, strict=True):
+                if dim.isalpha():
                     sizes.setdefault(dim, size)
-            if shape == tuple(_size(dim, sizes) for dim in dims):
-                continue
-        expected = ", ".join(f"{dim}={_size(dim, sizes)}" for dim in dims)
-        raise ValueError(f"{kernel}: {name} must be [{expected}], got {list(shape)}")
+    return sizes
 
 
 def _size(dim: str, sizes: Mapping[str, int]) -> int | str:

@@ -75,5 +75,5 @@ def delta_rnn(
             `backend` cannot run this call.
     """
     args = (q, k, v, beta, rk, rv, rbeta, state_w, state_r, state_h, start)
-    args = inputs.prepare("delta_rnn", LAYOUT, args, bptt)
-    return dispatch.run("delta_rnn", BACKENDS, backend, args, bptt)
+    prepared = inputs.prepare("delta_rnn", LAYOUT, args, bptt)
+    return dispatch.run("delta_rnn", BACKENDS, backend, prepared, bptt)

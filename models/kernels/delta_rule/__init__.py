@@ -59,5 +59,5 @@ def delta_rule(
             `backend` cannot run this call.
     """
     args = (q, k, v, beta, state, start)
-    args = inputs.prepare("delta_rule", LAYOUT, args, bptt)
-    return dispatch.run("delta_rule", BACKENDS, backend, args, bptt)
+    prepared = inputs.prepare("delta_rule", LAYOUT, args, bptt)
+    return dispatch.run("delta_rule", BACKENDS, backend, prepared, bptt)

@@ -56,5 +56,5 @@ def linear_attention(
             `backend` cannot run this call.
     """
     args = (q, k, v, state, start)
-    args = inputs.prepare("linear_attention", LAYOUT, args, bptt)
-    return dispatch.run("linear_attention", BACKENDS, backend, args, bptt)
+    prepared = inputs.prepare("linear_attention", LAYOUT, args, bptt)
+    return dispatch.run("linear_attention", BACKENDS, backend, prepared, bptt)

@@ -56,5 +56,5 @@ def lstm(
             `backend` cannot run this call.
     """
     args = (gates, w_hh, state_h, state_c, start)
-    args = inputs.prepare("lstm", LAYOUT, args, bptt)
-    return dispatch.run("lstm", BACKENDS, backend, args, bptt)
+    prepared = inputs.prepare("lstm", LAYOUT, args, bptt)
+    return dispatch.run("lstm", BACKENDS, backend, prepared, bptt)

@@ -75,5 +75,5 @@ def rdn(
             `backend` cannot run this call.
     """
     args = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y, start)
-    args = inputs.prepare("rdn", LAYOUT, args, bptt)
-    return dispatch.run("rdn", BACKENDS, backend, args, bptt)
+    prepared = inputs.prepare("rdn", LAYOUT, args, bptt)
+    return dispatch.run("rdn", BACKENDS, backend, prepared, bptt)

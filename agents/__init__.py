@@ -1,0 +1,1 @@
+"""Agents: how policies are trained, recorded and judged."""

@@ -1,0 +1,160 @@
+"""The actor: steps one group of environments with the policy and writes rollouts.
+
+An actor owns its environments, its core state and its random stream. It writes the columns of
+a rollout that belong to its environments; `collect` drives several actors in turn, so that
+envpool steps one group while the policy acts on the other.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents.impala.episodes import Episode, EpisodeCounter
+from agents.impala.rollout import Rollout
+from envs.spec import EnvStep, StatefulVecEnv, VecEnv
+from models.policy import Policy
+
+
+class Actor:
+    """One group of environments and the policy that plays them.
+
+    Args:
+        env: the environments; closed by whoever made them.
+        policy: the weights that act, on the device of the rollouts.
+        columns: the environments' columns in every rollout.
+        discount: gamma per agent step.
+        generator: random stream of the actions, on the policy's device.
+    """
+
+    def __init__(
+        self,
+        env: VecEnv,
+        policy: Policy,
+        *,
+        columns: slice,
+        discount: float,
+        generator: torch.Generator,
+    ) -> None:
+        self.env = env
+        self.policy = policy
+        self.columns = columns
+        self.discount = discount
+        self.generator = generator
+        self.core_state = policy.initial_state(env.num_envs)
+        self.step: EnvStep | None = None  # the row that waits for an action
+        self.counter = EpisodeCounter(env.num_envs)
+        self.episodes: list[Episode] = []  # finished since the last look; emptied by the reader
+        self.env_seconds = 0.0
+        self.inference_seconds = 0.0
+
+    def begin(self, rollout: Rollout) -> None:
+        """Writes row 0, which is row T of the rollout before, and the state before it."""
+        if self.step is None:
+            self.step = self._recv()
+        for slot, state in zip(rollout.core_state, self.core_state, strict=True):
+            slot[self.columns] = state
+        self._write_observation(rollout, 0, self.step)
+
+    @torch.inference_mode()
+    def act(self, rollout: Rollout, t: int) -> None:
+        """Samples and sends the action of row t."""
+        assert self.step is not None
+        began = time.perf_counter()
+        columns = self.columns
+        output, self.core_state = self.policy(
+            rollout.observation[t : t + 1, columns],
+            rollout.last_reward[t : t + 1, columns],
+            rollout.start[t : t + 1, columns],
+            self.core_state,
+        )
+        action, log_prob = sample_action(output.logits[0], self.generator)
+        rollout.action[t, columns] = action
+        rollout.behaviour_log_prob[t, columns] = log_prob
+        rollout.valid[t, columns] = torch.from_numpy(self.step.valid)
+        answer = action.cpu().numpy()
+        acted = time.perf_counter()
+        self.env.send(answer)
+        self.inference_seconds += acted - began
+        self.env_seconds += time.perf_counter() - acted
+
+    def receive(self, rollout: Rollout, t: int) -> None:
+        """Writes what the action of row t - 1 led to, and the observation of row t."""
+        began = time.perf_counter()
+        step = self.step = self._recv()
+        rollout.reward[t - 1, self.columns] = torch.from_numpy(step.reward)
+        discount = np.where(step.terminated, np.float32(0.0), np.float32(self.discount))
+        rollout.discount[t - 1, self.columns] = torch.from_numpy(discount)
+        self._write_observation(rollout, t, step)
+        self.env_seconds += time.perf_counter() - began
+
+    def _recv(self) -> EnvStep:
+        step = self.env.recv()
+        self.episodes += self.counter.count(step)
+        return step
+
+    def _write_observation(self, rollout: Rollout, t: int, step: EnvStep) -> None:
+        rollout.observation[t, self.columns] = torch.from_numpy(step.observation)
+        rollout.last_reward[t, self.columns] = torch.from_numpy(step.reward)
+        rollout.start[t, self.columns] = torch.from_numpy(step.start)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what a resumed actor needs; without the games where they cannot be saved."""
+        state: dict[str, Any] = {"generator": self.generator.get_state()}
+        if isinstance(self.env, StatefulVecEnv) and self.step is not None:
+            state["games"] = {
+                "env": self.env.state_dict(),
+                "step": {name: value.copy() for name, value in self.step._asdict().items()},
+                "counter": self.counter.state_dict(),
+                "core_state": [s.clone() for s in self.core_state],
+            }
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what `state_dict` returned; games that were not saved begin anew."""
+        self.generator.set_state(state["generator"])
+        if isinstance(self.env, StatefulVecEnv) and "games" in state:
+            games = state["games"]
+            self.env.load_state_dict(games["env"])
+            self.step = EnvStep(**games["step"])
+            self.counter.load_state_dict(games["counter"])
+            device = rollout_device(self.policy)
+            self.core_state = tuple(s.to(device) for s in games["core_state"])
+
+
+def collect(actors: Sequence[Actor], rollout: Rollout) -> None:
+    """Fills a rollout; while one actor's environments step, the next actor's policy runs."""
+    T = rollout.action.shape[0]
+    for actor in actors:
+        actor.begin(rollout)
+    for t in range(T):
+        for actor in actors:
+            if t > 0:
+                actor.receive(rollout, t)
+            actor.act(rollout, t)
+    for actor in actors:
+        actor.receive(rollout, T)
+
+
+def sample_action(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Samples from the softmax of `logits` by the Gumbel-max trick.
+
+    Args:
+        logits: [B, A] float32.
+        generator: random stream on the logits' device.
+
+    Returns:
+        action [B] int64 and its log-probability [B] float32.
+    """
+    log_probs = torch.log_softmax(logits, dim=-1)
+    noise = torch.empty_like(logits).exponential_(generator=generator)
+    action = (log_probs - noise.log()).argmax(dim=-1)
+    return action, log_probs.gather(-1, action[:, None])[:, 0]
+
+
+def rollout_device(policy: Policy) -> torch.device:
+    """Returns the device that the policy computes on."""
+    return next(policy.parameters()).device

@@ -1,0 +1,157 @@
+"""Every setting of a training run, with its unit, its bounds and where its value comes from.
+
+`configs/*.yaml` hold values for these fields and nothing else; the command line overrides them;
+the resolved result is written to `<run_dir>/config.yaml`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from envs.config import EnvConfig
+from models.cores import CoreConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearnerConfig:
+    """How rollouts become parameter updates.
+
+    Args:
+        unroll_length: T, agent steps per rollout.
+        batch_size: B, environments per rollout.
+        num_passes: times a rollout is learned from; start states go stale over the passes.
+        num_minibatches: groups of environments (whole unrolls) per pass, one update each.
+        optimizer: RMSProp as in IMPALA, or Adam.
+        learning_rate: step size at frame 0.
+        anneal: decay the step size linearly, to 0 at total_frames.
+        rmsprop_decay: smoothing of the squared gradient (IMPALA: 0.99).
+        optimizer_epsilon: added to the root of the squared gradient (2021: 0.01; Adam: 1e-5).
+        max_gradient_norm: the gradient's L2 norm is clipped to this.
+        discount: gamma per agent step, in [0, 1].
+        reward_clip: rewards are clipped to [-reward_clip, reward_clip]; 0 leaves them raw.
+        entropy_cost: weight of the policy's entropy, per agent step (nats).
+        value_cost: weight of half the squared value error.
+        reduction: losses are summed (as in 2021) or averaged over valid rows.
+        policy_loss: the V-trace policy gradient, or the clipped surrogate of PPO (as in APPO).
+        surrogate_clip: epsilon of the clipped surrogate.
+        rho_bar: V-trace ceiling on the importance weights in the TD errors.
+        c_bar: V-trace ceiling on the importance weights in the trace.
+        vtrace_lambda: extra decay of the trace, in [0, 1].
+        normalise_advantages: centre and scale advantages over the valid rows of a minibatch.
+    """
+
+    unroll_length: int = 50
+    batch_size: int = 32
+    num_passes: int = 1
+    num_minibatches: int = 1
+    optimizer: Literal["rmsprop", "adam"] = "rmsprop"
+    learning_rate: float = 6e-4
+    anneal: bool = True
+    rmsprop_decay: float = 0.99
+    optimizer_epsilon: float = 0.01
+    max_gradient_norm: float = 40.0
+    discount: float = 0.99
+    reward_clip: float = 1.0
+    entropy_cost: float = 0.01
+    value_cost: float = 0.5
+    reduction: Literal["sum", "mean"] = "sum"
+    policy_loss: Literal["plain", "surrogate"] = "plain"
+    surrogate_clip: float = 0.2
+    rho_bar: float = 1.0
+    c_bar: float = 1.0
+    vtrace_lambda: float = 1.0
+    normalise_advantages: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("unroll_length", "batch_size", "num_passes", "num_minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"learner.{name} must be at least 1, got {getattr(self, name)}")
+        if self.batch_size % self.num_minibatches:
+            raise ValueError(
+                f"learner.batch_size ({self.batch_size}) must be a multiple of "
+                f"learner.num_minibatches ({self.num_minibatches})"
+            )
+        for name in ("learning_rate", "optimizer_epsilon", "max_gradient_norm", "surrogate_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"learner.{name} must be > 0, got {getattr(self, name)}")
+        for name in ("discount", "vtrace_lambda", "rmsprop_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"learner.{name} must be in [0, 1], got {getattr(self, name)}")
+        for name in ("reward_clip", "entropy_cost", "value_cost"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"learner.{name} must be >= 0, got {getattr(self, name)}")
+        if not 0 < self.c_bar <= self.rho_bar:
+            raise ValueError(
+                f"need 0 < learner.c_bar <= learner.rho_bar, got {self.c_bar} and {self.rho_bar}"
+            )
+
+    @property
+    def updates_per_rollout(self) -> int:
+        """Optimiser steps that one rollout pays for."""
+        return self.num_passes * self.num_minibatches
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One training run.
+
+    Args:
+        game: Atari game ("Pong" or "Pong-v5") or memory task ("tmaze", "key_value", ...).
+        env: the environment's protocol and sizes.
+        core: memory of the policy; the only field that differs between compared runs.
+        encoder: what turns observations into features.
+        encoder_precision: arithmetic of the encoder; auto is bfloat16 where the hardware has it.
+        learner: how rollouts become updates.
+        mode: actor and learner take turns in one thread, or run in threads of their own.
+        num_actors: actor threads in async mode, each with batch_size environments.
+        num_groups: environment groups an actor alternates between, so that envpool steps one
+            while the policy acts on the other; must divide batch_size.
+        max_policy_lag: updates by which a rollout may lie behind the learner (async mode); actors
+            wait rather than exceed it.
+        exact_lag: in async mode, act with exactly the weights of this many rollouts ago, so that
+            results do not depend on timing; null takes the newest weights.
+        device: where the policy computes; auto takes CUDA where there is one.
+        num_threads: torch's threads; 0 leaves torch's own choice.
+        seed: root of every random stream of the run.
+        run_dir: folder of the run; null derives one from game, core and seed.
+        total_frames: emulator frames (agent steps * frame_skip) of the whole run.
+        log_interval_seconds: seconds between rows of metrics; 0 logs every rollout.
+        checkpoint_interval_seconds: seconds between checkpoints.
+        keep_checkpoints: newest checkpoints kept.
+    """
+
+    game: str = "Pong-v5"
+    env: EnvConfig = field(default_factory=EnvConfig)
+    core: CoreConfig = field(default_factory=CoreConfig)
+    encoder: Literal["impala", "small", "mlp"] = "impala"
+    encoder_precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    mode: Literal["serial", "async"] = "serial"
+    num_actors: int = 1
+    num_groups: int = 1
+    max_policy_lag: int = 20
+    exact_lag: int | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    num_threads: int = 0
+    seed: int = 1
+    run_dir: str | None = None
+    total_frames: int = 200_000_000
+    log_interval_seconds: float = 5.0
+    checkpoint_interval_seconds: float = 60.0
+    keep_checkpoints: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("num_actors", "num_groups", "total_frames", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.learner.batch_size % self.num_groups:
+            raise ValueError(
+                f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "
+                f"num_groups ({self.num_groups})"
+            )
+        if self.max_policy_lag < 0 or self.num_threads < 0 or self.seed < 0:
+            raise ValueError(
+                "max_policy_lag, num_threads and seed must be >= 0, got "
+                f"{self.max_policy_lag}, {self.num_threads} and {self.seed}"
+            )
+        if self.exact_lag is not None and self.exact_lag < 1:
+            raise ValueError(f"exact_lag must be at least 1 or null, got {self.exact_lag}")

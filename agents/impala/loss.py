@@ -1,0 +1,100 @@
+"""The IMPALA loss of one minibatch of unrolls: policy gradient, value error, entropy bonus.
+
+Pure functions of plain tensors. Only valid rows count: a terminal observation's row carries no
+action that happened.
+
+Sources: Espeholt et al. 2018, IMPALA, section 4.2 (https://arxiv.org/abs/1802.01561); the
+clipped surrogate is eq. (7) of Schulman et al. 2017, PPO (https://arxiv.org/abs/1707.06347).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from agents.impala.config import LearnerConfig
+from agents.impala.rollout import Rollout
+from agents.impala.vtrace import vtrace_targets
+from models.policy import PolicyOutput
+
+
+class Loss(NamedTuple):
+    """The scalar to descend, and its parts without their weights, summed or averaged alike."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    mean_rho: Tensor  # mean importance weight over valid rows
+
+
+def plain_policy_loss(
+    log_probs: Tensor, log_rhos: Tensor, advantages: Tensor, rho_bar: float
+) -> Tensor:
+    """Returns [T, B] -min(rho, rho_bar) A log pi; no gradient through rho or A."""
+    rhos = log_rhos.detach().exp().clamp(max=rho_bar)
+    return -rhos * advantages * log_probs
+
+
+def surrogate_policy_loss(log_rhos: Tensor, advantages: Tensor, clip: float) -> Tensor:
+    """Returns [T, B] -min(r A, clip(r, 1 - clip, 1 + clip) A), r = pi / mu with its gradient."""
+    ratio = log_rhos.exp()
+    return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+
+
+def normalise(advantages: Tensor, valid: Tensor) -> Tensor:
+    """Returns advantages [T, B] with mean 0 and standard deviation 1 over valid rows."""
+    kept = advantages[valid]
+    if kept.numel() < 2:
+        return advantages
+    return (advantages - kept.mean()) / (kept.std() + 1e-8)
+
+
+def impala_loss(output: PolicyOutput, rollout: Rollout, config: LearnerConfig) -> Loss:
+    """Computes the loss of the learner's outputs on a rollout.
+
+    Args:
+        output: logits [T+1, B, A] and value [T+1, B] float32 under the learner's parameters.
+        rollout: what the actors did.
+        config: weights and variants of the loss.
+
+    Returns:
+        The loss; differentiable in `output`.
+    """
+    log_policy = torch.log_softmax(output.logits[:-1], dim=-1)
+    log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
+    log_rhos = log_probs - rollout.behaviour_log_prob
+    rewards = rollout.reward
+    if config.reward_clip:
+        rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
+    targets = vtrace_targets(
+        log_rhos.detach(),
+        rollout.discount,
+        rewards,
+        output.value[:-1].detach(),
+        output.value[-1].detach(),
+        rollout.valid,
+        rho_bar=config.rho_bar,
+        c_bar=config.c_bar,
+        lambda_=config.vtrace_lambda,
+    )
+    advantages = targets.advantages
+    if config.normalise_advantages:
+        advantages = normalise(advantages, rollout.valid)
+    if config.policy_loss == "plain":
+        policy = plain_policy_loss(log_probs, log_rhos, advantages, config.rho_bar)
+    else:
+        policy = surrogate_policy_loss(log_rhos, advantages, config.surrogate_clip)
+    value = 0.5 * (targets.values - output.value[:-1]).square()
+    entropy = -(log_policy.exp() * log_policy).sum(-1)
+
+    num_valid = rollout.valid.sum().clamp(min=1)
+
+    def reduce(rows: Tensor) -> Tensor:
+        total = torch.where(rollout.valid, rows, 0.0).sum()
+        return total / num_valid if config.reduction == "mean" else total
+
+    parts = [reduce(rows) for rows in (policy, value, entropy)]
+    total = parts[0] + config.value_cost * parts[1] - config.entropy_cost * parts[2]
+    mean_rho = torch.where(rollout.valid, log_rhos.detach().exp(), 0.0).sum() / num_valid
+    return Loss(total, *(part.detach() for part in parts), mean_rho)

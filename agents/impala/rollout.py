@@ -1,0 +1,80 @@
+"""A rollout: T steps of B environments, written once by the actor, read once by the learner.
+
+Time-major. Row t holds x_t, a_t, and the reward and discount that a_t led to, so the learner
+shifts nothing. Row T only bootstraps and is row 0 of the next rollout.
+"""
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from envs.spec import EnvSpec
+from models.cores import CoreState
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One slot of the queue: preallocated tensors on the device that computes with them."""
+
+    observation: Tensor  # [T+1, B, *observation_shape] in the environment's dtype
+    last_reward: Tensor  # [T+1, B] float32, raw, arrived with x_t; 0 on a game's first observation
+    start: Tensor  # [T+1, B] bool, memory begins anew at x_t
+    action: Tensor  # [T, B] int64
+    behaviour_log_prob: Tensor  # [T, B] float32, log mu(a_t | x_t)
+    reward: Tensor  # [T, B] float32, raw
+    discount: Tensor  # [T, B] float32, gamma, and 0 where a_t led to an end
+    valid: Tensor  # [T, B] bool, false where no action happened (terminal observation)
+    core_state: CoreState  # each [B, ...] float32, before row 0
+    version: int = 0  # updates behind the weights that acted
+
+    @classmethod
+    def allocate(
+        cls,
+        spec: EnvSpec,
+        unroll_length: int,
+        batch_size: int,
+        core_state: CoreState,
+        device: torch.device,
+    ) -> "Rollout":
+        """Returns a rollout whose float rows read NaN until they are written.
+
+        Args:
+            spec: shape and dtype of the observations.
+            unroll_length: T.
+            batch_size: B.
+            core_state: what the core's state looks like, each [B, ...].
+            device: where the policy computes.
+        """
+        T, B = unroll_length, batch_size
+
+        def unwritten(rows: int) -> Tensor:
+            return torch.full((rows, B), torch.nan, device=device)
+
+        return cls(
+            observation=torch.zeros(
+                T + 1,
+                B,
+                *spec.observation_shape,
+                dtype=getattr(torch, spec.observation_dtype),
+                device=device,
+            ),
+            last_reward=unwritten(T + 1),
+            start=torch.zeros(T + 1, B, dtype=torch.bool, device=device),
+            action=torch.zeros(T, B, dtype=torch.int64, device=device),
+            behaviour_log_prob=unwritten(T),
+            reward=unwritten(T),
+            discount=unwritten(T),
+            valid=torch.zeros(T, B, dtype=torch.bool, device=device),
+            core_state=tuple(torch.empty_like(s, device=device) for s in core_state),
+        )
+
+    def select(self, columns: Tensor) -> "Rollout":
+        """Returns the rollout of the environments `columns` [b] int64, as copies."""
+        tensors = {
+            f.name: getattr(self, f.name).index_select(1, columns)
+            for f in fields(self)
+            if f.name not in ("core_state", "version")
+        }
+        state = tuple(s.index_select(0, columns) for s in self.core_state)
+        return Rollout(**tensors, core_state=state, version=self.version)

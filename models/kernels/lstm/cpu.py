@@ -1,0 +1,91 @@
+"""The LSTM in C++ for CPU tensors: cpu.cpp, with its fake and its autograd formula."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from models.kernels import native
+
+MAX_HIDDEN_SIZE = 512
+
+
+def run(
+    gates: Tensor,
+    w_hh: Tensor,
+    state_h: Tensor,
+    state_c: Tensor,
+    start: Tensor,
+    *,
+    bptt: Literal["full", 1] = "full",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Runs the compiled kernel; arguments and results as in `lstm`."""
+    load()
+    floats = (gates, w_hh, state_h, state_c)
+    h, state_h, state_c, *_ = torch.ops.fast_weights.lstm(
+        *floats, start, bptt == 1, native.needs_grad(*floats)
+    )
+    return h, state_h, state_c
+
+
+def rejects(
+    gates: Tensor, w_hh: Tensor, state_h: Tensor, state_c: Tensor, start: Tensor
+) -> str | None:
+    """Returns why the compiled kernel cannot take this call, or None."""
+    if w_hh.shape[1] > MAX_HIDDEN_SIZE:
+        return f"takes hidden sizes to {MAX_HIDDEN_SIZE}, got {w_hh.shape[1]}"
+    return native.rejects_dtypes((gates, w_hh), (state_h, state_c)) or load()
+
+
+def _fake(
+    gates: Tensor,
+    w_hh: Tensor,
+    state_h: Tensor,
+    state_c: Tensor,
+    start: Tensor,
+    truncate: bool,
+    save: bool,
+) -> tuple[Tensor, ...]:
+    T, B, _ = gates.shape
+    N = w_hh.shape[1]
+    kept = T if save else 0
+    return (
+        gates.new_empty(T, B, N),
+        state_h.new_empty(state_h.shape),
+        state_c.new_empty(state_c.shape),
+        *(state_h.new_empty(kept, B, size) for size in (4 * N, N, N)),
+    )
+
+
+def _fake_backward(
+    dh: Tensor, dstate_h: Tensor, dstate_c: Tensor, w_hh: Tensor, *_: Any
+) -> tuple[Tensor, ...]:
+    T, B, N = dh.shape
+    return (
+        dstate_h.new_empty(T, B, 4 * N),
+        dstate_h.new_empty(w_hh.shape),
+        dstate_h.new_empty(dstate_h.shape),
+        dstate_c.new_empty(dstate_c.shape),
+    )
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    gates, w_hh, _, state_c, start, ctx.truncate, _ = inputs
+    native.keep_outputs(ctx, output[:3], output[3:])
+    ctx.dtypes = (gates.dtype, w_hh.dtype)
+    ctx.save_for_backward(w_hh, state_c, start, *output[3:])
+
+
+def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    saved = ctx.saved_tensors
+    dgates, dw_hh, dstate_h, dstate_c = torch.ops.fast_weights.lstm_backward(
+        *native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
+    )
+    gates_dtype, w_dtype = ctx.dtypes
+    return dgates.to(gates_dtype), dw_hh.to(w_dtype), dstate_h, dstate_c, None, None, None
+
+
+@native.once
+def load() -> None:
+    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
+    native.register("lstm", _fake, _fake_backward, _save, _backward)

@@ -1,0 +1,26 @@
+"""Which device the tests have, settled before anything imports Triton or the kernels.
+
+Without a CUDA device Triton's kernels run in its interpreter on CPU tensors. A test marked
+`gpu` is skipped then, and fails under REQUIRE_CUDA.
+"""
+
+import os
+
+import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
+
+def require_cuda():
+    """Skips the test where there is no CUDA device, and fails it where one is required."""
+    if torch.cuda.is_available():
+        return
+    assert not os.environ.get("REQUIRE_CUDA"), "REQUIRE_CUDA is set, but torch sees no CUDA device"
+    pytest.skip("no CUDA device")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu"):
+        require_cuda()

@@ -1,0 +1,177 @@
+"""The references themselves: derivatives, cases with a known answer, resets, truncation."""
+
+import pytest
+import torch
+from torch import nn
+
+from models.kernels.delta_rnn import delta_rnn
+from models.kernels.delta_rule import delta_rule
+from models.kernels.linear_attention import linear_attention
+from models.kernels.lstm import lstm
+from models.kernels.rdn import rdn
+from tests.kernel_cases import OPERATORS, make_inputs, outputs_and_gradients, sizes
+
+SMALL = sizes(4, 2, 1, 3, 2)
+BPTT = ("full", 1)
+
+every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
+
+
+def case(name, *shape, start_rate=0.0):
+    op = next(op for op in OPERATORS if op.name == name)
+    return make_inputs(op, sizes(*shape), start_rate=start_rate)
+
+
+@every_operator
+def test_the_gradient_is_the_derivative_of_the_output(op):
+    *floats, start = make_inputs(op, SMALL, start_rate=0.3).values()
+    assert start.any()
+    assert torch.autograd.gradcheck(lambda *xs: op.reference(*xs, start), floats)
+
+
+@every_operator
+def test_an_episode_start_forgets_everything_before_it(op):
+    tensors = make_inputs(op, sizes(9, 2, 2, 4, 3), start_rate=0)
+    tensors["start"][5] = True
+    y, *last = op.reference(*tensors.values())
+
+    tail = {n: x[5:] if op.layout[n].startswith("T") else x for n, x in tensors.items()}
+    tail |= {name: torch.zeros_like(tensors[name]) for name in op.states}
+    tail["start"] = torch.zeros_like(tail["start"])
+    fresh, *end = op.reference(*tail.values())
+    assert torch.equal(y[5:], fresh)
+    assert all(torch.equal(a, b) for a, b in zip(last, end, strict=True))
+
+
+@every_operator
+def test_a_start_lets_no_gradient_through_and_a_nan_state_neither(op):
+    tensors = make_inputs(op, SMALL, start_rate=0)
+    tensors["start"][0] = True
+    for name in op.states:
+        tensors[name].data.fill_(float("nan"))
+    results = outputs_and_gradients(op, op.reference, tensors)
+    assert all(x.isfinite().all() for x in results.values())
+    assert not any(results[f"d{name}"].any() for name in op.states)
+
+
+@every_operator
+def test_bptt_1_is_a_chain_of_single_steps_without_a_graph_between_them(op):
+    tensors = make_inputs(op, sizes(6, 2, 2, 4, 3))
+    got = outputs_and_gradients(op, op.reference, tensors, bptt=1)
+
+    def one_by_one(*arguments):
+        arguments = dict(zip(op.layout, arguments, strict=True))
+        outputs = []
+        for t in range(6):
+            step = {
+                n: x[t : t + 1] if op.layout[n].startswith("T") else x for n, x in arguments.items()
+            }
+            step |= {name: step[name].detach() for name in op.states}
+            y, *states = op.reference(*step.values())
+            arguments |= dict(zip(op.states, states, strict=True))
+            outputs.append(y)
+        return torch.cat(outputs), *states
+
+    want = outputs_and_gradients(op, one_by_one, tensors)
+    for name in op.results:
+        torch.testing.assert_close(got[name], want[name], msg=lambda m, name=name: f"{name}: {m}")
+    assert not any(got[f"d{name}"].any() for name in op.states)
+
+
+def test_bptt_1_gives_the_delta_rule_the_gradients_of_the_2021_agents():
+    tensors = case("delta_rule", 5, 2, 2, 4, 3)
+    q, k, v, beta, state, start = tensors.values()
+    y, _ = delta_rule(*tensors.values(), bptt=1)
+    g = torch.randn_like(y)
+    dq, dk, dv, dbeta = torch.autograd.grad(y, [q, k, v, beta], g)
+    for t in range(5):
+        _, before = delta_rule(q[:t], k[:t], v[:t], beta[:t], state, start[:t])
+        _, W = delta_rule(*(x[: t + 1] for x in (q, k, v, beta)), state, start[: t + 1])
+        s = (k[t] * q[t]).sum(-1, keepdim=True)
+        strength = beta[t].unsqueeze(-1)
+        missing = v[t] - torch.einsum("bhkv,bhk->bhv", before, k[t])
+        recalled = (g[t] * missing).sum(-1, keepdim=True)
+        Wg = torch.einsum("bhkv,bhv->bhk", before, g[t])
+        torch.testing.assert_close(dq[t], torch.einsum("bhkv,bhv->bhk", W, g[t]))
+        torch.testing.assert_close(dv[t], strength * s * g[t])
+        torch.testing.assert_close(dk[t], strength * (q[t] * recalled - s * Wg))
+        torch.testing.assert_close(dbeta[t], (s * recalled).squeeze(-1))
+
+
+def test_a_full_write_at_a_unit_key_is_recalled_exactly():
+    tensors = case("delta_rule", 1, 2, 3, 5, 7)
+    tensors |= {"q": tensors["k"], "beta": torch.ones_like(tensors["beta"])}
+    y, _ = delta_rule(*tensors.values())
+    torch.testing.assert_close(y, tensors["v"])
+
+
+def test_linear_attention_is_causal_attention_without_a_softmax():
+    q, k, v, state, start = case("linear_attention", 7, 2, 3, 5, 4).values()
+    y, last = linear_attention(q, k, v, state, start)
+    scores = torch.einsum("tbhk,sbhk->bhts", q, k).tril()
+    want = torch.einsum("bhts,sbhv->tbhv", scores, v) + torch.einsum("tbhk,bhkv->tbhv", q, state)
+    torch.testing.assert_close(y, want)
+    torch.testing.assert_close(last, state + torch.einsum("tbhk,tbhv->bhkv", k, v))
+
+
+def test_a_delta_rnn_with_empty_recurrent_weights_is_a_delta_net():
+    tensors = case("delta_rnn", 6, 2, 2, 4, start_rate=0.3)
+    tensors |= {n: torch.zeros_like(tensors[n]) for n in ("state_r", "rv")}
+    q, k, v, beta, *_, start = tensors.values()
+    h, w, r, last = delta_rnn(*tensors.values())
+    y, state = delta_rule(q, k, v, beta, tensors["state_w"], start)
+    torch.testing.assert_close(h, y)
+    torch.testing.assert_close(w, state)
+    torch.testing.assert_close(last, h[-1])
+    assert not r.any()
+
+
+def test_a_delta_rnn_reads_its_recurrent_weights_uniformly_after_a_start():
+    tensors = case("delta_rnn", 1, 2, 2, 4)
+    tensors["start"][:] = True
+    tensors |= {n: torch.ones_like(tensors[n]) for n in ("rbeta",)}
+    h, w, r, _ = delta_rnn(*tensors.values())
+    fast = torch.einsum("bhkv,bhk->bhv", w, tensors["q"][0])
+    torch.testing.assert_close(r, tensors["rk"][0].unsqueeze(-1) * tensors["rv"][0].unsqueeze(-2))
+    torch.testing.assert_close(h[0], fast + r.mean(-2))
+
+
+def test_an_rdn_without_recurrent_weights_is_a_delta_rule():
+    tensors = case("rdn", 6, 2, 2, 4, start_rate=0.3)
+    tensors |= {n: torch.zeros_like(tensors[n]) for n in ("r_q", "r_k", "r_v", "r_b")}
+    q, k, v, b, *_, start = tensors.values()
+    y, w, last = rdn(*tensors.values())
+    want, state = delta_rule(
+        q.softmax(-1), k.softmax(-1), v, b.sigmoid(), tensors["state_w"], start
+    )
+    torch.testing.assert_close(y, want)
+    torch.testing.assert_close(w, state)
+    torch.testing.assert_close(last, y[-1])
+
+
+def test_an_rdn_step_sees_its_last_output_through_tanh_and_transposed_weights():
+    tensors = case("rdn", 1, 2, 3, 4)
+    a = tensors["state_y"].tanh()
+
+    def seen(name):
+        return tensors[name][0] + (a.unsqueeze(-2) @ tensors[f"r_{name}"]).squeeze(-2)
+
+    b = tensors["b"][0] + torch.einsum("hd,bhd->bh", tensors["r_b"], a)
+    q, k, v = seen("q").softmax(-1), seen("k").softmax(-1), seen("v")
+    no_start = tensors["start"]
+    want, _ = delta_rule(q[None], k[None], v[None], b.sigmoid()[None], tensors["state_w"], no_start)
+    y, *_ = rdn(*tensors.values())
+    torch.testing.assert_close(y, want)
+
+
+def test_an_lstm_without_starts_is_torch_lstm():
+    gates, w_hh, h, c, start = case("lstm", 5, 3, 1, 6).values()
+    layer = nn.LSTM(24, 6, bias=False, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight_ih_l0.copy_(torch.eye(24))
+        layer.weight_hh_l0.copy_(w_hh)
+    want, (want_h, want_c) = layer(gates, (h[None], c[None]))
+    got, got_h, got_c = lstm(gates, w_hh, h, c, start)
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(got_h, want_h[0])
+    torch.testing.assert_close(got_c, want_c[0])

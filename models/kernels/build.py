@@ -31,7 +31,14 @@ NATIVE_FLAG = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else 
 IS_MAC = platform.system() == "Darwin"
 # Without OpenMP, as Apple's compiler comes, torch's parallel_for runs on one thread.
 OPENMP = () if IS_MAC else ("-fopenmp",)
-FLAGS = ("-O3", *OPENMP, "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+FLAGS = (
+    "-O3",
+    *OPENMP,
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wno-psabi",
+)
 STANDARD = ("-std=c++20", "-fPIC")
 # Not linked with OpenMP: its symbols come from the runtime that torch has loaded, the only one.
 LINK = ("-shared", "-undefined", "dynamic_lookup") if IS_MAC else ("-shared",)
@@ -98,7 +105,8 @@ def unavailable() -> str | None:
         None, or why they cannot be used here; a failed build is also logged, once.
     """
     try:
-        torch.ops.load_library(str(build(cache_folder())))
+        library = str(build(cache_folder()))
+        torch.ops.load_library(library)  # type: ignore[no-untyped-call]  # torch has no types here
     except (BuildError, OSError) as error:
         logger.warning("the cpu kernels cannot be used: %s", error)
         return str(error)
@@ -115,7 +123,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _compile(library: Path, flags: Sequence[str]) -> None:
     from torch.utils import cpp_extension  # costs an import of setuptools, so only here
 
-    compiler = cpp_extension.get_cxx_compiler()
+    compiler = os.environ.get("CXX", "c++")
     if shutil.which(compiler) is None:
         raise BuildError(f"no C++ compiler ({compiler!r} is not on the path; set CXX to one)")
     logger.warning("compiling the cpu kernels with %s, once; about a minute", compiler)

@@ -4,7 +4,7 @@ The operators live in `torch.ops.fast_weights` once `build.unavailable()` has lo
 Each has a forward that also returns what its backward needs, and a backward of its own.
 """
 
-import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,15 +55,21 @@ def once(register: Callable[[], None]) -> Callable[[], str | None]:
 
     It returns why the library cannot be used, or None.
     """
+    lock = threading.Lock()  # actors and the learner may come here at the same time
+    reasons: list[str | None] = []
 
-    @functools.cache
     def load() -> str | None:
-        reason = build.unavailable()
-        if reason is None:
-            register()
-        return reason
+        with lock:
+            if not reasons:
+                reason = build.unavailable()
+                if reason is None:
+                    register()
+                reasons.append(reason)
+        return reasons[0]
 
-    return load
+    # So that torch.compile calls it while tracing and does not look inside.
+    constant: Callable[[], str | None] = torch.compiler.assume_constant_result(load)  # type: ignore[no-untyped-call]  # torch has no types here
+    return constant
 
 
 def register(

@@ -21,9 +21,7 @@ def run(
     """Runs the compiled kernel; arguments and results as in `delta_rule`."""
     load()
     save = native.needs_grad(q, k, v, beta, state)
-    y, state, _, _ = torch.ops.fast_weights.delta_rule(
-        q, k, v, beta, state, start, bptt == 1, save
-    )
+    y, state, _, _ = torch.ops.fast_weights.delta_rule(q, k, v, beta, state, start, bptt == 1, save)
     return y, state
 
 
@@ -60,8 +58,7 @@ def _fake_backward(
     dy: Tensor, dstate: Tensor, q: Tensor, k: Tensor, beta: Tensor, *_: Any
 ) -> tuple[Tensor, ...]:
     return tuple(
-        dstate.new_empty(shape)
-        for shape in (q.shape, k.shape, dy.shape, beta.shape, dstate.shape)
+        dstate.new_empty(shape) for shape in (q.shape, k.shape, dy.shape, beta.shape, dstate.shape)
     )
 
 

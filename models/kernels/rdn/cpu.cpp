@@ -110,8 +110,9 @@ class Forward {
     add_row(in_.v.row(t, b, h, v_buffer_), pre_ + 2 * d);
     softmax(pre_, static_cast<int>(in_.D), width_, out.q);
     softmax(pre_ + d, static_cast<int>(in_.D), width_, out.k);
-    *out.beta = sigmoid(in_.b.scalar(t, b, h) + dot(r_b_, out.a, width_));
-    delta_step(w, out.q, out.k, pre_ + 2 * d, *out.beta, width_, width_, out.u, delta_, y_);
+    const float beta = sigmoid(in_.b.scalar(t, b, h) + dot(r_b_, out.a, width_));
+    std::fill_n(out.beta, ALIGNMENT, beta);
+    delta_step(w, out.q, out.k, pre_ + 2 * d, beta, width_, width_, out.u, delta_, y_);
     y_rows_.copy(t, b, h, y_);
   }
 

@@ -94,15 +94,13 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     D = dinputs.shape[-1] // 3
     floats = [
         x.to(dtype)
-        for x, dtype in zip(
-            (*_split(dinputs, D), *_split(dmatrices, D)), ctx.dtypes, strict=True
-        )
+        for x, dtype in zip((*_split(dinputs, D), *_split(dmatrices, D)), ctx.dtypes, strict=True)
     ]
     return (*floats, dstate_w, dstate_y, None, None, None)
 
 
 def _split(x: Tensor, D: int) -> tuple[Tensor, ...]:
-    *matrices, last = x.split((D, D, D, 1), dim=-1)
+    *matrices, last = x.tensor_split((D, 2 * D, 3 * D), dim=-1)
     return (*matrices, last.squeeze(-1))
 
 

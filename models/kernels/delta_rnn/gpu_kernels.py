@@ -1,0 +1,179 @@
+"""The Delta RNN in Triton: one program per head holds W and R over all T steps.
+
+The softmax of the last output needs every column, so that a head is not split over programs.
+"""
+
+import triton
+import triton.language as tl
+
+from models.kernels.triton_steps import (
+    at,
+    delta_backward,
+    delta_write,
+    head_of_program,
+    load_row,
+    softmax,
+    softmax_backward,
+    store_row,
+)
+
+
+@triton.jit(do_not_specialize=["T"])
+def forward(
+    q,  # [T, B, H, D]
+    k,  # [T, B, H, D]
+    v,  # [T, B, H, D]
+    beta,  # [T, B, H]
+    rk,  # [T, B, H, D]
+    rv,  # [T, B, H, D]
+    rbeta,  # [T, B, H]
+    state_w,  # [B, H, D, D] contiguous
+    state_r,  # [B, H, D, D] contiguous
+    state_h,  # [B, H, D] contiguous
+    start,  # [T, B]
+    y,  # [T, B, H, D] contiguous
+    final_w,  # as the states
+    final_r,
+    final_h,
+    w_states,  # [T, B, H, D, D] contiguous: W before each step's write, if SAVE
+    r_states,  # the same of R
+    reads,  # [T, B, H, D] contiguous: softmax of the last output, if SAVE
+    q_strides,
+    k_strides,
+    v_strides,
+    beta_strides,
+    rk_strides,
+    rv_strides,
+    rbeta_strides,
+    start_strides,
+    B,
+    T,
+    H,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    SAVE: tl.constexpr,
+):
+    b, h = head_of_program(H)
+    T = T.to(tl.int64)
+    head = b * H + h
+    lanes = tl.arange(0, BLOCK)
+    tile = lanes[:, None] * D + lanes[None, :]
+    inside = (lanes[:, None] < D) & (lanes[None, :] < D)
+    W = tl.load(state_w + head * D * D + tile, mask=inside, other=0.0)
+    R = tl.load(state_r + head * D * D + tile, mask=inside, other=0.0)
+    output = load_row(state_h + head * D, lanes, D)
+    for t in range(T):
+        step = (t * B + b) * H + h
+        is_start = tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0
+        W = tl.where(is_start, 0.0, W)
+        R = tl.where(is_start, 0.0, R)
+        read = softmax(tl.where(is_start, 0.0, output), lanes, D)
+        if SAVE:
+            tl.store(w_states + step * D * D + tile, W, mask=inside)
+            tl.store(r_states + step * D * D + tile, R, mask=inside)
+            store_row(reads + step * D, read, lanes, D)
+        k_row = load_row(at(k, k_strides, t, b, h), lanes, D)
+        v_row = load_row(at(v, v_strides, t, b, h), lanes, D)
+        W = delta_write(W, k_row, v_row, tl.load(at(beta, beta_strides, t, b, h)).to(tl.float32))
+        q_row = load_row(at(q, q_strides, t, b, h), lanes, D)
+        output = tl.sum(W * q_row[:, None], axis=0)
+        k_row = load_row(at(rk, rk_strides, t, b, h), lanes, D)
+        v_row = load_row(at(rv, rv_strides, t, b, h), lanes, D)
+        R = delta_write(R, k_row, v_row, tl.load(at(rbeta, rbeta_strides, t, b, h)).to(tl.float32))
+        output += tl.sum(R * read[:, None], axis=0)
+        store_row(y + step * D, output, lanes, D)
+    tl.store(final_w + head * D * D + tile, W, mask=inside)
+    tl.store(final_r + head * D * D + tile, R, mask=inside)
+    store_row(final_h + head * D, output, lanes, D)
+
+
+@triton.jit(do_not_specialize=["T"])
+def backward(
+    q,
+    k,
+    v,
+    beta,
+    rk,
+    rv,
+    rbeta,
+    start,
+    w_states,
+    r_states,
+    reads,
+    dy,
+    dfinal_w,  # as the states, contiguous
+    dfinal_r,
+    dfinal_h,
+    dq,  # gradients are contiguous
+    dk,
+    dv,
+    dbeta,
+    drk,
+    drv,
+    drbeta,
+    dstate_w,
+    dstate_r,
+    dstate_h,
+    q_strides,
+    k_strides,
+    v_strides,
+    beta_strides,
+    rk_strides,
+    rv_strides,
+    rbeta_strides,
+    start_strides,
+    dy_strides,
+    B,
+    T,
+    H,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    TRUNCATE: tl.constexpr,
+):
+    b, h = head_of_program(H)
+    T = T.to(tl.int64)
+    head = b * H + h
+    lanes = tl.arange(0, BLOCK)
+    tile = lanes[:, None] * D + lanes[None, :]
+    inside = (lanes[:, None] < D) & (lanes[None, :] < D)
+    G_w = tl.load(dfinal_w + head * D * D + tile, mask=inside, other=0.0)
+    G_r = tl.load(dfinal_r + head * D * D + tile, mask=inside, other=0.0)
+    carried = load_row(dfinal_h + head * D, lanes, D)
+    for i in range(T):
+        t = T - 1 - i
+        step = (t * B + b) * H + h
+        doutput = carried + load_row(at(dy, dy_strides, t, b, h), lanes, D)
+
+        R = tl.load(r_states + step * D * D + tile, mask=inside, other=0.0)
+        read = load_row(reads + step * D, lanes, D)
+        k_row = load_row(at(rk, rk_strides, t, b, h), lanes, D)
+        v_row = load_row(at(rv, rv_strides, t, b, h), lanes, D)
+        strength = tl.load(at(rbeta, rbeta_strides, t, b, h)).to(tl.float32)
+        G_r, dread, dk_row, dv_row, dstrength = delta_backward(
+            R, G_r, read, k_row, v_row, strength, doutput
+        )
+        store_row(drk + step * D, dk_row, lanes, D)
+        store_row(drv + step * D, dv_row, lanes, D)
+        tl.store(drbeta + step, dstrength.to(drbeta.dtype.element_ty))
+        carried = softmax_backward(read, dread)
+
+        W = tl.load(w_states + step * D * D + tile, mask=inside, other=0.0)
+        q_row = load_row(at(q, q_strides, t, b, h), lanes, D)
+        k_row = load_row(at(k, k_strides, t, b, h), lanes, D)
+        v_row = load_row(at(v, v_strides, t, b, h), lanes, D)
+        strength = tl.load(at(beta, beta_strides, t, b, h)).to(tl.float32)
+        G_w, dq_row, dk_row, dv_row, dstrength = delta_backward(
+            W, G_w, q_row, k_row, v_row, strength, doutput
+        )
+        store_row(dq + step * D, dq_row, lanes, D)
+        store_row(dk + step * D, dk_row, lanes, D)
+        store_row(dv + step * D, dv_row, lanes, D)
+        tl.store(dbeta + step, dstrength.to(dbeta.dtype.element_ty))
+
+        cut = TRUNCATE or tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0
+        G_w = tl.where(cut, 0.0, G_w)
+        G_r = tl.where(cut, 0.0, G_r)
+        carried = tl.where(cut, 0.0, carried)
+    tl.store(dstate_w + head * D * D + tile, G_w, mask=inside)
+    tl.store(dstate_r + head * D * D + tile, G_r, mask=inside)
+    store_row(dstate_h + head * D, carried, lanes, D)

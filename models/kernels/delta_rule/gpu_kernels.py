@@ -1,0 +1,138 @@
+"""The delta rule in Triton: one program per head and tile of columns of W, over all T steps.
+
+Columns of W do not depend on each other given the keys, so tiles need no communication.
+Gradients that sum over columns (dq, dk, dbeta) leave one partial sum per tile.
+"""
+
+import triton
+import triton.language as tl
+
+from models.kernels.triton_steps import (
+    at,
+    delta_backward,
+    delta_write,
+    head_of_program,
+    load_row,
+    store_row,
+)
+
+
+@triton.jit(do_not_specialize=["T"])
+def forward(
+    q,  # [T, B, H, K]
+    k,  # [T, B, H, K]
+    v,  # [T, B, H, V]
+    beta,  # [T, B, H]
+    state,  # [B, H, K, V] contiguous
+    start,  # [T, B]
+    y,  # [T, B, H, V]
+    final_state,  # [B, H, K, V] contiguous
+    states,  # [T, B, H, K, V] contiguous: each step's matrix before its write, if SAVE
+    q_strides,
+    k_strides,
+    v_strides,
+    beta_strides,
+    start_strides,
+    y_strides,
+    states_stride,
+    T,
+    H,
+    K: tl.constexpr,
+    V: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BLOCK_V: tl.constexpr,
+    SAVE: tl.constexpr,
+):
+    b, h = head_of_program(H)
+    rows = tl.arange(0, BLOCK_K)
+    columns = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
+    tile = (b * H + h) * K * V + rows[:, None] * V + columns[None, :]
+    inside = (rows[:, None] < K) & (columns[None, :] < V)
+    W = tl.load(state + tile, mask=inside, other=0.0)
+    q_t = at(q, q_strides, 0, b, h)
+    k_t = at(k, k_strides, 0, b, h)
+    v_t = at(v, v_strides, 0, b, h)
+    beta_t = at(beta, beta_strides, 0, b, h)
+    start_t = start + b * start_strides[1]
+    y_t = at(y, y_strides, 0, b, h)
+    states_t = states
+    for _ in range(T):
+        W = tl.where(tl.load(start_t) != 0, 0.0, W)
+        if SAVE:
+            tl.store(states_t + tile, W, mask=inside)
+            states_t += states_stride
+        k_row = load_row(k_t, rows, K)
+        v_row = load_row(v_t, columns, V)
+        W = delta_write(W, k_row, v_row, tl.load(beta_t).to(tl.float32))
+        read = tl.sum(W * load_row(q_t, rows, K)[:, None], axis=0)
+        store_row(y_t, read, columns, V)
+        q_t += q_strides[0]
+        k_t += k_strides[0]
+        v_t += v_strides[0]
+        beta_t += beta_strides[0]
+        start_t += start_strides[0]
+        y_t += y_strides[0]
+    tl.store(final_state + tile, W, mask=inside)
+
+
+@triton.jit(do_not_specialize=["T"])
+def backward(
+    q,
+    k,
+    v,
+    beta,
+    start,
+    states,
+    dy,
+    dfinal_state,  # [B, H, K, V] contiguous
+    dq,  # [tiles, T, B, H, K] contiguous
+    dk,  # [tiles, T, B, H, K] contiguous
+    dv,  # [T, B, H, V] contiguous
+    dbeta,  # [tiles, T, B, H] contiguous
+    dstate,  # [B, H, K, V] contiguous
+    q_strides,
+    k_strides,
+    v_strides,
+    beta_strides,
+    start_strides,
+    dy_strides,
+    states_stride,
+    B,
+    T,
+    H,
+    K: tl.constexpr,
+    V: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    BLOCK_V: tl.constexpr,
+    TRUNCATE: tl.constexpr,
+):
+    b, h = head_of_program(H)
+    T = T.to(tl.int64)
+    part = tl.program_id(1)
+    rows = tl.arange(0, BLOCK_K)
+    columns = part * BLOCK_V + tl.arange(0, BLOCK_V)
+    tile = (b * H + h) * K * V + rows[:, None] * V + columns[None, :]
+    inside = (rows[:, None] < K) & (columns[None, :] < V)
+    G = tl.load(dfinal_state + tile, mask=inside, other=0.0)
+    for i in range(T):
+        t = T - 1 - i
+        W = tl.load(states + t * states_stride + tile, mask=inside, other=0.0)
+        k_row = load_row(at(k, k_strides, t, b, h), rows, K)
+        q_row = load_row(at(q, q_strides, t, b, h), rows, K)
+        v_row = load_row(at(v, v_strides, t, b, h), columns, V)
+        dy_row = load_row(at(dy, dy_strides, t, b, h), columns, V)
+        strength = tl.load(at(beta, beta_strides, t, b, h)).to(tl.float32)
+        G, dq_row, dk_row, dv_row, dbeta_t = delta_backward(
+            W, G, q_row, k_row, v_row, strength, dy_row
+        )
+        step = (t * B + b) * H + h
+        partial = part * T * B * H + step
+        store_row(dq + partial * K, dq_row, rows, K)
+        store_row(dk + partial * K, dk_row, rows, K)
+        store_row(dv + step * V, dv_row, columns, V)
+        tl.store(dbeta + partial, dbeta_t.to(dbeta.dtype.element_ty))
+        if TRUNCATE:
+            G = tl.zeros_like(G)
+        else:
+            G = tl.where(tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0, 0.0, G)
+    tl.store(dstate + tile, G, mask=inside)

@@ -8,7 +8,7 @@ LifeLoss = Literal["ignore", "zero_discount", "end_episode"]
 Backend = Literal["envpool", "gymnasium"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class EnvConfig:
     """How the game is played; the fields of other families of games are ignored.
 

@@ -1,5 +1,7 @@
 """The probe environment and a counting core through the real actor: no row lost or misplaced."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -94,7 +96,7 @@ def test_discount_is_zero_exactly_where_no_value_follows(life_loss):
 
 def test_row_T_of_a_rollout_is_row_0_of_the_next_and_no_row_is_lost():
     rollouts, _ = make_rollouts(8, "ignore")
-    for r, following in zip(rollouts, rollouts[1:], strict=False):
+    for r, following in pairwise(rollouts):
         for name in ("observation", "last_reward", "start"):
             assert torch.equal(getattr(r, name)[-1], getattr(following, name)[0])
     rows = torch.cat([r.observation[:-1] for r in rollouts]).numpy().astype(int)

@@ -36,7 +36,7 @@ def case():
 
 
 def hand_gradients(output, rollout, config):
-    """d loss / d logits and d loss / d value, by the chain rule on paper."""
+    """D loss / d logits and d loss / d value, by the chain rule on paper."""
     logits, values = output.logits[:-1].detach(), output.value.detach()
     pi = logits.softmax(-1)
     log_pi = pi.log()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.impala.episodes import Episode, EpisodeCounter
@@ -106,9 +107,9 @@ class Actor:
         state: dict[str, Any] = {"generator": self.generator.get_state()}
         if isinstance(self.env, StatefulVecEnv) and self.step is not None:
             state["games"] = {
-                "env": self.env.state_dict(),
-                "step": {name: value.copy() for name, value in self.step._asdict().items()},
-                "counter": self.counter.state_dict(),
+                "env": _tensors(self.env.state_dict()),
+                "step": _tensors(self.step._asdict()),
+                "counter": _tensors(self.counter.state_dict()),
                 "core_state": [s.clone() for s in self.core_state],
             }
         return state
@@ -118,11 +119,19 @@ class Actor:
         self.generator.set_state(state["generator"])
         if isinstance(self.env, StatefulVecEnv) and "games" in state:
             games = state["games"]
-            self.env.load_state_dict(games["env"])
-            self.step = EnvStep(**games["step"])
-            self.counter.load_state_dict(games["counter"])
+            self.env.load_state_dict(_arrays(games["env"]))
+            self.step = EnvStep(**_arrays(games["step"]))
+            self.counter.load_state_dict(_arrays(games["counter"]))
             device = rollout_device(self.policy)
             self.core_state = tuple(s.to(device) for s in games["core_state"])
+
+
+def _tensors(arrays: dict[str, NDArray[np.generic]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def collect(actors: Sequence[Actor], rollout: Rollout) -> None:

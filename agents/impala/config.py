@@ -11,7 +11,7 @@ from envs.config import EnvConfig
 from models.cores import CoreConfig
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
     """How rollouts become parameter updates.
 
@@ -90,7 +90,7 @@ class LearnerConfig:
         return self.num_passes * self.num_minibatches
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One training run.
 

@@ -94,7 +94,7 @@ def impala_loss(output: PolicyOutput, rollout: Rollout, config: LearnerConfig) -
         total = torch.where(rollout.valid, rows, 0.0).sum()
         return total / num_valid if config.reduction == "mean" else total
 
-    parts = [reduce(rows) for rows in (policy, value, entropy)]
-    total = parts[0] + config.value_cost * parts[1] - config.entropy_cost * parts[2]
+    policy, value, entropy = reduce(policy), reduce(value), reduce(entropy)
+    total = policy + config.value_cost * value - config.entropy_cost * entropy
     mean_rho = torch.where(rollout.valid, log_rhos.detach().exp(), 0.0).sum() / num_valid
-    return Loss(total, *(part.detach() for part in parts), mean_rho)
+    return Loss(total, policy.detach(), value.detach(), entropy.detach(), mean_rho)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from agents.impala.rollout import Rollout
 
 
-class QueueClosed(Exception):  # noqa: N818  # not an error: the run is over
+class QueueClosed(Exception):  # not an error: the run is over
     """The queue was closed without a failure."""
 
 

@@ -5,7 +5,7 @@ by no longer asking. Serial and async mode run the same `collect` and `Learner.l
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -72,19 +72,19 @@ class Trainer:
         """Emulator frames learned from."""
         return self.num_learned * self.frames_per_rollout
 
-    def rollouts(self) -> Iterator[dict[str, float]]:
+    def rollouts(self) -> Generator[dict[str, float], None, None]:
         """Learns rollout after rollout up to total_frames; yields each one's metrics."""
         loop = self._serial if self.config.mode == "serial" else self._async
         return loop()
 
-    def _serial(self) -> Iterator[dict[str, float]]:
+    def _serial(self) -> Generator[dict[str, float], None, None]:
         rollout = self._allocate()
         while self.num_learned < self.total_rollouts:
             rollout.version = self.learner.version
             collect(self.crews[0], rollout)
             yield self._learn(rollout)
 
-    def _async(self) -> Iterator[dict[str, float]]:
+    def _async(self) -> Generator[dict[str, float], None, None]:
         num_slots = 1 + self.config.max_policy_lag // self.config.learner.updates_per_rollout
         num_slots = min(num_slots, len(self.crews) + 1)
         slots = [self._allocate() for _ in range(num_slots)]
@@ -171,9 +171,7 @@ class Trainer:
                 policy,
                 columns=slice(group * size, (group + 1) * size),
                 discount=config.learner.discount,
-                generator=_generator(
-                    derive_seed(config.seed, "actions", crew, group), self.device
-                ),
+                generator=_generator(derive_seed(config.seed, "actions", crew, group), self.device),
             )
             for group in range(config.num_groups)
         ]

@@ -1,0 +1,170 @@
+"""Plays whole games with a saved policy and reports their returns.
+
+Game i is the first game of environment i, whose seed is seed + i: one game each, so that no short
+game is favoured. Memory is wiped where training wiped it; returns are of whole, unclipped games.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from agents.evaluation.saved_policy import SavedPolicy, load_policy
+from agents.experiment.files import write_json
+from agents.experiment.provenance import provenance
+from agents.experiment.seeding import derive_seed
+from agents.impala.actor import sample_action
+from envs import make_env
+from envs.config import Backend
+from envs.memory import TASKS
+from envs.scores import human_normalised
+from envs.spec import EnvStep
+
+ATARI_EPISODES = 30
+TASK_EPISODES = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a policy is evaluated.
+
+    Args:
+        episodes: whole games; null is 30 on Atari and 500 on a memory task.
+        backend: what emulates Atari; gymnasium shares no code with training's envpool.
+        greedy: take the likeliest action instead of sampling.
+        seed: game i is played with a seed derived from this and i.
+    """
+
+    episodes: int | None = None
+    backend: Backend = "gymnasium"
+    greedy: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.episodes is not None and self.episodes < 1:
+            raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+
+
+class FirstGames:
+    """Counts the first game of each environment, and its lives."""
+
+    def __init__(self, num_envs: int) -> None:
+        self.returns = np.zeros(num_envs)
+        self.steps = np.zeros(num_envs, dtype=np.int64)
+        self.playing = np.ones(num_envs, dtype=bool)
+        self.life_returns: list[float] = []
+        self._life = np.zeros(num_envs)
+        self._lives: NDArray[np.int32] | None = None
+
+    def count(self, step: EnvStep) -> None:
+        """Takes in one row of every environment."""
+        self.returns += np.where(self.playing, step.reward, 0.0)
+        self._life += step.reward
+        if self._lives is not None:  # the first row has no step behind it
+            self.steps += self.playing
+        ended = self.playing & ~step.valid
+        before = step.lives if self._lives is None else self._lives
+        lost = ended | (self.playing & (step.lives < before))
+        self.life_returns += self._life[lost].tolist()
+        self._life[lost] = 0.0
+        self.playing &= ~ended
+        self._lives = step.lives.copy()
+
+
+@torch.inference_mode()
+def play(saved: SavedPolicy, config: EvaluationConfig, num_games: int) -> FirstGames:
+    """Plays one game in each of num_games environments, all in lockstep."""
+    seed = derive_seed(config.seed, "evaluation")
+    env = make_env(saved.config.game, saved.config.env, num_games, seed, config.backend)
+    if env.spec.num_actions != saved.spec.num_actions:
+        raise ValueError(
+            f"the policy has {saved.spec.num_actions} actions, {env.spec.game} here has "
+            f"{env.spec.num_actions}"
+        )
+    generator = torch.Generator().manual_seed(derive_seed(config.seed, "evaluation actions"))
+    state = saved.policy.initial_state(num_games)
+    games = FirstGames(num_games)
+    while True:
+        step = env.recv()
+        games.count(step)
+        if not games.playing.any():
+            env.close()
+            return games
+        rows = [torch.from_numpy(x)[None] for x in (step.observation, step.reward, step.start)]
+        output, state = saved.policy(*rows, state)
+        logits = output.logits[0]
+        action = logits.argmax(-1) if config.greedy else sample_action(logits, generator)[0]
+        env.send(action.numpy())
+
+
+def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
+    """Returns the result of an evaluation, as plain values.
+
+    Args:
+        source: run folder, checkpoint or policy.pt.
+        config: how.
+    """
+    saved = load_policy(source)
+    is_task = saved.spec.game in TASKS
+    num_games = config.episodes or (TASK_EPISODES if is_task else ATARI_EPISODES)
+    games = play(saved, config, num_games)
+    returns = games.returns
+    mean = float(returns.mean())
+    first_seed = derive_seed(config.seed, "evaluation")
+    return {
+        "mean_return": mean,
+        "standard_error": float(stats.sem(returns)) if num_games > 1 else None,
+        "min_return": float(returns.min()),
+        "max_return": float(returns.max()),
+        "human_normalised": None if is_task else human_normalised(saved.spec.game, mean),
+        "per_life_mean_return": float(np.mean(games.life_returns)),
+        "game": saved.spec.game,
+        "core": saved.config.core.kind,
+        "frames": saved.frames,
+        "updates": saved.updates,
+        "settings": asdict(config),
+        "provenance": provenance(),
+        "episodes": [
+            {"return": float(r), "steps": int(s), "seed": first_seed + i}
+            for i, (r, s) in enumerate(zip(returns, games.steps, strict=True))
+        ],
+    }
+
+
+def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
+    """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
+    result = evaluate(source, config)
+    folder = (source if source.is_dir() else source.parent) / "evaluation"
+    folder.mkdir(exist_ok=True)
+    how = "greedy" if config.greedy else "sampled"
+    name = (
+        f"{result['updates']:012d}-{config.backend}-{how}-{len(result['episodes'])}-{config.seed}"
+    )
+    path, number = folder / f"{name}.json", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}.json"
+    write_json(path, result)
+    return path, result
+
+
+def summary(result: dict[str, Any], path: Path) -> str:
+    """Returns what a person wants to read of a result."""
+    error = result["standard_error"]
+    lines = [
+        f"{result['game']}, {result['core']} after {result['frames']:,} frames, "
+        f"{len(result['episodes'])} games",
+        f"mean return       {result['mean_return']:.2f}"
+        + (f" +- {error:.2f} (standard error)" if error is not None else ""),
+        f"min, max          {result['min_return']:.2f}, {result['max_return']:.2f}",
+        f"mean per life     {result['per_life_mean_return']:.2f}",
+    ]
+    if result["human_normalised"] is not None:
+        lines.append(f"human-normalised  {result['human_normalised']:.3f}")
+    return "\n".join([*lines, f"written to {path}"])

@@ -1,0 +1,76 @@
+"""What a user sees of a run: a live table on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+SHOWN = (
+    ("speed/frames_per_second", "frames/s", "{:,.0f}"),
+    ("return/last_100_games_points", "return of last 100 games", "{:.2f}"),
+    ("loss/policy", "policy loss", "{:.4f}"),
+    ("loss/value", "value loss", "{:.4f}"),
+    ("loss/entropy", "entropy", "{:.3f}"),
+    ("learner/lag_updates", "lag, updates", "{:.1f}"),
+    ("share/env", "time in env", "{:.0%}"),
+    ("share/inference", "time in inference", "{:.0%}"),
+    ("share/learner", "time in learner", "{:.0%}"),
+)
+PLAIN_INTERVAL_SECONDS = 10.0
+
+
+class ProgressDisplay:
+    """Shows the newest row of metrics; use as a context manager.
+
+    Args:
+        title: what runs.
+        total_frames: where it ends.
+    """
+
+    def __init__(self, title: str, total_frames: int) -> None:
+        self._console = Console()
+        self._bar = Progress(
+            TextColumn(title),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} frames"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task = self._bar.add_task(title, total=total_frames)
+        self._live = Live(self._bar, console=self._console) if self._console.is_terminal else None
+        self._last_line = 0.0
+
+    def __enter__(self) -> "ProgressDisplay":
+        """Starts the display."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leaves the last state on screen."""
+        if self._live:
+            self._live.stop()
+
+    def update(self, row: dict[str, Any]) -> None:
+        """Shows a row of metrics."""
+        self._bar.update(self._task, completed=row["frames"])
+        shown = [(label, form.format(row[tag])) for tag, label, form in SHOWN if tag in row]
+        if self._live:
+            table = Table.grid(padding=(0, 2))
+            table.add_row(self._bar)
+            for label, value in shown:
+                table.add_row(f"{label:>26}  {value}")
+            self._live.update(table)
+        elif time.monotonic() - self._last_line >= PLAIN_INTERVAL_SECONDS:
+            self._last_line = time.monotonic()
+            values = "  ".join(f"{label} {value}" for label, value in shown)
+            print(f"{row['frames']:>12,} frames  {values}", flush=True)

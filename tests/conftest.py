@@ -13,6 +13,15 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
 
+@pytest.fixture
+def one_thread():
+    """Runs a test of many small tensors without threads that would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def require_cuda():
     """Skips the test where there is no CUDA device, and fails it where one is required."""
     if torch.cuda.is_available():

@@ -1,0 +1,245 @@
+"""Every backend of every operator against the reference in float64 on the same inputs.
+
+The backends are read from each operator's BACKENDS. Triton's run on a GPU where there is one,
+and otherwise in its interpreter, on the smaller shapes only.
+"""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.kernel_cases import (
+    OPERATORS,
+    cotangents,
+    device_of,
+    errors,
+    is_interpreted,
+    make_inputs,
+    outputs_and_gradients,
+    sizes,
+    widened,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+# Relative RMS error allowed, by the dtype of the result. With bfloat16 sequences only the
+# results that are bfloat16 themselves may be less exact than with float32 ones.
+BOUND = {torch.float32: 3e-6, torch.bfloat16: 2**-8, torch.float64: 1e-13}
+INTERPRETED_BOUND = BOUND | {torch.bfloat16: 2**-7}  # it truncates where a GPU rounds
+
+PAIRS = [(op, backend) for op in OPERATORS for backend in op.module.BACKENDS]
+COMPILED = [(op, backend) for op, backend in PAIRS if backend.name != "reference"]
+# T, B, H, K, V. A checkpoint is kept every 16 steps.
+SHAPES = [
+    (1, 1, 1, 8, 8),
+    (15, 2, 3, 16, 16),
+    (16, 1, 2, 24, 24),
+    (17, 3, 1, 32, 32),
+    (33, 1, 3, 48, 48),
+    (50, 3, 5, 32, 32),
+    (17, 1, 1, 64, 64),
+    (18, 1, 1, 128, 128),
+    (17, 3, 1, 13, 13),
+    (17, 2, 1, 8, 64),
+    (5, 1, 2, 48, 16),
+    (3, 1, 1, 128, 11),
+]
+LSTM_SHAPES = [(1, 32, 1, 256), (17, 3, 1, 200), (5, 7, 1, 512)]
+MAX_INTERPRETED_WORK = 36  # T B H, of a few milliseconds each
+
+
+def ids(value):
+    return value.name if hasattr(value, "name") else str(value)
+
+
+def named(pairs):
+    return pytest.mark.parametrize(
+        ("op", "backend"), pairs, ids=[f"{op.name}-{backend.name}" for op, backend in pairs]
+    )
+
+
+every_backend = named(PAIRS)
+every_compiled_backend = named(COMPILED)
+
+
+def shapes(op, backend):
+    if backend.name == "reference":  # against itself in float64: a few will do
+        return SHAPES[:3]
+    has_values = any("V" in dims for dims in op.layout.values())
+    suitable = [shape for shape in SHAPES if has_values or shape[3] == shape[4]]
+    if op.name != "lstm":
+        return suitable
+    largest = 256 if backend.name == "triton" else 512
+    return suitable + [shape for shape in LSTM_SHAPES if shape[3] <= largest]
+
+
+MATCHED = [
+    pytest.param(op, backend, shape, id=f"{op.name}-{backend.name}-{'x'.join(map(str, shape))}")
+    for op, backend in PAIRS
+    for shape in shapes(op, backend)
+]
+
+
+def run(op, backend):
+    """Returns the public operator on this backend."""
+    public = getattr(op.module, op.name)
+
+    def call(*tensors, **options):
+        return public(*tensors, backend=backend.name, **options)
+
+    return call
+
+
+def assert_matches_float64(op, backend, tensors, **options):
+    got = outputs_and_gradients(op, run(op, backend), tensors, **options)
+    want = outputs_and_gradients(op, op.reference, widened(tensors), **options)
+    bound = INTERPRETED_BOUND if is_interpreted(backend) else BOUND
+    wrong = {
+        name: error
+        for name, error in errors(got, want).items()
+        if not error <= bound[got[name].dtype]  # false for NaN too
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("op", "backend", "shape"), MATCHED)
+def test_results_match_the_reference_in_float64(op, backend, shape, dtype):
+    device = device_of(backend)
+    T, B, H, K, *_ = shape
+    if is_interpreted(backend) and (T * B * H > MAX_INTERPRETED_WORK or K > 128):
+        pytest.skip("too slow in the interpreter")
+    assert_matches_float64(op, backend, make_inputs(op, sizes(*shape), dtype, device))
+
+
+STARTS = {
+    "never": [],
+    "first": [0],
+    "middle": [8],
+    "checkpoint": [16],
+    "last": [18],
+    "everywhere": list(range(19)),
+}
+
+
+@pytest.mark.parametrize("bptt", ["full", 1])
+@pytest.mark.parametrize("where", STARTS)
+@every_backend
+def test_starts_and_truncation_match_the_reference(op, backend, where, bptt):
+    tensors = make_inputs(op, sizes(19, 2, 1, 8), torch.float32, device_of(backend), start_rate=0)
+    tensors["start"][STARTS[where], 0] = True
+    assert_matches_float64(op, backend, tensors, bptt=bptt)
+
+
+@named([(op, backend) for op, backend in COMPILED if backend.name == "cpu"])
+@settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@given(data=st.data())
+def test_random_calls_match_the_reference(op, backend, data):
+    def draw(low, high):
+        return data.draw(st.integers(low, high))
+
+    shape = draw(1, 40), draw(1, 4), draw(1, 3), draw(8, 40), draw(8, 40)
+    tensors = make_inputs(
+        op,
+        sizes(*shape),
+        data.draw(st.sampled_from([torch.float32, torch.bfloat16])),
+        seed=draw(0, 99),
+        start_rate=data.draw(st.sampled_from([0.0, 0.1, 0.5])),
+    )
+    assert_matches_float64(op, backend, tensors, bptt=data.draw(st.sampled_from(["full", 1])))
+
+
+@pytest.mark.parametrize("cut", [1, 5, 16])
+@every_backend
+def test_a_sequence_may_be_cut_anywhere(op, backend, cut):
+    tensors = make_inputs(op, sizes(18, 2, 1, 8), torch.float32, device_of(backend))
+
+    def in_two(*arguments, **options):
+        arguments = dict(zip(op.layout, arguments, strict=True))
+        ys, states = [], [arguments[name] for name in op.states]
+        for part in (slice(None, cut), slice(cut, None)):
+            piece = {
+                n: x[part] if op.layout[n].startswith("T") else x for n, x in arguments.items()
+            }
+            piece |= dict(zip(op.states, states, strict=True))
+            y, *states = run(op, backend)(*piece.values(), **options)
+            ys.append(y)
+        return torch.cat(ys), *states
+
+    whole = outputs_and_gradients(op, run(op, backend), tensors)
+    cut_up = outputs_and_gradients(op, in_two, tensors)
+    assert all(error < BOUND[torch.float32] for error in errors(cut_up, whole).values())
+    assert all(torch.equal(cut_up[name], whole[name]) for name in ["y", *op.states])
+
+
+@every_backend
+def test_the_same_call_gives_the_same_bits_and_changes_nothing(op, backend):
+    tensors = make_inputs(op, sizes(18, 3, 1, 16), torch.float32, device_of(backend))
+    before = {name: x.detach().clone() for name, x in tensors.items()}
+    first = outputs_and_gradients(op, run(op, backend), tensors)
+    second = outputs_and_gradients(op, run(op, backend), tensors)
+    assert all(torch.equal(first[name], second[name]) for name in op.results)
+    assert all(torch.equal(tensors[name], before[name]) for name in tensors)
+
+
+@named([(op, backend) for op, backend in COMPILED if backend.name == "cpu"])
+def test_the_number_of_threads_changes_no_bit(op, backend):
+    tensors = make_inputs(op, sizes(33, 16, 4, 32), torch.float32)
+    results = []
+    for num_threads in (1, 2, 3):
+        torch.set_num_threads(num_threads)
+        results.append(outputs_and_gradients(op, run(op, backend), tensors))
+    for other in results[1:]:
+        assert [n for n in op.results if not torch.equal(results[0][n], other[n])] == []
+
+
+@every_backend
+def test_a_second_backward_through_the_graph_gives_the_same_gradients(op, backend):
+    tensors = make_inputs(op, sizes(18, 2, 1, 8), torch.float32, device_of(backend))
+    outputs = run(op, backend)(*tensors.values())
+    leaves = [tensors[name] for name in op.floats]
+    first, second = (
+        torch.autograd.grad(outputs, leaves, cotangents(outputs), retain_graph=True)
+        for _ in range(2)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@every_backend
+def test_a_call_without_gradients_gives_the_same_bits(op, backend):
+    tensors = make_inputs(op, sizes(18, 2, 1, 8), torch.float32, device_of(backend))
+    with_graph = run(op, backend)(*tensors.values())
+    with torch.no_grad():
+        without = run(op, backend)(*tensors.values())
+    assert all(torch.equal(a, b) for a, b in zip(with_graph, without, strict=True))
+
+
+@every_backend
+def test_only_the_gradients_asked_for_are_needed(op, backend):
+    tensors = make_inputs(op, sizes(3, 2, 1, 8), torch.float32, device_of(backend))
+    want = outputs_and_gradients(op, run(op, backend), tensors)
+    for name in op.floats:
+        alone = {n: x.detach() for n, x in tensors.items()}
+        alone[name].requires_grad_()
+        outputs = run(op, backend)(*alone.values())
+        reached = [
+            pair for pair in zip(outputs, cotangents(outputs), strict=True) if pair[0].requires_grad
+        ]
+        reached, gradients = zip(*reached, strict=True)
+        (got,) = torch.autograd.grad(reached, alone[name], gradients)
+        assert errors({name: got}, {name: want[f"d{name}"]})[name] < BOUND[torch.float32], name
+
+
+@every_backend
+def test_the_last_state_alone_may_enter_the_loss(op, backend):
+    tensors = make_inputs(op, sizes(3, 2, 1, 8), torch.float32, device_of(backend), start_rate=0)
+    exact = widened(tensors)
+    first = op.floats[0] if op.name == "lstm" else "k"
+    _, state, *_ = run(op, backend)(*tensors.values())
+    _, want, *_ = op.reference(*exact.values())
+    got, expected = (
+        torch.autograd.grad(x.sum(), inputs[first])[0]
+        for x, inputs in ((state, tensors), (want, exact))
+    )
+    assert errors({"d": got}, {"d": expected})["d"] < BOUND[torch.float32]

@@ -1,0 +1,130 @@
+"""What the operators refuse, what they say about it, and how a backend is chosen."""
+
+import logging
+
+import pytest
+import torch
+
+from models.kernels import dispatch
+from models.kernels.dispatch import Backend
+from tests.kernel_cases import OPERATORS, make_inputs, sizes
+from tests.test_kernels_backends import every_compiled_backend
+
+SIZES = sizes(3, 2, 2, 8)
+
+every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
+
+
+def inputs_of(op, **changes):
+    return make_inputs(op, SIZES, torch.float32) | changes
+
+
+@every_operator
+def test_every_argument_of_a_wrong_shape_is_named_with_what_was_expected(op):
+    tensors = make_inputs(op, SIZES, torch.float32)
+    for name, x in tensors.items():
+        for wrong in (x[:, :1], x[0]):
+            with pytest.raises(ValueError, match=rf"^{op.name}: \w+ must be \[.*=.*\], got \["):
+                op(*(tensors | {name: wrong}).values())
+    with pytest.raises(ValueError, match=rf"{op.name}: start must be \[T=3, B=2\], got \[3, 1\]"):
+        op(*(tensors | {"start": tensors["start"][:, :1]}).values())
+
+
+@every_operator
+def test_a_start_that_is_not_bool_is_refused(op):
+    with pytest.raises(ValueError, match=r"start must be bool, got torch.float32"):
+        op(*inputs_of(op, start=torch.zeros(3, 2)).values())
+
+
+@every_operator
+def test_dtypes_that_would_lose_or_mix_precision_are_refused(op):
+    tensors = inputs_of(op)
+    state, first = op.states[-1], op.floats[0]
+    wide = {n: tensors[n].double() for n in op.floats if op.layout[n].startswith("T")}
+    with pytest.raises(ValueError, match=f"{op.name}: .* got torch.bfloat16"):
+        op(*(tensors | {n: tensors[n].bfloat16() for n in op.states}).values())
+    with pytest.raises(ValueError, match=f"{op.name}: .* got torch.float16"):
+        op(*(tensors | {first: tensors[first].half()}).values())
+    with pytest.raises(ValueError, match=r"at least as wide as .* torch.float64"):
+        op(*(tensors | wide).values())
+    if len(op.states) > 1:
+        with pytest.raises(ValueError, match=f"{state} must be torch.float32 as .* is"):
+            op(*(tensors | {state: tensors[state].double()}).values())
+
+
+@every_operator
+def test_a_tensor_on_another_device_is_named(op):
+    with pytest.raises(ValueError, match=rf"{op.name}: start is on meta, {op.floats[0]} on cpu"):
+        op(*inputs_of(op, start=torch.zeros(3, 2, dtype=torch.bool, device="meta")).values())
+
+
+@every_operator
+@pytest.mark.parametrize("bptt", [0, 2, "1", True, None])
+def test_an_unknown_bptt_is_refused(op, bptt):
+    with pytest.raises(ValueError, match=f"bptt must be 'full' or 1, got {bptt!r}"):
+        op(*inputs_of(op).values(), bptt=bptt)
+
+
+@every_compiled_backend
+def test_a_named_backend_never_falls_back(op, backend):
+    tensors = make_inputs(op, SIZES, torch.float64)
+    with pytest.raises(ValueError, match=rf"{op.name}: cannot run \({backend.name}: .+\)"):
+        op(*tensors.values(), backend=backend.name)
+    want = op.reference(*tensors.values())
+    got = op(*tensors.values())
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+@every_compiled_backend
+def test_a_size_beyond_the_limits_is_refused_by_name(op, backend):
+    for size in [520] if op.name == "lstm" else [4, 136]:
+        tensors = make_inputs(op, sizes(1, 1, 1, size), torch.float32)
+        with pytest.raises(ValueError, match=f"{backend.name}: .*{size}"):
+            op(*tensors.values(), backend=backend.name)
+        op(*tensors.values())  # auto uses the reference
+
+
+@every_operator
+def test_an_unknown_backend_is_refused_with_the_names_there_are(op):
+    with pytest.raises(
+        ValueError, match=r"unknown backend 'cuda'; choose auto or one of .*reference"
+    ):
+        op(*inputs_of(op).values(), backend="cuda")
+
+
+@every_operator
+def test_the_reference_is_the_last_resort_and_takes_every_device(op):
+    last = op.module.BACKENDS[-1]
+    assert (last.name, last.device) == ("reference", None)
+
+
+def backends(**reasons):
+    return [
+        Backend(name, None, run=lambda *_: None, rejects=lambda *_, r=r: r)
+        for name, r in reasons.items()
+    ]
+
+
+def test_auto_takes_the_first_that_accepts_and_says_once_why_not_the_others(caplog, monkeypatch):
+    monkeypatch.setattr(dispatch, "_logged", set())
+    choices = backends(fast="no compiler", middle=None, slow=None)
+    with caplog.at_level(logging.INFO, logger=dispatch.__name__):
+        for _ in range(3):
+            assert dispatch.choose("op", choices, "auto", torch.zeros(1)).name == "middle"
+    assert caplog.messages == ["op runs on middle; not fast: no compiler"]
+
+
+def test_auto_never_picks_the_interpreter(monkeypatch):
+    monkeypatch.setattr(dispatch, "TRITON_IS_INTERPRETED", True)
+    gpu = Backend("triton", "cuda", run=lambda *_: None)
+    slow = Backend("reference", None, run=lambda *_: None)
+    assert dispatch.choose("op", [gpu, slow], "auto", torch.zeros(1)) is slow
+    assert dispatch.choose("op", [gpu, slow], "triton", torch.zeros(1)) is gpu
+    monkeypatch.setattr(dispatch, "TRITON_IS_INTERPRETED", False)
+    with pytest.raises(ValueError, match="triton: needs cuda tensors"):
+        dispatch.choose("op", [gpu, slow], "triton", torch.zeros(1))
+
+
+def test_the_error_lists_every_reason():
+    with pytest.raises(ValueError, match=r"op: cannot run \(a: too big; b: too small\)"):
+        dispatch.choose("op", backends(a="too big", b="too small"), "auto", torch.zeros(1))

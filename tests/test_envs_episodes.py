@@ -5,9 +5,10 @@ import pytest
 
 from envs.episodes import EpisodeTracker
 
-# Environment 0: loses a life, is cut, begins anew. Environment 1: loses a life on a game over at
-# the limit, begins anew with more lives, then loses a life on the row that is cut.
-LIVES = np.array([[3, 1], [2, 0], [2, 3], [2, 3], [3, 2]], np.int32)
+# Environment 0: loses a life, gains two, is cut, begins anew with fewer, which is no loss.
+# Environment 1: loses a life on a game over at the limit, begins anew with more lives, then loses
+# a life on the row that is cut.
+LIVES = np.array([[3, 1], [2, 0], [2, 3], [4, 3], [3, 2]], np.int32)
 GAME_OVER = np.array([[0, 0], [0, 1], [0, 0], [0, 0], [0, 0]], bool)
 CUT = np.array([[0, 0], [0, 1], [0, 0], [1, 0], [0, 1]], bool)
 BEGINS = np.array([[1, 1], [0, 0], [0, 1], [0, 0], [1, 0]], bool)

@@ -67,7 +67,7 @@ class MemoryEnv:
             raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
         right = action == self._answers[self._rows, self._elapsed]
         self._reward = right * self._reward_per_answer
-        self._elapsed = self._elapsed + 1
+        self._elapsed += 1
         ended = self._elapsed > self._task.num_steps
         if ended.any():
             drawn = self._task.draw(self._rng, int(ended.sum()))

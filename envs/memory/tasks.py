@@ -73,7 +73,7 @@ def key_value(config: EnvConfig) -> Task:
     """Key-value recall: `num_pairs` pairs, one a step, then every key once in random order.
 
     Keys are shown in the same order always, so that a gated network learns the task in minutes (in
-    random order an LSTM stayed at 0.4); values are drawn independently, so a guess is right with
+    random order an LSTM plateaus); values are drawn independently, so a guess is right with
     chance 1 / `num_values`. Observation: key, value (blank in a query), query flag.
     """
     pairs, values = config.num_pairs, config.num_values

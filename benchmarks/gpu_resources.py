@@ -24,10 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ROOT = Path(__file__).resolve().parent.parent
-if __name__ == "__main__":
-    os.environ.pop("TRITON_INTERPRET", None)
-    sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ["TRITON_INTERPRET"] = "0"
 
 import triton
 from triton.backends.compiler import GPUTarget
@@ -35,7 +33,9 @@ from triton.compiler import ASTSource
 
 from models.kernels import delta_rnn, delta_rule, linear_attention, lstm, rdn, triton_launch
 
-MODULES = {m.__name__.split(".")[-1]: m for m in (linear_attention, delta_rule, delta_rnn, rdn, lstm)}
+OPERATORS = (linear_attention, delta_rule, delta_rnn, rdn, lstm)
+MODULES = {module.__name__.split(".")[-1]: module for module in OPERATORS}
+ROOT = Path(__file__).resolve().parent.parent
 T, B, H = 51, 32, 4
 POINTERS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.bool: "*i1"}
 WARP_REGISTERS = 65536 // 32
@@ -216,8 +216,10 @@ def write(rows: list[Resources], command: list[str]) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ops", nargs="+", choices=MODULES, default=list(MODULES))
-    parser.add_argument("--sizes", type=int, nargs="*", default=[16, 32, 64, 128], help="head sizes")
-    parser.add_argument("--hidden", type=int, nargs="*", default=[64, 128, 256], help="LSTM sizes")
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=[16, 32, 64, 128], help="head sizes"
+    )
+    parser.add_argument("--hidden", type=int, nargs="*", default=[64, 128, 256])
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--sms", type=int, nargs="+", choices=SHARED_BYTES, default=[80, 90])
     parser.add_argument("--json", action="store_true", help="print JSON, write no file")

@@ -4,6 +4,9 @@ A matrix [K, V] is a tile in registers: rows are keys, columns values. Lanes bey
 sizes hold zeros, so that sums over a tile need no mask.
 """
 
+# Triton gives a kernel its types when it compiles it.
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
+
 import triton
 import triton.language as tl
 

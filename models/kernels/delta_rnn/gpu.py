@@ -13,7 +13,7 @@ from torch import Tensor
 from models.kernels import native, triton_launch
 from models.kernels.triton_launch import leading_strides, rows
 
-States = tuple[Tensor, Tensor, Tensor, Tensor]
+Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
     start: Tensor,
     *,
     bptt: Literal["full", 1] = "full",
-) -> States:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `delta_rnn`."""
     args = (q, k, v, beta, rk, rv, rbeta, state_w, state_r, state_h)
     h, state_w, state_r, state_h, *_ = _forward(*args, start, bptt == 1, native.needs_grad(*args))
@@ -57,11 +57,11 @@ def _forward(
     start: Tensor,
     truncate: bool,
     save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> Outputs:
     from models.kernels.delta_rnn import gpu_kernels
 
     inputs, states = (q, k, v, beta, rk, rv, rbeta), (state_w, state_r, state_h)
-    outputs = _fake(*inputs, *states, start, truncate, save)
+    outputs: Outputs = _fake(*inputs, *states, start, truncate, save)
     T, B, H, D = q.shape
     triton_launch.launch(
         gpu_kernels.forward,
@@ -93,7 +93,7 @@ def _fake(
     start: Tensor,
     truncate: bool,
     save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> Outputs:
     states = (state_w, state_r, state_h)
     final_w, final_r, final_h = (x.new_empty(x.shape) for x in states)
     saved_steps = len(q) if save else 0

@@ -3,6 +3,9 @@
 The softmax of the last output needs every column, so that a head is not split over programs.
 """
 
+# Triton gives a kernel its types when it compiles it.
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
+
 import triton
 import triton.language as tl
 
@@ -53,6 +56,7 @@ def forward(
     BLOCK: tl.constexpr,
     SAVE: tl.constexpr,
 ):
+    """Writes h, the states after step T - 1 and, if SAVE, what the backward needs."""
     b, h = head_of_program(H)
     T = T.to(tl.int64)
     head = b * H + h
@@ -130,6 +134,7 @@ def backward(
     BLOCK: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
+    """Writes the gradient of every sequence and of the initial states."""
     b, h = head_of_program(H)
     T = T.to(tl.int64)
     head = b * H + h

@@ -126,8 +126,7 @@ def _backward(
         **blocks,
     )
     dq, dk, dbeta = (
-        triton_launch.sum_partials(parts, x)
-        for parts, x in ((dq, q), (dk, k), (dbeta, beta))
+        triton_launch.sum_partials(parts, x) for parts, x in ((dq, q), (dk, k), (dbeta, beta))
     )
     return dq, dk, dv, dbeta, dinitial
 

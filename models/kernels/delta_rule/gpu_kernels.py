@@ -4,6 +4,9 @@ Columns of W do not depend on each other given the keys, so tiles need no commun
 Gradients that sum over columns (dq, dk, dbeta) leave one partial sum per tile.
 """
 
+# Triton gives a kernel its types when it compiles it.
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
+
 import triton
 import triton.language as tl
 
@@ -43,6 +46,7 @@ def forward(
     BLOCK_V: tl.constexpr,
     SAVE: tl.constexpr,
 ):
+    """Writes y, the state after step T - 1 and, if SAVE, what the backward needs."""
     b, h = head_of_program(H)
     rows = tl.arange(0, BLOCK_K)
     columns = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
@@ -106,6 +110,7 @@ def backward(
     BLOCK_V: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
+    """Writes dq, dk and dbeta per tile of columns, dv and the gradient of the initial state."""
     b, h = head_of_program(H)
     T = T.to(tl.int64)
     part = tl.program_id(1)

@@ -5,6 +5,9 @@ over columns (dq, dk) leave one partial sum per tile. The backward saves no matr
 rebuilds W forwards for dq, a second one carries the gradient of W backwards for dk and dv.
 """
 
+# Triton gives a kernel its types when it compiles it.
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators, allow-untyped-calls
+
 import triton
 import triton.language as tl
 
@@ -32,6 +35,7 @@ def forward(
     BLOCK_K: tl.constexpr,
     BLOCK_V: tl.constexpr,
 ):
+    """Writes y and the state after step T - 1."""
     b, h = head_of_program(H)
     rows = tl.arange(0, BLOCK_K)
     columns = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
@@ -83,6 +87,7 @@ def backward(
     BLOCK_V: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
+    """Writes dq and dk per tile of columns, dv and the gradient of the initial state."""
     b, h = head_of_program(H)
     T = T.to(tl.int64)
     part = tl.program_id(1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.kernels import dispatch, inputs
 
-from . import cpu, reference
+from . import cpu, cuda_cell, gpu, reference
 
 Result = tuple[Tensor, Tensor, Tensor]
 
@@ -21,6 +21,8 @@ LAYOUT: inputs.Layout = {
 }
 
 BACKENDS: tuple[dispatch.Backend[Result], ...] = (
+    dispatch.Backend("triton", "cuda", gpu.run, gpu.rejects),
+    dispatch.Backend("cuda_cell", "cuda", cuda_cell.run, cuda_cell.rejects),
     dispatch.Backend("cpu", "cpu", cpu.run, cpu.rejects),
     dispatch.Backend("reference", None, reference.run),
 )

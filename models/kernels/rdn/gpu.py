@@ -1,0 +1,180 @@
+"""The RDN in Triton for cuda tensors: the operator around `gpu_kernels.py`.
+
+The forward keeps the matrix before every write, tanh of the last output and what the slow net
+became, 4 T B H (D^2 + 4 D + 1) bytes (30 MB at T = 51, B = 32, H = 4, D = 32), so that the
+backward reads them instead of replaying segments. A call without gradients keeps nothing.
+
+The backward kernel writes the gradients before softmax and sigmoid; those of R_q, R_k, R_v and
+r_b are one matrix product of them with tanh of the last output.
+"""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from models.kernels import native, triton_launch
+from models.kernels.triton_launch import leading_strides, rows
+
+Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+Gradients = tuple[Tensor, Tensor, Tensor]
+
+
+def run(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    b: Tensor,
+    r_q: Tensor,
+    r_k: Tensor,
+    r_v: Tensor,
+    r_b: Tensor,
+    state_w: Tensor,
+    state_y: Tensor,
+    start: Tensor,
+    *,
+    bptt: Literal["full", 1] = "full",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Runs the Triton kernel; arguments and results as in `rdn`."""
+    args = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y)
+    y, state_w, state_y, *_ = _forward(*args, start, bptt == 1, native.needs_grad(*args))
+    return y, state_w, state_y
+
+
+def rejects(*args: Tensor) -> str | None:
+    """Returns why the Triton kernel cannot take this call, or None."""
+    return triton_launch.rejects_heads(args[:4], args[4:10], (args[0].shape[-1],))
+
+
+@torch.library.custom_op("fast_weights_triton::rdn", mutates_args=())
+def _forward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    b: Tensor,
+    r_q: Tensor,
+    r_k: Tensor,
+    r_v: Tensor,
+    r_b: Tensor,
+    state_w: Tensor,
+    state_y: Tensor,
+    start: Tensor,
+    truncate: bool,
+    save: bool,
+) -> Outputs:
+    from models.kernels.rdn import gpu_kernels
+
+    tensors = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y, start)
+    outputs: Outputs = _fake(*tensors, truncate, save)
+    T, B, H, D = q.shape
+    triton_launch.launch(
+        gpu_kernels.forward,
+        (B * H,),
+        *(*tensors, *outputs),
+        *(leading_strides(x) for x in (q, k, v, b)),
+        leading_strides(start, 2),
+        B,
+        T,
+        H,
+        SAVE=save,
+        **triton_launch.square_blocks(D),
+    )
+    return outputs
+
+
+@_forward.register_fake
+def _fake(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    b: Tensor,
+    r_q: Tensor,
+    r_k: Tensor,
+    r_v: Tensor,
+    r_b: Tensor,
+    state_w: Tensor,
+    state_y: Tensor,
+    start: Tensor,
+    truncate: bool,
+    save: bool,
+) -> Outputs:
+    T, B, H, D = q.shape
+    saved_steps = T if save else 0
+    return (
+        q.new_empty(q.shape),
+        state_w.new_empty(state_w.shape),
+        state_y.new_empty(state_y.shape),
+        state_w.new_empty(saved_steps, B, H, D, D),
+        state_w.new_empty(saved_steps, B, H, 4, D),
+        state_w.new_empty(saved_steps, B, H),
+    )
+
+
+@torch.library.custom_op("fast_weights_triton::rdn_backward", mutates_args=())
+def _backward(
+    dy: Tensor,
+    dstate_w: Tensor,
+    dstate_y: Tensor,
+    r_q: Tensor,
+    r_k: Tensor,
+    r_v: Tensor,
+    r_b: Tensor,
+    start: Tensor,
+    w_states: Tensor,
+    rows_saved: Tensor,
+    beta: Tensor,
+    truncate: bool,
+) -> Gradients:
+    from models.kernels.rdn import gpu_kernels
+
+    gradients: Gradients = _fake_backward(dy, dstate_w, dstate_y)
+    dy = rows(dy)
+    T, B, H, D = dy.shape
+    triton_launch.launch(
+        gpu_kernels.backward,
+        (B * H,),
+        *(r_q, r_k, r_v, r_b, start, w_states, rows_saved, beta, dy),
+        *(dstate_w.contiguous(), dstate_y.contiguous(), *gradients),
+        leading_strides(start, 2),
+        leading_strides(dy),
+        B,
+        T,
+        H,
+        TRUNCATE=truncate,
+        **triton_launch.square_blocks(D),
+    )
+    return gradients
+
+
+@_backward.register_fake
+def _fake_backward(dy: Tensor, dstate_w: Tensor, dstate_y: Tensor, *_: Any) -> Gradients:
+    T, B, H, D = dy.shape
+    return (
+        dstate_w.new_empty(T, B, H, 3 * D + 1),
+        dstate_w.new_empty(dstate_w.shape),
+        dstate_y.new_empty(dstate_y.shape),
+    )
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.truncate, ctx.dtype = inputs[11], inputs[0].dtype
+    native.keep_outputs(ctx, output[:3], output[3:])
+    ctx.save_for_backward(*inputs[4:8], inputs[10], *output[3:])
+
+
+def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    saved = ctx.saved_tensors
+    rows_saved = saved[-2]
+    D = rows_saved.shape[-1]
+    dslow, *dstates = _backward(*native.materialised(ctx, grads, rows_saved), *saved, ctx.truncate)
+    drecurrent = torch.einsum("tbhi,tbhj->hij", rows_saved[..., 0, :], dslow)
+    dr_q, dr_k, dr_v, dr_b = torch.split(drecurrent, [D, D, D, 1], dim=-1)
+    dq, dk, dv, db = torch.split(dslow.to(ctx.dtype), [D, D, D, 1], dim=-1)
+    return (
+        *(dq, dk, dv, db.squeeze(-1)),
+        *(dr_q, dr_k, dr_v, dr_b.squeeze(-1)),
+        *(*dstates, None, None, None),
+    )
+
+
+_forward.register_autograd(_autograd, setup_context=_save)

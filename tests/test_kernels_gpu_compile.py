@@ -1,0 +1,77 @@
+"""Every Triton kernel compiled for sm_80 and sm_90 without a GPU, and what that costs.
+
+A subprocess compiles: this one has Triton's interpreter on, which replaces the compiler.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton")
+
+ROOT = Path(__file__).parent.parent
+OPERATORS = ["linear_attention", "delta_rule", "delta_rnn", "rdn"]
+T, B, H = 51, 32, 4
+
+
+def resources(op, *options):
+    command = [sys.executable, str(ROOT / "benchmarks" / "gpu_resources.py"), "--json"]
+    done = subprocess.run([*command, "--ops", *op, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def spilling(rows):
+    return [row for row in rows if row["stack_bytes"] or row["local_bytes"]]
+
+
+def assert_one_launch_each_way(rows, num_variants):
+    for kernel in ("forward", "backward"):
+        assert len([row for row in rows if row["kernel"] == kernel]) == num_variants
+    assert len(rows) == 2 * num_variants
+
+
+@pytest.mark.timeout(180)
+def test_an_unroll_at_head_size_32_is_one_launch_each_way_and_spills_nothing():
+    rows = resources(OPERATORS, "--sizes", "32", "--dtypes", "float32")
+    assert_one_launch_each_way(rows, num_variants=len(OPERATORS) * 2)
+    assert {row["op"] for row in rows} == set(OPERATORS)
+    assert {row["sm"] for row in rows} == {80, 90}
+    assert all(row["programs"] == B * H for row in rows)
+    assert spilling(rows) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("op", OPERATORS)
+def test_head_sizes_up_to_64_spill_nothing(op, dtype):
+    rows = resources([op], "--sizes", "8", "16", "24", "32", "48", "64", "--dtypes", dtype)
+    assert_one_launch_each_way(rows, num_variants=6 * 2)
+    assert spilling(rows) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("op", OPERATORS)
+def test_head_size_128_compiles(op, record_property):
+    rows = resources([op], "--sizes", "128")
+    assert_one_launch_each_way(rows, num_variants=2 * 2)
+    record_property("spilling", spilling(rows))
+
+
+@pytest.mark.timeout(180)
+def test_the_lstm_compiles_at_hidden_size_64():
+    rows = resources(["lstm"], "--hidden", "64", "--dtypes", "float32")
+    assert_one_launch_each_way(rows, num_variants=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_lstm_compiles_up_to_hidden_size_256(record_property):
+    rows = resources(["lstm"], "--hidden", "64", "128", "200", "256")
+    assert_one_launch_each_way(rows, num_variants=4 * 2 * 2)
+    record_property("spilling", spilling(rows))

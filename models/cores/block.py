@@ -1,0 +1,104 @@
+"""The residual stack that every fast-weight core shares; only the fast net inside it differs.
+
+    h <- W_in x + b
+    per layer:  h <- h + W_o heads(fast_net(W_slow LayerNorm(h)))
+                h <- h + W_2 relu(W_1 LayerNorm(h))
+
+W_slow and W_o have no bias, the others have one. No dropout, no positional encoding, no final
+LayerNorm. Source: Irie et al. 2021 (https://arxiv.org/abs/2106.06295), as its code builds it.
+
+Shapes: T steps, B batch, N = T B rows, H heads, D features of a head, S slow outputs per head.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.cores.base import Core, CoreState
+from models.cores.config import CoreConfig
+
+
+class FastNet(nn.Module, ABC):
+    """A layer's recurrence: fast weights that the slow net's outputs program, per head."""
+
+    slow_size: int
+    """S, outputs of the slow net per head."""
+    state_shapes: tuple[tuple[int, ...], ...]
+    """Shape of each state tensor, without the batch."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.head_size = config.hidden_size // config.num_heads
+        self.bptt = config.bptt
+        self.kernel = config.kernel
+
+    @abstractmethod
+    def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
+        """Runs an unroll in one kernel call.
+
+        Args:
+            slow: [T, B, H, S] the slow net's outputs.
+            state: this layer's state before step 0.
+            start: [T, B] bool, true where the state is zeroed before the step.
+
+        Returns:
+            Outputs [T, B, H, D] and the state after step T - 1.
+        """
+
+
+class Block(nn.Module):
+    """One layer: a fast net and a feed-forward net, each behind a LayerNorm and a residual."""
+
+    def __init__(self, config: CoreConfig, fast_net: FastNet) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.fast_net = fast_net
+        self.norm_fast = nn.LayerNorm(size)
+        self.slow = nn.Linear(size, config.num_heads * fast_net.slow_size, bias=False)
+        self.out = nn.Linear(size, size, bias=False)
+        self.norm_feedforward = nn.LayerNorm(size)
+        self.expand = nn.Linear(size, config.feedforward_size)
+        self.contract = nn.Linear(config.feedforward_size, size)
+
+    def forward(self, h_ND: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
+        """Returns the rows [N, hidden_size] after this layer, and its state."""
+        slow = self.slow(self.norm_fast(h_ND)).view(*start.shape, self.fast_net.num_heads, -1)
+        y_TBHD, state = self.fast_net(slow, state, start)
+        h_ND = torch.addmm(h_ND, y_TBHD.reshape(h_ND.shape), self.out.weight.t())
+        hidden = functional.relu(self.expand(self.norm_feedforward(h_ND)))
+        return h_ND + self.contract(hidden), state
+
+
+class FastWeightStack(Core):
+    """The fast-weight core. State: that of every layer in turn, [B, H, ...] each."""
+
+    def __init__(
+        self, config: CoreConfig, input_size: int, make_fast_net: Callable[[CoreConfig], FastNet]
+    ) -> None:
+        super().__init__()
+        self.output_size = config.hidden_size
+        self.input = nn.Linear(input_size, config.hidden_size)
+        fast_nets = [make_fast_net(config) for _ in range(config.num_layers)]
+        self.blocks = nn.ModuleList(Block(config, fast_net) for fast_net in fast_nets)
+        self._layer_shapes = fast_nets[0].state_shapes
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of one layer's state, once per layer."""
+        return self._layer_shapes * len(self.blocks)
+
+    def forward(self, x: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
+        """Runs all layers over an unroll; see `Core.forward`."""
+        T, B, _ = x.shape
+        h_ND = self.input(x.flatten(0, 1))
+        per_layer = len(self._layer_shapes)
+        last: CoreState = ()
+        for layer, block in enumerate(self.blocks):
+            before = state[layer * per_layer : (layer + 1) * per_layer]
+            h_ND, after = block(h_ND, before, start)
+            last += after
+        return h_ND.view(T, B, -1), last

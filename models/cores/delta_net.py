@@ -1,0 +1,30 @@
+"""Delta Net: fast weights that write only what is missing at a key.
+
+W <- W + phi(k) (sigma(b) (v - W^T phi(k)))^T, then read at phi(q).
+"""
+
+from torch import Tensor
+
+from models.cores.base import CoreState
+from models.cores.block import FastNet
+from models.cores.config import CoreConfig
+from models.cores.feature_map import elu_feature_map
+from models.kernels.delta_rule import delta_rule
+
+
+class DeltaNet(FastNet):
+    """State: W [B, H, D, D]. The slow net gives q, k, v, b."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__(config)
+        self.slow_size = 3 * self.head_size + 1
+        self.state_shapes = ((self.num_heads, self.head_size, self.head_size),)
+
+    def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
+        """Runs an unroll; see `FastNet.forward`."""
+        D = self.head_size
+        queries_keys, v, b = slow.split_with_sizes([2 * D, D, 1], -1)
+        q, k = elu_feature_map(queries_keys.unflatten(-1, (2, D))).unbind(-2)
+        beta = b.squeeze(-1).sigmoid()
+        y, W = delta_rule(q, k, v, beta, *state, start, bptt=self.bptt, backend=self.kernel)
+        return y, (W,)

@@ -1,0 +1,23 @@
+"""The memoryless control: the heads see the core's input as it is."""
+
+from torch import Tensor
+
+from models.cores.base import Core, CoreState
+from models.cores.config import CoreConfig
+
+
+class Feedforward(Core):
+    """Identity."""
+
+    def __init__(self, config: CoreConfig, input_size: int) -> None:
+        super().__init__()
+        self.output_size = input_size
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """No state."""
+        return ()
+
+    def forward(self, x: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
+        """Returns x; see `Core.forward`."""
+        return x, state

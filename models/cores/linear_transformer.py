@@ -1,0 +1,26 @@
+"""Linear Transformer: purely additive fast weights, W <- W + phi(k) v^T, read at phi(q)."""
+
+from torch import Tensor
+
+from models.cores.base import CoreState
+from models.cores.block import FastNet
+from models.cores.config import CoreConfig
+from models.cores.feature_map import elu_feature_map
+from models.kernels.linear_attention import linear_attention
+
+
+class LinearTransformer(FastNet):
+    """State: W [B, H, D, D]. The slow net gives q, k, v. No attention denominator."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__(config)
+        self.slow_size = 3 * self.head_size
+        self.state_shapes = ((self.num_heads, self.head_size, self.head_size),)
+
+    def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
+        """Runs an unroll; see `FastNet.forward`."""
+        D = self.head_size
+        queries_keys, v = slow.split_with_sizes([2 * D, D], -1)
+        q, k = elu_feature_map(queries_keys.unflatten(-1, (2, D))).unbind(-2)
+        y, W = linear_attention(q, k, v, *state, start, bptt=self.bptt, backend=self.kernel)
+        return y, (W,)

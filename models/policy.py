@@ -1,0 +1,80 @@
+"""The policy: encoder, core and heads; one time-major forward for acting and learning."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.cores import CoreConfig, CoreState, make_core
+from models.encoders import EncoderConfig, make_encoder
+
+
+class PolicyOutput(NamedTuple):
+    """What the policy says of T steps of B environments."""
+
+    logits: Tensor  # [T, B, A] float32, unnormalised log-probabilities of the actions
+    value: Tensor  # [T, B] float32, V(x_t)
+
+
+class Policy(nn.Module):
+    """Encoder -> features and clipped last reward -> core -> policy and value heads.
+
+    Args:
+        observation_shape: shape of one observation, without the batch.
+        observation_dtype: "uint8" or "float32".
+        num_actions: A.
+        encoder: encoder settings.
+        core: core settings.
+
+    Raises:
+        ValueError: the encoder does not fit the observation.
+    """
+
+    def __init__(
+        self,
+        observation_shape: tuple[int, ...],
+        observation_dtype: str,
+        num_actions: int,
+        encoder: EncoderConfig,
+        core: CoreConfig,
+    ) -> None:
+        super().__init__()
+        self.num_actions = num_actions
+        self.encoder = make_encoder(encoder, observation_shape, observation_dtype)
+        self.core = make_core(core, self.encoder.output_size + 1)
+        self.policy_head = nn.Linear(self.core.output_size, num_actions)
+        self.value_head = nn.Linear(self.core.output_size, 1)
+
+    def initial_state(self, batch_size: int, device: torch.device | None = None) -> CoreState:
+        """Returns the core's state before the first step of batch_size environments."""
+        return self.core.initial_state(batch_size, device)
+
+    def encode(self, observation: Tensor) -> Tensor:
+        """Returns features [T, B, F] float32 of observation [T, B, *observation_shape]."""
+        features: Tensor = self.encoder(observation.flatten(0, 1))
+        return features.view(*observation.shape[:2], -1)
+
+    def decide(
+        self, features: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
+    ) -> tuple[PolicyOutput, CoreState]:
+        """Runs core and heads on what `encode` gave; see `forward`."""
+        reward = last_reward.clamp(-1.0, 1.0).unsqueeze(-1)
+        y, state = self.core(torch.cat([features, reward], dim=-1), state, start)
+        return PolicyOutput(self.policy_head(y), self.value_head(y).squeeze(-1)), state
+
+    def forward(
+        self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
+    ) -> tuple[PolicyOutput, CoreState]:
+        """Runs an unroll; acting is T = 1.
+
+        Args:
+            observation: [T, B, *observation_shape] in the environment's dtype.
+            last_reward: [T, B] float32 raw reward that arrived with the observation; clipped here
+                to [-1, 1].
+            start: [T, B] bool, true where memory begins anew at this row.
+            state: core state before row 0, as `initial_state` or an earlier call gave it.
+
+        Returns:
+            Logits and values, and the core state after row T - 1.
+        """
+        return self.decide(self.encode(observation), last_reward, start, state)

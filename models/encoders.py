@@ -96,7 +96,7 @@ class PixelEncoder(Encoder):
         """Encodes uint8 pixels [N, C, H, W]; see `Encoder.forward`."""
         if observation.device.type != "cpu" or len(observation) <= CPU_CHUNK:
             return self._encode(observation)
-        return torch.cat([self._encode(chunk) for chunk in observation.split(CPU_CHUNK)])
+        return torch.cat([self._encode(chunk) for chunk in torch.split(observation, CPU_CHUNK)])
 
     def _encode(self, observation: Tensor) -> Tensor:
         dtype = compute_dtype(self.precision, observation.device)

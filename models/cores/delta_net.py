@@ -23,8 +23,9 @@ class DeltaNet(FastNet):
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `FastNet.forward`."""
         D = self.head_size
+        (W,) = state
         queries_keys, v, b = slow.split_with_sizes([2 * D, D, 1], -1)
-        q, k = elu_feature_map(queries_keys.unflatten(-1, (2, D))).unbind(-2)
+        q, k = elu_feature_map(queries_keys.view(*slow.shape[:3], 2, D)).unbind(-2)
         beta = b.squeeze(-1).sigmoid()
-        y, W = delta_rule(q, k, v, beta, *state, start, bptt=self.bptt, backend=self.kernel)
+        y, W = delta_rule(q, k, v, beta, W, start, bptt=self.bptt, backend=self.kernel)
         return y, (W,)

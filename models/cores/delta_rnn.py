@@ -23,10 +23,11 @@ class DeltaRNN(FastNet):
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `FastNet.forward`."""
         D = self.head_size
+        W, R, h_before = state
         keys, v, rv, b = slow.split_with_sizes([3 * D, D, D, 2], -1)
-        q, k, rk = keys.unflatten(-1, (3, D)).softmax(-1).unbind(-2)
+        q, k, rk = keys.view(*slow.shape[:3], 3, D).softmax(-1).unbind(-2)
         beta, rbeta = b.sigmoid().unbind(-1)
         h, W, R, h_last = delta_rnn(
-            q, k, v, beta, rk, rv, rbeta, *state, start, bptt=self.bptt, backend=self.kernel
+            q, k, v, beta, rk, rv, rbeta, W, R, h_before, start, bptt=self.bptt, backend=self.kernel
         )
         return h, (W, R, h_last)

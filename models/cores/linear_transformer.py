@@ -20,7 +20,8 @@ class LinearTransformer(FastNet):
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `FastNet.forward`."""
         D = self.head_size
+        (W,) = state
         queries_keys, v = slow.split_with_sizes([2 * D, D], -1)
-        q, k = elu_feature_map(queries_keys.unflatten(-1, (2, D))).unbind(-2)
-        y, W = linear_attention(q, k, v, *state, start, bptt=self.bptt, backend=self.kernel)
+        q, k = elu_feature_map(queries_keys.view(*slow.shape[:3], 2, D)).unbind(-2)
+        y, W = linear_attention(q, k, v, W, start, bptt=self.bptt, backend=self.kernel)
         return y, (W,)

@@ -36,9 +36,8 @@ class LSTM(Core):
     def forward(self, x: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs the layer over an unroll; see `Core.forward`."""
         T, B, _ = x.shape
+        h, c = state
         bias = self.bias_ih_l0 + self.bias_hh_l0
         gates = functional.linear(x.flatten(0, 1), self.weight_ih_l0, bias).view(T, B, -1)
-        h, *last = lstm(
-            gates, self.weight_hh_l0, *state, start, bptt=self.bptt, backend=self.kernel
-        )
-        return h, tuple(last)
+        y, h, c = lstm(gates, self.weight_hh_l0, h, c, start, bptt=self.bptt, backend=self.kernel)
+        return y, (h, c)

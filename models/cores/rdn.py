@@ -31,9 +31,19 @@ class RDN(FastNet):
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `FastNet.forward`."""
         D = self.head_size
+        W, y_before = state
         q, k, v, b = slow.split_with_sizes([D, D, D, 1], -1)
         recurrent = (self.r_q, self.r_k, self.r_v, self.r_b)
         y, W, y_last = rdn(
-            q, k, v, b.squeeze(-1), *recurrent, *state, start, bptt=self.bptt, backend=self.kernel
+            q,
+            k,
+            v,
+            b.squeeze(-1),
+            *recurrent,
+            W,
+            y_before,
+            start,
+            bptt=self.bptt,
+            backend=self.kernel,
         )
         return y, (W, y_last)

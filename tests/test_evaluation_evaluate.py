@@ -1,0 +1,84 @@
+"""Evaluation: which games count, how they are scored, and what is written."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from agents.evaluation.evaluate import EvaluationConfig, FirstGames, evaluate_and_save, play
+from agents.evaluation.saved_policy import export_policy, load_policy
+from agents.impala.config import LearnerConfig, TrainConfig
+from agents.impala.train import train
+from envs import EnvConfig, make_env
+from envs.probe import episode_length
+from models.cores import CoreConfig
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    config = TrainConfig(
+        game="tmaze",
+        env=EnvConfig(length=4),
+        core=CoreConfig(kind="delta_net", hidden_size=16, num_heads=2, num_layers=1),
+        encoder="mlp",
+        learner=LearnerConfig(unroll_length=8, batch_size=4),
+        total_frames=64,
+        run_dir=str(tmp_path_factory.mktemp("runs") / "run"),
+    )
+    return train(config)
+
+
+def test_only_the_first_game_of_each_environment_counts():
+    env = make_env("probe", EnvConfig(), 6, seed=0)
+    games = FirstGames(6)
+    expected, first = np.zeros(6), episode_length(np.arange(6), np.zeros(6, dtype=int))
+    steps = 0
+    while games.playing.any():
+        step = env.recv()
+        games.count(step)
+        expected += np.where(steps <= first, step.reward, 0.0)
+        env.send(np.zeros(6, dtype=np.int64))
+        steps += 1
+    np.testing.assert_array_equal(games.returns, expected)
+    np.testing.assert_array_equal(games.steps, first)
+    assert len(games.life_returns) == 12  # two lives a game
+    np.testing.assert_allclose(sum(games.life_returns), expected.sum())
+
+
+def test_the_same_seed_plays_the_same_games_and_another_does_not(run):
+    saved = load_policy(run)
+    first, again, other = (
+        play(saved, EvaluationConfig(seed=seed), 64).returns for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_results_are_written_beside_the_run_and_never_over_another(run):
+    config = EvaluationConfig(episodes=10)
+    first, result = evaluate_and_save(run, config)
+    second, _ = evaluate_and_save(run, config)
+    assert first != second
+    assert json.loads(first.read_text()) == result
+    returns = [e["return"] for e in result["episodes"]]
+    assert len(returns) == 10
+    assert result["mean_return"] == pytest.approx(np.mean(returns))
+    assert result["standard_error"] == pytest.approx(np.std(returns, ddof=1) / 10**0.5)
+    assert [e["steps"] for e in result["episodes"]] == [5] * 10
+
+
+def test_an_exported_policy_is_the_policy_of_the_run(run, tmp_path):
+    export_policy(run, tmp_path / "policy.pt")
+    exported, original = load_policy(tmp_path / "policy.pt"), load_policy(run)
+    pairs = zip(exported.policy.parameters(), original.policy.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert exported.config == original.config
+
+
+def test_a_policy_of_another_action_set_is_refused(run):
+    saved = load_policy(run)
+    other = dataclasses.replace(saved, config=dataclasses.replace(saved.config, game="key_value"))
+    with pytest.raises(ValueError, match=r"the policy has \d+ actions, key_value here has 8"):
+        play(other, EvaluationConfig(), 4)

@@ -1,0 +1,93 @@
+"""Checkpoints: what was saved comes back, and nothing damaged or foreign is taken for one."""
+
+import io
+import pickle
+
+import pytest
+import torch
+
+from agents.experiment import checkpoint
+from agents.experiment.checkpoint import (
+    load_checkpoint,
+    load_newest,
+    save_checkpoint,
+    save_numbered,
+)
+
+PAYLOAD = {"weights": torch.arange(5.0), "seed": 3, "nested": [{"name": "rdn", "none": None}]}
+
+
+def test_what_was_saved_comes_back(tmp_path):
+    save_checkpoint(tmp_path / "a.ckpt", PAYLOAD)
+    loaded = load_checkpoint(tmp_path / "a.ckpt")
+    assert torch.equal(loaded["weights"], PAYLOAD["weights"])
+    assert loaded["nested"] == PAYLOAD["nested"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_a_damaged_file_is_named_and_the_one_before_is_used(tmp_path, damage, caplog):
+    for number in (1, 2):
+        save_numbered(tmp_path, number, PAYLOAD | {"number": number}, keep=5)
+    newest = tmp_path / "000000000002.ckpt"
+    content = bytearray(newest.read_bytes())
+    if damage == "cut":
+        content = content[:-10]
+    else:
+        content[-10] ^= 1
+    newest.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged"):
+        load_checkpoint(newest)
+    assert load_newest(tmp_path)["number"] == 1
+    assert "000000000002.ckpt is damaged" in caplog.text
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    for number in range(5):
+        save_numbered(tmp_path, number, PAYLOAD, keep=2)
+    assert [p.name for p in sorted(tmp_path.iterdir())] == [
+        "000000000003.ckpt",
+        "000000000004.ckpt",
+    ]
+
+
+def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.ckpt"
+    save_checkpoint(path, PAYLOAD)
+    before = path.read_bytes()
+
+    def fail(_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="no space left"):
+        save_checkpoint(path, PAYLOAD | {"seed": 4})
+    assert path.read_bytes() == before
+
+
+class Exploit:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code from a file ran')",))
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    buffer = io.BytesIO()
+    torch.save({"format_version": checkpoint.FORMAT_VERSION, "x": Exploit()}, buffer)
+    body = buffer.getvalue()
+    path = tmp_path / "evil.ckpt"
+    checksum = checkpoint.hashlib.sha256(body).hexdigest().encode()
+    path.write_bytes(checkpoint.MAGIC + checksum + b"\n" + body)
+    with pytest.raises(pickle.UnpicklingError):
+        load_checkpoint(path)
+
+
+def test_missing_foreign_and_future_files_are_named(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="no checkpoint at"):
+        load_checkpoint(tmp_path / "absent.ckpt")
+    (tmp_path / "foreign").write_bytes(b"hello")
+    with pytest.raises(ValueError, match="is not a checkpoint of this suite"):
+        load_checkpoint(tmp_path / "foreign")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT_VERSION", 99)
+        save_checkpoint(tmp_path / "future.ckpt", PAYLOAD)
+    with pytest.raises(ValueError, match="format version 99, this code reads 1"):
+        load_checkpoint(tmp_path / "future.ckpt")

@@ -1,0 +1,110 @@
+"""The command line as a user types it: results, resumption, and one line for every mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from agents.experiment.checkpoint import load_newest
+from agents.experiment.metrics import read_metrics
+
+ROOT = Path(__file__).parents[1]
+SMOKE = ["--config", str(ROOT / "configs/smoke.yaml")]
+
+
+def run_atari(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, ROOT / "run_atari.py", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def check(*arguments, cwd):
+    done = run_atari(*arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_train_stop_resume_equals_training_through(tmp_path):
+    check("train", *SMOKE, "--run_dir", "whole", "--stop_after_updates", 8, cwd=tmp_path)
+    check("train", *SMOKE, "--run_dir", "parts", "--stop_after_updates", 4, cwd=tmp_path)
+    assert json.loads((tmp_path / "parts/status.json").read_text())["status"] == "stopped"
+    check("train", "--resume", "parts", "--stop_after_updates", 8, cwd=tmp_path)
+
+    whole, parts = (load_newest(tmp_path / name / "checkpoints") for name in ("whole", "parts"))
+    for name, value in whole["policy"].items():
+        assert torch.equal(value, parts["policy"][name]), name
+    states = [p["trainer"]["learner"]["optimizer"]["state"] for p in (whole, parts)]
+    for index, moments in states[0].items():
+        for name, value in moments.items():
+            assert torch.equal(value, states[1][index][name])
+    timed = ("wall_seconds", "speed/", "share/")
+    rows = [
+        [
+            {k: v for k, v in row.items() if not k.startswith(timed)}
+            for row in read_metrics(tmp_path / name / "metrics.jsonl")
+        ]
+        for name in ("whole", "parts")
+    ]
+    assert len(rows[0]) == 8
+    assert rows[0] == rows[1]
+
+
+def test_evaluate_prints_the_file_it_writes(tmp_path):
+    check("train", *SMOKE, "--run_dir", "run", "--stop_after_updates", 1, cwd=tmp_path)
+    printed = json.loads(check("evaluate", "run", "--episodes", 5, "--json", cwd=tmp_path))
+    (written,) = (tmp_path / "run/evaluation").glob("*.json")
+    assert json.loads(written.read_text()) == printed
+
+
+def test_print_config_resolves_without_running(tmp_path):
+    printed = check("train", *SMOKE, "--core.bptt", 1, "--seed", 7, "--print_config", cwd=tmp_path)
+    config = yaml.safe_load(printed)
+    assert config["core"]["bptt"] == 1
+    assert config["seed"] == 7
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_explains_every_field(tmp_path):
+    text = check("train", "--help", cwd=tmp_path)
+    for line in ("updates by which a rollout may lie", "weight of the policy's entropy"):
+        assert line in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", *SMOKE, "--game", "Pung"], "unknown game 'Pung'; close: Pong-v5"),
+        (["train", *SMOKE, "--core.kind", "rdm"], "core.kind"),
+        (["train", *SMOKE, "--core.knd", "rdn"], "--core.knd"),
+        (["train", *SMOKE, "--seed", "x"], "seed"),
+        (["train", *SMOKE, "--encoder", "small"], "small"),
+        (["train", *SMOKE, "--learner.discount", "1.5"], "discount must be in [0, 1], got 1.5"),
+        (["train", "--config", "absent.yaml"], "absent.yaml"),
+        (["train", "--config", "bad.yaml"], "learning_rat"),
+        (["train", "--resume", "absent"], "absent is no run folder"),
+        (["train", *SMOKE, "--run_dir", "used"], "used exists already"),
+        (["evaluate", "absent"], "no checkpoint at absent"),
+        (["evaluate", "used"], "no usable checkpoint"),
+        (["fly"], "train|evaluate"),
+    ],
+    ids=lambda x: "-".join(map(str, x[-2:])).replace("/", "_") if isinstance(x, list) else None,
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, message):
+    (tmp_path / "bad.yaml").write_text("learner:\n  learning_rat: 1.0\n")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/keep.txt").write_text("mine")
+    done = run_atari(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert (tmp_path / "used/keep.txt").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.yaml", "used"]

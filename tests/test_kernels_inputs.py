@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from models.kernels import dispatch
+from models.kernels import dispatch, inputs
 from models.kernels.dispatch import Backend
 from tests.kernel_cases import OPERATORS, make_inputs, sizes
 from tests.test_kernels_backends import COMPILED, every_compiled_backend, named
@@ -128,3 +128,32 @@ def test_auto_never_picks_the_interpreter(monkeypatch):
 def test_the_error_lists_every_reason():
     with pytest.raises(ValueError, match=r"op: cannot run \(a: too big; b: too small\)"):
         dispatch.choose("op", backends(a="too big", b="too small"), "auto", torch.zeros(1))
+
+
+@pytest.mark.parametrize("empty", ["T", "B"])
+def test_an_empty_call_is_answered_by_the_reference(empty):
+    start = torch.zeros(*(0 if dim == empty else 2 for dim in "TB"), dtype=torch.bool)
+    choices = [
+        Backend("cpu", None, run=lambda *_, bptt: "computed"),
+        Backend("reference", None, run=lambda *_, bptt: "empty"),
+    ]
+    assert dispatch.run("op", choices, "cpu", (start,), "full") == "empty"
+
+
+def test_only_a_last_dimension_with_a_stride_costs_a_copy():
+    layout = {"x": "T B H K", "scale": "T B H", "state": "B H K", "start": "T B"}
+    slow = torch.zeros(2, 3, 4, 11)
+    x, scale = slow[..., :10], slow[..., 10]
+    strided = torch.zeros(2, 3, 4, 20)[..., ::2]
+    state = torch.zeros(1, 4, 10).expand(3, 4, 10)
+    start = torch.zeros(3, 2, dtype=torch.bool).T
+    ready = inputs.prepare("op", layout, (x, scale, state, start), "full")
+    assert [a is b for a, b in zip(ready, (x, scale, state, start), strict=True)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert ready[2].is_contiguous()
+    copied, *_ = inputs.prepare("op", layout, (strided, scale, state, start), "full")
+    assert copied.is_contiguous()

@@ -1,5 +1,5 @@
-# Every target makes the environment first where it is missing. Plain Python 3.11 and make are enough.
-PYTHON ?= python3.11
+# Every target makes the environment first where it is missing. Python 3.11 with pip and make are enough.
+PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: pong test test-slow lint
@@ -7,7 +7,6 @@ BIN := .venv/bin
 .venv/run: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
 .venv/test: .venv/run requirements-test.lock

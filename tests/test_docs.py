@@ -1,0 +1,59 @@
+"""What the documentation says that can be checked: tags, files, commands, configs."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from agents.experiment.config_values import config_from_values
+from agents.impala.report import RunningReport
+from agents.impala.trainer import Trainer
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def metric_tags(mode):
+    values = {
+        "game": "control",
+        "encoder": "mlp",
+        "mode": mode,
+        "core": {"kind": "feedforward"},
+        "learner": {"unroll_length": 30, "batch_size": 2, "num_passes": 2},
+        "total_frames": 120,
+    }
+    trainer, report = Trainer(config_from_values(values)), RunningReport()
+    for row in trainer.rollouts():
+        report.add(row, trainer)
+    return set(report.take_row(trainer))
+
+
+def test_every_metric_is_documented_and_every_documented_metric_exists():
+    table = (ROOT / "docs/metrics.md").read_text()
+    documented = {
+        tag
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for tag in re.findall(r"`([^`]+)`", line.split("|")[1])
+    }
+    assert documented == metric_tags("serial") | metric_tags("async")
+
+
+def test_every_relative_link_leads_to_a_file():
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert link.startswith("https://") or (page.parent / link).exists(), (page.name, link)
+
+
+def test_every_file_named_in_the_pages_exists():
+    named = re.compile(r"`((?:agents|models|envs|configs|tests|docs|benchmarks)/[\w./]+\.\w+)`")
+    for page in PAGES:
+        for name in named.findall(page.read_text()):
+            assert (ROOT / name).exists(), (page.name, name)
+
+
+def test_every_setting_has_a_line_of_help():
+    config = config_from_values({})
+    parts = {"TrainConfig": config, "LearnerConfig": config.learner, "CoreConfig": config.core}
+    for name, part in (parts | {"EnvConfig": config.env}).items():
+        for field in dataclasses.fields(part):
+            assert re.search(rf"^\s+{field.name}: \S", part.__doc__, re.M), (name, field.name)

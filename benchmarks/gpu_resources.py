@@ -118,7 +118,7 @@ def compile_launch(launch: Launch, sm: int) -> Any:
         constants[kernel.arg_names.index(name),] = value
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=attributes)
     target = GPUTarget("cuda", sm, 32)
-    return triton.compile(source, target=target, options={"num_warps": launch.num_warps})
+    return triton.compile(source, target=target, options=triton_launch.options(launch.num_warps))
 
 
 def _type(arg: Any, path: tuple[int, ...], constants: dict, attributes: dict) -> Any:

@@ -64,9 +64,10 @@ def test_head_size_128_compiles(op, record_property):
 
 
 @pytest.mark.timeout(180)
-def test_the_lstm_compiles_at_hidden_size_64():
+def test_the_lstm_at_hidden_size_64_is_one_launch_each_way_and_spills_nothing():
     rows = resources(["lstm"], "--hidden", "64", "--dtypes", "float32")
     assert_one_launch_each_way(rows, num_variants=2)
+    assert spilling(rows) == []
 
 
 @pytest.mark.slow

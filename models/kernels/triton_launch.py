@@ -54,7 +54,16 @@ def launch(
     device = next(x.device for x in args if isinstance(x, Tensor))
     guard = torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
     with guard:
-        kernel[grid](*args, num_warps=num_warps, **constants)
+        kernel[grid](*args, **options(num_warps), **constants)
+
+
+def options(num_warps: int) -> dict[str, int]:
+    """Returns the compiler's options: as many registers as a program of so many warps may have.
+
+    A call has about as many programs as a GPU has multiprocessors, so that room for a second
+    one is worth nothing. Left to itself ptxas spills a few bytes to make that room.
+    """
+    return {"num_warps": num_warps, "maxnreg": min(255, 65536 // (32 * num_warps))}
 
 
 def rows(tensor: Tensor) -> Tensor:

@@ -74,6 +74,17 @@ class Scratch {
   float* next_;
 };
 
+constexpr int64_t PREFETCH_STEPS = 2;  // how far ahead of its use a row is asked for
+
+// Asks for memory that a step soon to come reads or writes. Rows of consecutive steps are too far
+// apart for the CPU to foresee.
+template <bool FOR_WRITING = false>
+FW_INLINE void prefetch(const void* p, int64_t bytes) {
+  constexpr int64_t LINE = 64;
+  const char* const first = static_cast<const char*>(p);
+  for (int64_t i = 0; i < bytes; i += LINE) __builtin_prefetch(first + i, FOR_WRITING);
+}
+
 inline float to_float(at::BFloat16 x) { return static_cast<float>(x); }
 
 // The rows of a [T, B, H, size] tensor (or [T, B, H] for size 1), read as float32.
@@ -93,6 +104,12 @@ class Rows {
     const int64_t i = offset(t, b, h);
     return is_bfloat16_ ? to_float(static_cast<const at::BFloat16*>(data_)[i])
                         : static_cast<const float*>(data_)[i];
+  }
+
+  void prefetch(int64_t t, int64_t b, int64_t h) const {
+    const int64_t element = is_bfloat16_ ? 2 : 4;
+    fast_weights::prefetch(static_cast<const char*>(data_) + offset(t, b, h) * element,
+                           size_ * element);
   }
 
   // The row itself where it can be read in place, else a copy in `buffer` padded by zeros.
@@ -142,6 +159,12 @@ class OutputRows {
     if (is_bfloat16_ || size_ % ALIGNMENT != 0) copy(t, b, h, row);
   }
 
+  void prefetch(int64_t t, int64_t b, int64_t h) const {
+    const int64_t element = is_bfloat16_ ? 2 : 4;
+    fast_weights::prefetch<true>(static_cast<char*>(data_) + offset(t, b, h) * element,
+                                 size_ * element);
+  }
+
   // Stores a row that was computed elsewhere.
   void copy(int64_t t, int64_t b, int64_t h, const float* row) const {
     const int64_t start = offset(t, b, h);
@@ -180,6 +203,11 @@ class Starts {
 // Saved rows [T, B, H, padded]: float32, contiguous.
 inline float* saved_row(const Tensor& x, int64_t t, int64_t b, int64_t h) {
   return x.mutable_data_ptr<float>() + ((t * x.size(1) + b) * x.size(2) + h) * x.size(3);
+}
+
+template <bool FOR_WRITING = false>
+FW_INLINE void prefetch_saved_row(const Tensor& x, int64_t t, int64_t b, int64_t h) {
+  prefetch<FOR_WRITING>(saved_row(x, t, b, h), x.size(3) * sizeof(float));
 }
 
 // Matrix (b, h) of a contiguous [B, H, K, V] tensor.

@@ -68,6 +68,7 @@ class Forward {
         r_.clear();
         std::memset(h_, 0, size() * sizeof(float));
       }
+      if (t + PREFETCH_STEPS < in_.T) prefetch(t + PREFETCH_STEPS, b, h, save);
       step(w, r, t, b, h, {save ? saved_row(out_.saved, t, b, h) : saved_buffer_, size()});
     }
     w_.finish();
@@ -77,6 +78,12 @@ class Forward {
 
  private:
   int size() const { return width_.floats(); }
+
+  FW_INLINE void prefetch(int64_t t, int64_t b, int64_t h, bool save) const {
+    for (const Rows* x : {&in_.q, &in_.k, &in_.v, &in_.rk, &in_.rv}) x->prefetch(t, b, h);
+    h_rows_.prefetch(t, b, h);
+    if (save) prefetch_saved_row<true>(out_.saved, t, b, h);
+  }
 
   FW_INLINE void step(float* w, float* r, int64_t t, int64_t b, int64_t h, SavedStep out) {
     softmax(h_, static_cast<int>(in_.D), width_, out.read);
@@ -172,13 +179,21 @@ class Backward {
           r_.load_checkpoint(checkpoint_of(grads_.r_checkpoints, segment, b, h));
         },
         [&](int64_t t, int i, bool is_last) {
+          if (!is_last) {
+            in_.k.prefetch(t + 1, b, h);
+            in_.rk.prefetch(t + 1, b, h);
+            prefetch_saved_row(grads_.saved, t + 1, b, h);
+          }
           const SavedStep at = saved(t, b, h);
           w_.replay(i, in_.start(t, b), is_last, in_.k.row(t, b, h, k_buffer_), at.w_missing,
                     in_.beta.scalar(t, b, h));
           r_.replay(i, in_.start(t, b), is_last, in_.rk.row(t, b, h, k_buffer_), at.r_missing,
                     in_.rbeta.scalar(t, b, h));
         },
-        [&](int64_t t, int i) { step(t, i, b, h, saved(t, b, h)); });
+        [&](int64_t t, int i) {
+          if (t >= PREFETCH_STEPS) prefetch(t - PREFETCH_STEPS, b, h);
+          step(t, i, b, h, saved(t, b, h));
+        });
     w_.finish(matrix_of(out_.states.w, b, h), in_.D, in_.D);
     r_.finish(matrix_of(out_.states.r, b, h), in_.D, in_.D);
     std::memcpy(row_of(out_.states.h, b, h), carry_, in_.D * sizeof(float));
@@ -188,6 +203,12 @@ class Backward {
   int size() const { return width_.floats(); }
   SavedStep saved(int64_t t, int64_t b, int64_t h) const {
     return {saved_row(grads_.saved, t, b, h), size()};
+  }
+
+  FW_INLINE void prefetch(int64_t t, int64_t b, int64_t h) const {
+    in_.q.prefetch(t, b, h);
+    grads_.dh.prefetch(t, b, h);
+    for (const OutputRows* x : {&dq_, &dk_, &dv_, &drk_, &drv_}) x->prefetch(t, b, h);
   }
 
   FW_INLINE void step(int64_t t, int i, int64_t b, int64_t h, SavedStep at) {

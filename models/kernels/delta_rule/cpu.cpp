@@ -55,6 +55,7 @@ class Forward {
       if (save && t % CHECKPOINT_STEPS == 0) {
         w_.checkpoint(checkpoint_of(out_.checkpoints, t / CHECKPOINT_STEPS, b, h));
       }
+      if (t + PREFETCH_STEPS < in_.T) prefetch(t + PREFETCH_STEPS, b, h, save);
       if (in_.start(t, b)) w_.clear();
       float* const y = y_.begin(t, b, h, y_buffer_);
       float* const u = save ? saved_row(out_.missing, t, b, h) : u_buffer_;
@@ -66,6 +67,12 @@ class Forward {
   }
 
  private:
+  FW_INLINE void prefetch(int64_t t, int64_t b, int64_t h, bool save) const {
+    for (const Rows* x : {&in_.q, &in_.k, &v_}) x->prefetch(t, b, h);
+    y_.prefetch(t, b, h);
+    if (save) prefetch_saved_row<true>(out_.missing, t, b, h);
+  }
+
   const Inputs& in_;
   const Rows& v_;
   const Tensor& state_;
@@ -134,14 +141,27 @@ class Backward {
           w_.load_checkpoint(checkpoint_of(checkpoints_, segment, b, h));
         },
         [&](int64_t t, int i, bool is_last) {
+          if (!is_last) {
+            in_.k.prefetch(t + 1, b, h);
+            prefetch_saved_row(missing_, t + 1, b, h);
+          }
           w_.replay(i, in_.start(t, b), is_last, in_.k.row(t, b, h, k_buffer_),
                     saved_row(missing_, t, b, h), in_.beta.scalar(t, b, h));
         },
-        [&](int64_t t, int i) { step(t, i, b, h); });
+        [&](int64_t t, int i) {
+          if (t >= PREFETCH_STEPS) prefetch(t - PREFETCH_STEPS, b, h);
+          step(t, i, b, h);
+        });
     w_.finish(matrix_of(out_.state, b, h), in_.K, in_.V);
   }
 
  private:
+  FW_INLINE void prefetch(int64_t t, int64_t b, int64_t h) const {
+    in_.q.prefetch(t, b, h);
+    dy_.prefetch(t, b, h);
+    for (const OutputRows* x : {&dq_, &dk_, &dv_}) x->prefetch(t, b, h);
+  }
+
   void step(int64_t t, int i, int64_t b, int64_t h) {
     float* const dq = dq_.begin(t, b, h, dq_buffer_);
     float* const dk = dk_.begin(t, b, h, dk_buffer_);

@@ -40,6 +40,10 @@ class Forward {
     float* const w = w_.load(matrix_of(state_, b, h), matrix_of(out_.state, b, h));
     for (int64_t t = 0; t < in_.T; ++t) {
       if (in_.start(t, b)) w_.clear();
+      if (t + PREFETCH_STEPS < in_.T) {
+        for (const Rows* x : {&in_.q, &in_.k, &in_.v}) x->prefetch(t + PREFETCH_STEPS, b, h);
+        y_.prefetch(t + PREFETCH_STEPS, b, h);
+      }
       float* const y = y_.begin(t, b, h, y_buffer_);
       write_and_combine(w, in_.k.row(t, b, h, k_buffer_), in_.v.row(t, b, h, v_buffer_),
                         in_.q.row(t, b, h, q_buffer_), key_.floats(), value_, y);
@@ -113,6 +117,10 @@ class Backward {
     clear();
     copy_matrix(matrix_of(dstate_, b, h), in_.V, matrix_, value_.floats(), in_.K, in_.V);
     for (int64_t t = in_.T - 1; t >= 0; --t) {
+      if (t >= PREFETCH_STEPS) {
+        dk_rows_.prefetch(t - PREFETCH_STEPS, b, h);
+        dv_rows_.prefetch(t - PREFETCH_STEPS, b, h);
+      }
       step(t, b, h);
       if (truncate_ || in_.start(t, b)) clear();
     }
@@ -128,6 +136,10 @@ class Backward {
     transpose_matrix(matrix_of(state_, b, h), in_.V, matrix_, key_.floats(), in_.K, in_.V);
     for (int64_t t = 0; t < in_.T; ++t) {
       if (in_.start(t, b)) clear();
+      if (t + PREFETCH_STEPS < in_.T) {
+        for (const Rows* x : {&in_.k, &in_.v, &dy_rows_}) x->prefetch(t + PREFETCH_STEPS, b, h);
+        dq_rows_.prefetch(t + PREFETCH_STEPS, b, h);
+      }
       float* const dq = dq_rows_.begin(t, b, h, key_buffer_);
       write_and_combine(matrix_, in_.v.row(t, b, h, v_), in_.k.row(t, b, h, k_),
                         dy_rows_.row(t, b, h, dy_), value_.floats(), key_, dq);

@@ -81,6 +81,7 @@ class Forward {
         w_.clear();
         std::memset(y_, 0, size() * sizeof(float));
       }
+      if (t + PREFETCH_STEPS < in_.T) prefetch(t + PREFETCH_STEPS, b, h, save);
       step(w, t, b, h, {save ? saved_row(out_.saved, t, b, h) : saved_buffer_, size()});
     }
     w_.finish();
@@ -99,6 +100,12 @@ class Forward {
       first += size();
     }
     r_.copy_r_b(h, r_b_);
+  }
+
+  FW_INLINE void prefetch(int64_t t, int64_t b, int64_t h, bool save) const {
+    for (const Rows* x : {&in_.q, &in_.k, &in_.v}) x->prefetch(t, b, h);
+    y_rows_.prefetch(t, b, h);
+    if (save) prefetch_saved_row<true>(out_.saved, t, b, h);
   }
 
   FW_INLINE void step(float* w, int64_t t, int64_t b, int64_t h, SavedStep out) {
@@ -197,10 +204,14 @@ class Backward {
           w_.load_checkpoint(checkpoint_of(in_.checkpoints, segment, b, h));
         },
         [&](int64_t t, int i, bool is_last) {
+          if (!is_last) prefetch_saved_row(in_.saved, t + 1, b, h);
           const SavedStep at = saved(t, b, h);
           w_.replay(i, start_(t, b), is_last, at.k, at.u, *at.beta);
         },
-        [&](int64_t t, int i) { step(t, i, b, h, saved(t, b, h)); });
+        [&](int64_t t, int i) {
+          if (t >= PREFETCH_STEPS) prefetch(t - PREFETCH_STEPS, b, h);
+          step(t, i, b, h, saved(t, b, h));
+        });
     w_.finish(matrix_of(out_.state_w, b, h), D_, D_);
     std::memcpy(row_of(out_.state_y, b, h), carry_, D_ * sizeof(float));
   }
@@ -209,6 +220,11 @@ class Backward {
   int size() const { return width_.floats(); }
   SavedStep saved(int64_t t, int64_t b, int64_t h) const {
     return {saved_row(in_.saved, t, b, h), size()};
+  }
+
+  FW_INLINE void prefetch(int64_t t, int64_t b, int64_t h) const {
+    in_.dy.prefetch(t, b, h);
+    for (const OutputRows* x : {&dq_, &dk_, &dv_}) x->prefetch(t, b, h);
   }
 
   // R_q, R_k, R_v transposed, one below the other.

@@ -1,1 +1,1 @@
-"""A run on disk: its folder, checkpoints, metrics, provenance, seeds and progress display."""
+"""What a run leaves behind: folder, checkpoints, metrics, provenance, seeds, progress."""

@@ -1,37 +1,32 @@
-"""Requests to stop: the first signal asks, the second one ends the process at once."""
+"""SIGINT, SIGTERM and Slurm's SIGUSR1 ask a run to stop after its update; a second one kills it."""
 
-import os
 import signal
-from types import FrameType, TracebackType
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
-class StopSignals:
-    """Catches Ctrl-C, SIGTERM and SIGUSR1 (Slurm's warning) while entered, in the main thread.
-
-    The training loop looks at `received` between updates, writes its last checkpoint and returns.
-    """
+class StopRequest:
+    """Whether, and by which signal, a stop was asked for."""
 
     def __init__(self) -> None:
-        self.received: str | None = None  # name of the signal
-        self._before: dict[signal.Signals, Any] = {}
+        self.signal_name: str | None = None
 
-    def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        return self
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self.signal_name = signal.Signals(number).name
+        for other in SIGNALS:
+            signal.signal(other, signal.SIG_DFL)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
+
+@contextmanager
+def stop_signals() -> Iterator[StopRequest]:
+    """Yields a request that the signals set while the block runs."""
+    request = StopRequest()
+    previous = {number: signal.signal(number, request._receive) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
             signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            os._exit(128 + number)
-        self.received = signal.Signals(number).name

@@ -6,6 +6,8 @@ that no pass over the pixels is spent on it. Measurements behind the layout and 
 `docs/throughput.md`.
 """
 
+import itertools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ EncoderKind = Literal["impala", "small", "mlp"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 PIXEL_MAX = 255.0
+WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
 CPU_CHUNK = 256  # observations whose activations fit a CPU's caches and its allocator's pools
 
 
@@ -100,48 +103,87 @@ class PixelEncoder(Encoder):
 
     def _encode(self, observation: Tensor) -> Tensor:
         dtype = compute_dtype(self.precision, observation.device)
-        pixels = observation.to(dtype, memory_format=torch.channels_last)
-        features = self.trunk(pixels).flatten(1)
+        features = self.trunk(observation, dtype).permute(0, 2, 3, 1).flatten(1)
         weight, bias = self.out.weight.to(dtype), self.out.bias.to(dtype)
         return functional.relu(functional.linear(features, weight, bias)).float()
 
 
-def convolve(x: Tensor, layer: nn.Conv2d, *, input_scale: float = 1.0) -> Tensor:
-    """Applies a float32 layer in the dtype of x, to input_scale * x."""
-    weight = layer.weight if input_scale == 1.0 else layer.weight * input_scale
-    return functional.conv2d(
-        x, weight.to(x.dtype), _cast_bias(layer, x.dtype), layer.stride, layer.padding
+class Convolution(nn.Conv2d):
+    """A convolution with float32 parameters that computes in the dtype of its input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Returns [N, out_channels, rows, columns] in the input's dtype."""
+        return self.apply_weight(input, self.weight)
+
+    def apply_weight(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Convolves with a weight made from this layer's own."""
+        assert self.bias is not None
+        dtype = x.dtype
+        return functional.conv2d(
+            x, weight.to(dtype), self.bias.to(dtype), self.stride, self.padding
+        )
+
+
+def space_to_depth(pixels: Tensor, side: int) -> Tensor:
+    """Moves each square of pixels into the channels; what is left over at the borders is dropped.
+
+    Up to four bytes are moved as one word, as the width allows: five times as fast on a CPU.
+
+    Args:
+        pixels: [N, C, H, W] uint8.
+        side: of the square, a multiple of 4.
+
+    Returns:
+        [N, C * side * side, H // side, W // side] uint8, channels-last; channels in the order
+        (C, row, column).
+    """
+    N, C, H, W = pixels.shape
+    rows, columns = H // side, W // side
+    bytes_per_word = math.gcd(W, 4)
+    words = pixels.contiguous().view(WORDS[bytes_per_word])
+    width = side // bytes_per_word
+    squares = words[:, :, : rows * side, : columns * width].reshape(
+        N, C, rows, side, columns, width
     )
-
-
-def _cast_bias(layer: nn.Conv2d, dtype: torch.dtype) -> Tensor | None:
-    return None if layer.bias is None else layer.bias.to(dtype)
+    moved = squares.permute(0, 2, 4, 1, 3, 5).reshape(N, rows, columns, -1)
+    return moved.view(torch.uint8).permute(0, 3, 1, 2)
 
 
 class SmallTrunk(nn.Module):
     """Two strided convolutions: 16 of 8x8 with stride 4, 32 of 4x4 with stride 2.
 
-    Source: Mnih et al. 2013 (https://arxiv.org/abs/1312.5602), section 4.1.
+    The first is computed as a 2x2 convolution of 4x4 squares: many channels suit the matrix units.
     """
+
+    STRIDE = 4
 
     def __init__(self, observation_shape: tuple[int, ...]) -> None:
         super().__init__()
         channels, height, width = observation_shape
-        self.first = nn.Conv2d(channels, 16, 8, stride=4)
-        self.second = nn.Conv2d(16, 32, 4, stride=2)
+        self.first = Convolution(channels, 16, 2 * self.STRIDE, stride=self.STRIDE)
+        self.second = Convolution(16, 32, 4, stride=2)
         rows, columns = (((side - 8) // 4 + 1 - 4) // 2 + 1 for side in (height, width))
         self.output_size = 32 * rows * columns
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Returns feature planes [N, 32, rows, columns] of pixels 0 to 255."""
-        h = functional.relu(convolve(pixels, self.first, input_scale=1 / PIXEL_MAX))
-        return functional.relu(convolve(h, self.second))
+    def forward(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """Returns feature planes [N, 32, rows, columns] in dtype, of uint8 pixels [N, C, H, W]."""
+        squares = space_to_depth(pixels, self.STRIDE).to(dtype)
+        h = functional.relu_(functional.conv2d(squares, *self._first_over_squares(dtype)))
+        return functional.relu_(self.second(h))
+
+    def _first_over_squares(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Returns weight [16, C * 16, 2, 2] and bias of the first layer, for squares of pixels."""
+        assert self.first.bias is not None
+        out, channels = self.first.weight.shape[:2]
+        squares = (self.first.weight / PIXEL_MAX).view(out, channels, 2, 4, 2, 4)
+        weight = squares.permute(0, 2, 4, 1, 3, 5).reshape(out, 2, 2, -1).permute(0, 3, 1, 2)
+        return weight.to(dtype), self.first.bias.to(dtype)
 
 
 class ResidualTrunk(nn.Module):
     """The residual CNN: three sections of 16, 32, 32 channels, each halving the sides.
 
-    Source: Espeholt et al. 2018, IMPALA, figure 3 right (https://arxiv.org/abs/1802.01561).
+    Sizes: the agents of Irie et al. 2021 (https://arxiv.org/abs/2106.06295), in their code.
     """
 
     CHANNELS = (16, 32, 32)
@@ -149,36 +191,34 @@ class ResidualTrunk(nn.Module):
     def __init__(self, observation_shape: tuple[int, ...]) -> None:
         super().__init__()
         channels, height, width = observation_shape
-        sizes = (channels, *self.CHANNELS)
-        scales = (1 / PIXEL_MAX, *(1.0 for _ in self.CHANNELS[1:]))
-        self.sections = nn.Sequential(
-            *(
-                Section(size, out, input_scale=scale)
-                for size, out, scale in zip(sizes, self.CHANNELS, scales, strict=False)
-            )
-        )
+        sizes = itertools.pairwise((channels, *self.CHANNELS))
+        self.sections = nn.ModuleList(Section(size, out) for size, out in sizes)
         for _ in self.CHANNELS:
             height, width = (height + 1) // 2, (width + 1) // 2
         self.output_size = self.CHANNELS[-1] * height * width
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Returns feature planes [N, 32, rows, columns] of pixels 0 to 255."""
-        planes: Tensor = self.sections(pixels)
-        return functional.relu(planes)
+    def forward(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """Returns feature planes [N, 32, rows, columns] in dtype, of uint8 pixels [N, C, H, W]."""
+        x = pixels.contiguous(memory_format=torch.channels_last).to(dtype)
+        scale = 1 / PIXEL_MAX
+        for section in self.sections:
+            x = section(x, scale)
+            scale = 1.0
+        planes: Tensor = functional.relu(x)
+        return planes
 
 
 class Section(nn.Module):
     """conv 3x3, max-pool 3x3 with stride 2, two residual blocks."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, input_scale: float) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.input_scale = input_scale
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv = Convolution(in_channels, out_channels, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(out_channels) for _ in range(2)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns [N, out_channels, ceil(H / 2), ceil(W / 2)] of input_scale * x."""
-        h = convolve(x, self.conv, input_scale=self.input_scale)
+    def forward(self, x: Tensor, scale: float) -> Tensor:
+        """Returns [N, out_channels, ceil(H / 2), ceil(W / 2)] of scale * x."""
+        h = self.conv.apply_weight(x, self.conv.weight * scale)
         planes: Tensor = self.blocks(functional.max_pool2d(h, 3, stride=2, padding=1))
         return planes
 
@@ -188,13 +228,13 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.first = Convolution(channels, channels, 3, padding=1)
+        self.second = Convolution(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns planes in the shape of x."""
-        h = functional.relu(convolve(functional.relu(x), self.first))
-        return x + convolve(h, self.second)
+        h = functional.relu_(self.first(functional.relu(x)))
+        return x + self.second(h)
 
 
 class MLP(Encoder):

@@ -23,7 +23,6 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 PIXEL_MAX = 255.0
 WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
-CPU_CHUNK = 256  # observations whose activations fit a CPU's caches and its allocator's pools
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +96,10 @@ class PixelEncoder(Encoder):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Encodes uint8 pixels [N, C, H, W]; see `Encoder.forward`."""
-        if observation.device.type != "cpu" or len(observation) <= CPU_CHUNK:
+        size = self.trunk.CPU_CHUNK
+        if observation.device.type != "cpu" or len(observation) <= size:
             return self._encode(observation)
-        return torch.cat([self._encode(chunk) for chunk in torch.split(observation, CPU_CHUNK)])
+        return torch.cat([self._encode(chunk) for chunk in torch.split(observation, size)])
 
     def _encode(self, observation: Tensor) -> Tensor:
         dtype = compute_dtype(self.precision, observation.device)
@@ -155,6 +155,7 @@ class SmallTrunk(nn.Module):
     The first is computed as a 2x2 convolution of 4x4 squares: many channels suit the matrix units.
     """
 
+    CPU_CHUNK = 256
     STRIDE = 4
 
     def __init__(self, observation_shape: tuple[int, ...]) -> None:
@@ -187,6 +188,7 @@ class ResidualTrunk(nn.Module):
     """
 
     CHANNELS = (16, 32, 32)
+    CPU_CHUNK = 64
 
     def __init__(self, observation_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -234,7 +236,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Returns planes in the shape of x."""
         h = functional.relu_(self.first(functional.relu(x)))
-        return x + self.second(h)
+        planes: Tensor = x + self.second(h)
+        return planes
 
 
 class MLP(Encoder):

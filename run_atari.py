@@ -1,4 +1,4 @@
-"""The command line: train | evaluate. Parses and calls; no logic."""
+"""The command line: train | evaluate | bench. Parses and calls; no logic."""
 
 import sys
 from argparse import ArgumentError
@@ -43,6 +43,22 @@ def evaluate_parser() -> ArgumentParser:
     return parser
 
 
+def bench_parser() -> ArgumentParser:
+    """Returns the parser of `bench`, with a subcommand per benchmark."""
+    from benchmarks.kernels import Settings
+
+    kernels = _parser("Check and time every recurrence in every backend, side by side.")
+    kernels.add_class_arguments(Settings, skip={"compiled", "quick"})
+    kernels.add_argument(
+        "--compiled", action="store_true", help="also the loop under torch.compile: minutes"
+    )
+    kernels.add_argument("--quick", action="store_true", help="tiny shapes, writes no file")
+    kernels.add_argument("--json", action="store_true", help="print the result file's content")
+    parser = _parser("Measure this machine.")
+    parser.add_subcommands(dest="benchmark").add_subcommand("kernels", kernels)
+    return parser
+
+
 def run_train(parser: ArgumentParser, arguments: Namespace) -> None:
     """Trains, or resumes."""
     from agents.impala.config import TrainConfig
@@ -69,7 +85,21 @@ def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
     print(path.read_text() if parsed.json else summary(result, path))
 
 
-COMMANDS = {"train": (train_parser, run_train), "evaluate": (evaluate_parser, run_evaluate)}
+def run_bench(parser: ArgumentParser, arguments: Namespace) -> None:
+    """Measures, prints and writes the result file."""
+    from benchmarks import kernel_report, kernels
+
+    parsed = parser.instantiate(arguments).kernels
+    names = kernels.Settings.__dataclass_fields__
+    settings = kernels.Settings(**{name: parsed[name] for name in names})
+    kernel_report.main(settings, as_json=parsed.json)
+
+
+COMMANDS = {
+    "train": (train_parser, run_train),
+    "evaluate": (evaluate_parser, run_evaluate),
+    "bench": (bench_parser, run_bench),
+}
 
 
 def main(arguments: list[str]) -> int:

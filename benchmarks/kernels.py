@@ -1,0 +1,215 @@
+"""Every recurrence in every backend, side by side: first whether it is right, then its time."""
+
+import copy
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.kernel_cases import LSTM_INPUT_SIZE, OPS, START_RATE, Call, Case, Shape, make_case
+from benchmarks.timing import Sample, now, summarise, take_turns
+from models.cores import Core, CoreConfig, CoreKind, make_core
+
+Row = dict[str, object]
+
+MAX_ERROR = 1e-5
+"""Relative RMS error of a float32 result. The tests are stricter, on shorter unrolls."""
+
+MAIN = Shape(50, 32, 4, 32)
+HEAD_SIZES = (Shape(50, 32, 4, 16), Shape(50, 32, 4, 64), Shape(50, 8, 4, 128))
+SCALING = (
+    *(Shape(T, 32, 4, 32) for T in (20, 100, 200, 400)),
+    *(Shape(50, B, 4, 32) for B in (8, 64, 128, 256)),
+)
+QUICK = (Shape(3, 2, 2, 8),)
+LSTM_SIZES = {8: 8, 16: 64, 32: 256, 64: 128, 128: 512}
+"""Hidden vectors of the LSTM where the other operators have these heads."""
+
+ACTING_BATCH = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What `bench kernels` is asked for.
+
+    Args:
+        compiled: also time the reference under `torch.compile`, which takes minutes to start.
+        quick: tiny shapes and few repeats, to see that everything runs; writes no file.
+        ops: recurrences to time: linear_attention, delta_rule, delta_rnn, rdn, lstm.
+        rounds: turns of each backend at the main shape; other shapes have a third.
+    """
+
+    compiled: bool = False
+    quick: bool = False
+    ops: tuple[str, ...] = OPS
+    rounds: int = 15
+
+    def __post_init__(self) -> None:
+        unknown = set(self.ops) - set(OPS)
+        if unknown or not self.ops:
+            raise ValueError(f"ops must be among {', '.join(OPS)}, got {sorted(unknown)}")
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be >= 1, got {self.rounds}")
+
+
+def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
+    """Returns a row for each operator, shape and backend."""
+    rows = []
+    for op in settings.ops:
+        for shape in QUICK if settings.quick else (MAIN, *HEAD_SIZES, *SCALING):
+            case = make_case(
+                op,
+                _suited(op, shape),
+                device,
+                compiled=settings.compiled and shape == MAIN,
+            )
+            if shape in SCALING:  # slow loops are linear by construction
+                for name in set(case.candidates) & {"reference", "nn.LSTM stepped"}:
+                    del case.candidates[name]
+            share = 1 if shape == MAIN else 3
+            rows += time_case(case, 2 if settings.quick else -(-settings.rounds // share))
+            gc.collect()
+    return rows
+
+
+def _suited(op: str, shape: Shape) -> Shape:
+    return Shape(shape.T, shape.B, 1, LSTM_SIZES[shape.D]) if op == "lstm" else shape
+
+
+def time_case(case: Case, rounds: int) -> list[Row]:
+    """Checks every candidate, then times those that are right, in turns.
+
+    Returns:
+        A row for each candidate. One that is wrong or cannot run has `ok` false and no times.
+    """
+    verdicts = {name: _check(case, name) for name in case.candidates}
+    right = {
+        name: partial(_timed, case, call)
+        for name, call in case.candidates.items()
+        if verdicts[name]["ok"]
+    }
+    samples = take_turns(right, rounds)
+    return [
+        _about(case, name) | _times(samples.get(name)) | verdict
+        for name, verdict in verdicts.items()
+    ]
+
+
+def _about(case: Case, name: str) -> Row:
+    T, B, H, D = case.shape.T, case.shape.B, case.shape.H, case.shape.D
+    return {"op": case.op, "backend": name, "T": T, "B": B, "H": H, "K": D, "V": D} | {
+        "dtype": "float32",
+        "resets": name not in case.without_resets,
+    }
+
+
+def _times(samples: list[Sample] | None) -> Row:
+    """Returns medians and quartiles in milliseconds; None where there is no sample."""
+    row: Row = {}
+    for part in ("forward", "backward", "total"):
+        timing = samples and summarise(
+            [sum(s) if part == "total" else s[part == "backward"] for s in samples]
+        )
+        row[f"{part}_ms"] = timing.median if timing else None
+        row[f"{part}_ms_quartiles"] = timing.quartiles if timing else None
+    return row
+
+
+def _check(case: Case, name: str) -> Row:
+    """Compares outputs, last states and all gradients with the reference in float64."""
+    start = torch.zeros_like(case.start) if name in case.without_resets else case.start
+    exact = [x.detach().double().requires_grad_() for x in case.floats.values()]
+    wanted = _results(case.reference, exact, start)
+    try:
+        got = _results(case.candidates[name], list(case.floats.values()), case.start)
+    except (RuntimeError, ValueError) as error:
+        return {"ok": False, "worst_error": None, "why": " ".join(str(error).split())}
+    worst = max(_relative_rms(a, b) for a, b in zip(got, wanted, strict=True))
+    ok = worst < MAX_ERROR
+    why = None if ok else f"error {worst:.1e} from the float64 reference"
+    return {"ok": ok, "worst_error": worst if worst == worst else None, "why": why}
+
+
+def _results(call: Call, floats: list[Tensor], start: Tensor) -> tuple[Tensor, ...]:
+    outputs = call(*floats, start)
+    return *(x.detach() for x in outputs), *_backward(outputs, floats)
+
+
+def _backward(outputs: tuple[Tensor, ...], floats: list[Tensor]) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(outputs, floats, [torch.ones_like(x) for x in outputs])
+
+
+def _relative_rms(actual: Tensor, expected: Tensor) -> float:
+    """Returns the error, infinite where it is NaN so that no maximum hides it."""
+    difference = (actual.double() - expected).norm() / (expected.norm() + 1e-30)
+    return float(difference.nan_to_num(nan=torch.inf))
+
+
+def _timed(case: Case, call: Call) -> Sample:
+    device = case.start.device
+    floats = list(case.floats.values())
+    begin = now(device)
+    outputs = call(*floats, case.start)
+    between = now(device)
+    _backward(outputs, floats)
+    return between - begin, now(device) - between
+
+
+@torch.no_grad()
+def time_acting(settings: Settings, device: torch.device) -> list[Row]:
+    """Times one step of 32 environments through each core's whole stack, and one of nn.LSTM."""
+    torch.manual_seed(0)
+    x = torch.randn(1, ACTING_BATCH, LSTM_INPUT_SIZE, device=device)
+    start = torch.rand(1, ACTING_BATCH, device=device) < START_RATE
+    module = nn.LSTM(LSTM_INPUT_SIZE, 256).to(device)
+    hidden = (torch.randn(1, ACTING_BATCH, 256, device=device),) * 2
+    calls: dict[str, Callable[[], object]] = {"nn.LSTM": lambda: module(x, hidden)}
+    errors: dict[str, float] = {"nn.LSTM": 0.0}
+    for kind in get_args(CoreKind):
+        core = make_core(CoreConfig(kind=kind), LSTM_INPUT_SIZE).to(device)
+        state = tuple(torch.rand_like(s) for s in core.initial_state(ACTING_BATCH, device))
+        calls[kind] = partial(core, x, state, start)
+        errors[kind] = _core_error(core, kind, x, state, start)
+    right = {
+        name: partial(_timed_step, call, device)
+        for name, call in calls.items()
+        if errors[name] < MAX_ERROR
+    }
+    samples = take_turns(right, 2 if settings.quick else 10 * settings.rounds)
+    return [_acting_row(name, samples, errors[name]) for name in calls]
+
+
+def _core_error(
+    core: Core, kind: CoreKind, x: Tensor, state: tuple[Tensor, ...], start: Tensor
+) -> float:
+    """Returns the error of a step from the same core in float64 with the reference kernel."""
+    exact = make_core(CoreConfig(kind=kind, kernel="reference"), LSTM_INPUT_SIZE).to(x.device)
+    exact.load_state_dict(copy.deepcopy(core.state_dict()))
+    y, after = core(x, state, start)
+    wide = tuple(s.double() for s in state)
+    wanted, wanted_after = exact.double()(x.double(), wide, start)
+    pairs = zip((y, *after), (wanted, *wanted_after), strict=True)
+    return max(_relative_rms(a, b) for a, b in pairs)
+
+
+def _timed_step(call: Callable[[], object], device: torch.device) -> Sample:
+    begin = now(device)
+    call()
+    return (now(device) - begin,)
+
+
+def _acting_row(name: str, samples: dict[str, list[Sample]], error: float) -> Row:
+    timing = summarise([s for (s,) in samples[name]]) if name in samples else None
+    return {
+        "core": name,
+        "T": 1,
+        "B": ACTING_BATCH,
+        "step_ms": timing.median if timing else None,
+        "step_ms_quartiles": timing.quartiles if timing else None,
+        "ok": timing is not None,
+        "worst_error": error if error < torch.inf else None,
+    }

@@ -1,0 +1,61 @@
+"""Times that can be compared on a noisy machine: taken in turns, given with their quartiles."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+Sample = tuple[float, ...]
+"""Seconds of each part of one call."""
+
+TURN_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Median and quartiles of one part, in milliseconds."""
+
+    median: float
+    quartiles: tuple[float, float]
+
+
+def now(device: torch.device) -> float:
+    """Returns the time in seconds once the device has done what it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def take_turns(
+    calls: Mapping[str, Callable[[], Sample]], rounds: int, warm_up: int = 2
+) -> dict[str, list[Sample]]:
+    """Samples every call in every round, so that a slow moment of the machine hits them all.
+
+    Args:
+        calls: by name; each runs once and returns the seconds of its parts.
+        rounds: turns of each call. A turn repeats a call for TURN_SECONDS, at most ten times,
+            so that a fast one is not always timed with the caches a slow one left behind.
+        warm_up: calls before the first round, not sampled.
+
+    Returns:
+        Samples by name.
+    """
+    repeats: dict[str, int] = {}
+    for name, call in calls.items():
+        fastest = min(sum(call()) for _ in range(warm_up))
+        repeats[name] = max(1, min(10, round(TURN_SECONDS / max(fastest, 1e-9))))
+    samples: dict[str, list[Sample]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            samples[name] += [call() for _ in range(repeats[name])]
+    return samples
+
+
+def summarise(seconds: list[float]) -> Timing:
+    """Returns the median and the quartiles of at least one sample, in milliseconds."""
+    if len(seconds) == 1:
+        seconds = seconds * 2
+    low, median, high = (1e3 * x for x in statistics.quantiles(seconds, n=4, method="inclusive"))
+    return Timing(median, (low, high))

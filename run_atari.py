@@ -65,11 +65,13 @@ def run_train(parser: ArgumentParser, arguments: Namespace) -> None:
     from agents.impala.train import resume, train
 
     parsed = parser.instantiate(arguments)
+    names = TrainConfig.__dataclass_fields__
+    config = TrainConfig(**{name: parsed[name] for name in names})
     if parsed.resume is not None:
+        if config != TrainConfig():
+            raise ValueError("--resume takes the settings of its run folder; leave out the others")
         path = resume(parsed.resume, stop_after_updates=parsed.stop_after_updates)
     else:
-        names = TrainConfig.__dataclass_fields__
-        config = TrainConfig(**{name: parsed[name] for name in names})
         path = train(config, stop_after_updates=parsed.stop_after_updates)
     print(f"run folder: {path}")
 
@@ -112,7 +114,7 @@ def main(arguments: list[str]) -> int:
     try:
         parser = make_parser()
         run(parser, parser.parse_args(arguments[1:]))
-    except (ArgumentError, ValueError) as error:  # what a user can get wrong
+    except (ArgumentError, ValueError, OSError) as error:  # what a user can get wrong
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     return 0

@@ -9,8 +9,10 @@ import torch
 
 from agents.evaluation.evaluate import EvaluationConfig, FirstGames, evaluate_and_save, play
 from agents.evaluation.saved_policy import export_policy, load_policy
+from agents.experiment.checkpoint import load_newest, save_checkpoint
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.train import train
+from agents.impala.trainer import make_policy
 from envs import EnvConfig, make_env
 from envs.probe import episode_length
 from models.cores import CoreConfig
@@ -75,6 +77,36 @@ def test_an_exported_policy_is_the_policy_of_the_run(run, tmp_path):
     pairs = zip(exported.policy.parameters(), original.policy.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert exported.config == original.config
+
+
+def test_a_checkpoint_file_is_evaluated_into_its_run(run):
+    (file,) = (run / "checkpoints").glob("*.ckpt")
+    path, _ = evaluate_and_save(file, EvaluationConfig(episodes=2, seed=5))
+    assert path.parent == run / "evaluation"
+
+
+def test_a_policy_trained_by_a_gpu_kernel_computes_with_what_fits_here(run, tmp_path, monkeypatch):
+    payload = load_newest(run / "checkpoints")
+    payload["config"]["core"]["kernel"] = "triton"
+    save_checkpoint(tmp_path / "gpu.ckpt", payload)
+    built = []
+
+    def record(config, spec):
+        built.append(config.core.kernel)
+        return make_policy(config, spec)
+
+    monkeypatch.setattr("agents.evaluation.saved_policy.make_policy", record)
+    assert load_policy(tmp_path / "gpu.ckpt").config.core.kernel == "triton"
+    assert built == ["auto"]
+
+
+@pytest.mark.parametrize("name", ["config", "spec", "policy", "progress"])
+def test_a_file_that_lacks_a_part_is_no_policy(run, tmp_path, name):
+    payload = load_newest(run / "checkpoints")
+    del payload[name]
+    save_checkpoint(tmp_path / "part.ckpt", payload)
+    with pytest.raises(ValueError, match=f"holds no policy: it has no {name}"):
+        load_policy(tmp_path / "part.ckpt")
 
 
 def test_a_policy_of_another_action_set_is_refused(run):

@@ -1,7 +1,6 @@
 """Checkpoints: what was saved comes back, and nothing damaged or foreign is taken for one."""
 
 import io
-import pickle
 
 import pytest
 import torch
@@ -50,6 +49,25 @@ def test_only_the_newest_are_kept(tmp_path):
     ]
 
 
+def test_a_damaged_newer_file_never_costs_the_one_just_written(tmp_path):
+    for number in (1, 5):
+        save_numbered(tmp_path, number, PAYLOAD | {"number": number}, keep=2)
+    (tmp_path / "000000000005.ckpt").write_bytes(b"")
+    save_numbered(tmp_path, 3, PAYLOAD | {"number": 3}, keep=1)
+    assert load_newest(tmp_path)["number"] == 3
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["game", "env", "encoder", "core"])
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, name):
+    config = {"game": "tmaze", "env": {"k": 1}, "encoder": "mlp", "core": {"kind": "rdn"}}
+    save_numbered(tmp_path, 1, {"config": config}, keep=1)
+    assert load_newest(tmp_path, config)["config"] == config
+    assert load_newest(tmp_path, config | {"seed": 2})["config"] == config
+    with pytest.raises(ValueError, match=f"of another run: its {name} is"):
+        load_newest(tmp_path, config | {name: "another"})
+
+
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.ckpt"
     save_checkpoint(path, PAYLOAD)
@@ -62,6 +80,7 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(path, PAYLOAD | {"seed": 4})
     assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
 
 
 class Exploit:
@@ -76,7 +95,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     path = tmp_path / "evil.ckpt"
     checksum = checkpoint.hashlib.sha256(body).hexdigest().encode()
     path.write_bytes(checkpoint.MAGIC + checksum + b"\n" + body)
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(ValueError, match=r"evil\.ckpt is refused"):
         load_checkpoint(path)
 
 

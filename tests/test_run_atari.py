@@ -92,6 +92,8 @@ def test_help_explains_every_field(tmp_path):
         (["train", "--config", "bad.yaml"], "learning_rat"),
         (["train", "--resume", "absent"], "absent is no run folder"),
         (["train", *SMOKE, "--run_dir", "used"], "used exists already"),
+        (["train", *SMOKE, "--run_dir", "bad.yaml/run"], "Not a directory"),
+        (["train", "--resume", "used", "--seed", "2"], "--resume takes the settings of its run"),
         (["evaluate", "absent"], "no checkpoint at absent"),
         (["evaluate", "used"], "no usable checkpoint"),
         (["fly"], "train|evaluate"),

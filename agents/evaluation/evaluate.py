@@ -140,7 +140,10 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
 def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
     """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
     result = evaluate(source, config)
-    folder = (source if source.is_dir() else source.parent) / "evaluation"
+    owner = source if source.is_dir() else source.parent
+    if owner.name == "checkpoints":
+        owner = owner.parent  # a checkpoint's results lie with its run's
+    folder = owner / "evaluation"
     folder.mkdir(exist_ok=True)
     how = "greedy" if config.greedy else "sampled"
     name = (

@@ -1,6 +1,7 @@
 """A policy as a run saved it: its weights and everything training knew of its world."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from agents.impala.config import TrainConfig
 from agents.impala.trainer import make_policy
 from envs.spec import EnvSpec
 from models.policy import Policy
+
+POLICY_PARTS = ("config", "spec", "policy", "progress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,17 @@ class SavedPolicy:
 def load_policy(source: Path) -> SavedPolicy:
     """Reads a policy from a run folder (its newest checkpoint), a checkpoint, or a policy.pt.
 
+    It computes with the kernel that fits this machine, whichever one trained it.
+
     Raises:
         ValueError: nothing usable is there, or its weights are of another policy.
     """
-    payload = load_newest(source / "checkpoints") if source.is_dir() else load_checkpoint(source)
+    payload = _policy_part(source)
     config = config_from_values(payload["config"])
     values = payload["spec"]
     spec = EnvSpec(**values | {"observation_shape": tuple(values["observation_shape"])})
-    policy = make_policy(config, spec)
+    here = replace(config, core=replace(config.core, kernel="auto"))
+    policy = make_policy(here, spec)
     try:
         policy.load_state_dict(payload["policy"])
     except RuntimeError as error:
@@ -48,6 +54,17 @@ def load_policy(source: Path) -> SavedPolicy:
 
 def export_policy(source: Path, target: Path) -> None:
     """Writes the policy of a checkpoint without what only training needs."""
+    save_checkpoint(target, _policy_part(source))
+
+
+def _policy_part(source: Path) -> dict[str, Any]:
+    """Reads what a policy needs from a run folder or a file.
+
+    Raises:
+        ValueError: nothing usable is there, or something is missing in it.
+    """
     payload = load_newest(source / "checkpoints") if source.is_dir() else load_checkpoint(source)
-    kept: dict[str, Any] = {k: payload[k] for k in ("config", "spec", "policy", "progress")}
-    save_checkpoint(target, kept)
+    for name in POLICY_PARTS:
+        if not isinstance(payload.get(name), Mapping):
+            raise ValueError(f"{source} holds no policy: it has no {name}")
+    return {name: payload[name] for name in POLICY_PARTS}

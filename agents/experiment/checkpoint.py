@@ -7,6 +7,8 @@ numbers, strings, lists and dicts. It is read with `weights_only=True`, which ru
 import hashlib
 import io
 import logging
+import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 MAGIC = b"fast-weight-agents checkpoint 1\n"
 FORMAT_VERSION = 1
+IDENTITY = ("game", "env", "encoder", "core")  # settings that decide which weights fit
 
 
 def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
@@ -43,34 +46,69 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     checksum, _, body = content[len(MAGIC) :].partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != checksum:
         raise ValueError(f"{path} is damaged: its content does not match its checksum")
-    payload: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    if payload["format_version"] != FORMAT_VERSION:
+    payload = _unpack(path, body)
+    if payload.get("format_version") != FORMAT_VERSION:
         raise ValueError(
-            f"{path} has format version {payload['format_version']}, "
+            f"{path} has format version {payload.get('format_version')}, "
             f"this code reads {FORMAT_VERSION}"
         )
     return payload
 
 
 def save_numbered(folder: Path, number: int, payload: dict[str, Any], *, keep: int) -> Path:
-    """Writes checkpoint `number` of a run and removes all but the newest `keep`."""
+    """Writes checkpoint `number` of a run and removes all but the newest `keep`.
+
+    Those of higher numbers go too: a resume passed over them, so the run is no longer theirs.
+    """
     path = folder / f"{number:012d}.ckpt"
     save_checkpoint(path, payload)
+    for abandoned in [p for p in folder.glob("*.ckpt") if p.name > path.name]:
+        abandoned.unlink()
     for old in sorted(folder.glob("*.ckpt"))[:-keep]:
         old.unlink()
     sync_folder(folder)
     return path
 
 
-def load_newest(folder: Path) -> dict[str, Any]:
+def load_newest(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Reads the newest undamaged checkpoint of a run, and says which ones it passed over.
 
+    Args:
+        folder: where `save_numbered` wrote.
+        config: settings of the run that the checkpoint must be of; None takes any.
+
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or it is of another game, environment, encoder or core.
     """
     for path in sorted(folder.glob("*.ckpt"), reverse=True):
         try:
-            return load_checkpoint(path)
+            payload = load_checkpoint(path)
         except ValueError as error:
             logger.warning("%s; trying the one before", error)
+            continue
+        if config is not None:
+            _check_identity(path, payload, config)
+        return payload
     raise ValueError(f"no usable checkpoint in {folder}")
+
+
+def _unpack(path: Path, body: bytes) -> dict[str, Any]:
+    """Returns what `torch.save` wrote, without running code from it."""
+    try:
+        payload = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is refused: it is no file of tensors and plain values") from error
+    if not isinstance(payload, dict):
+        raise ValueError(f"{path} holds a {type(payload).__name__}, not a checkpoint")
+    return payload
+
+
+def _check_identity(path: Path, payload: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raises ValueError where a checkpoint was trained with other settings than `config`."""
+    saved = payload.get("config", {})
+    for name in IDENTITY:
+        if saved.get(name) != config.get(name):
+            raise ValueError(
+                f"{path} is of another run: its {name} is {saved.get(name)}, "
+                f"the run's config.yaml has {config.get(name)}"
+            )

@@ -9,11 +9,15 @@ from typing import Any
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces a file so that a crash leaves the old one or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # on a full disk it would keep the space
+        raise
     sync_folder(path.parent)
 
 

@@ -51,7 +51,7 @@ def resume(path: Path, *, stop_after_updates: int | None = None) -> Path:
     """
     config = config_from_values(read_config(path))
     run_dir = RunDir(path)
-    payload = load_newest(run_dir.checkpoints)
+    payload = load_newest(run_dir.checkpoints, read_config(path))
     _set_threads(config)
     trainer = Trainer(config, num_learned=payload["trainer"]["num_learned"])
     trainer.load_state_dict(payload["trainer"])

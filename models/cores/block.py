@@ -69,7 +69,7 @@ class Block(nn.Module):
         slow = self.slow(self.norm_fast(h_ND)).view(*start.shape, self.fast_net.num_heads, -1)
         y_TBHD, state = self.fast_net(slow, state, start)
         h_ND = torch.addmm(h_ND, y_TBHD.reshape(h_ND.shape), self.out.weight.t())
-        hidden = functional.relu(self.expand(self.norm_feedforward(h_ND)))
+        hidden = functional.relu_(self.expand(self.norm_feedforward(h_ND)))
         return h_ND + self.contract(hidden), state
 
 

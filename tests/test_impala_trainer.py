@@ -2,13 +2,16 @@
 
 import dataclasses
 import threading
+import time
 
 import pytest
 import torch
 
 from agents.impala.actor import collect
 from agents.impala.config import LearnerConfig, TrainConfig
+from agents.impala.loss import impala_loss
 from agents.impala.trainer import Trainer
+from agents.impala.weights import WeightStore
 from envs import EnvConfig
 from models.cores import CoreConfig
 
@@ -56,9 +59,17 @@ def test_a_learner_agrees_with_the_behaviour_policy_that_it_equals():
 def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
     learner = dataclasses.replace(LEARNER, num_passes=1, num_minibatches=1, anneal=False)
     trainer = Trainer(dataclasses.replace(CONFIG, learner=learner))
+    rollout = trainer._allocate()
+    collect(trainer.crews[0], rollout)
     before = weights(trainer)
-    train(trainer, 1)
-    gradient = torch.cat([p.grad.flatten() for p in trainer.policy.parameters()])
+    parameters = list(trainer.policy.parameters())
+    output, _ = trainer.policy(
+        rollout.observation, rollout.last_reward, rollout.start, rollout.core_state
+    )
+    loss = impala_loss(output, rollout, learner).total
+    gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)])
+    assert gradient.norm() < learner.max_gradient_norm
+    trainer.learner.learn(rollout)
     mean_square = (1 - learner.rmsprop_decay) * gradient.square()
     step = learner.learning_rate * gradient / (mean_square.sqrt() + learner.optimizer_epsilon)
     torch.testing.assert_close(weights(trainer), before - step)
@@ -106,8 +117,10 @@ def test_async_without_lag_is_on_policy():
 
 def test_exact_lag_does_not_depend_on_timing():
     runs = []
-    for _ in range(2):
+    for delay_seconds in (0.0, 0.002):
         trainer = Trainer(async_config(exact_lag=2, max_policy_lag=20))
+        send = trainer.crews[0][0].env.send
+        trainer.crews[0][0].env.send = lambda a, d=delay_seconds, s=send: (time.sleep(d), s(a))
         rows = train(trainer, 12)
         runs.append((rows, weights(trainer)))
     assert runs[0][0] == runs[1][0]
@@ -124,3 +137,46 @@ def test_an_actor_that_fails_stops_the_run_with_its_cause():
     trainer.crews[1][0].env.send = fail
     with pytest.raises(OSError, match="the emulator died"):
         train(trainer, 50)
+
+
+def test_actors_stop_at_the_lag_bound_while_the_learner_is_away():
+    trainer = Trainer(async_config(max_policy_lag=2 * LEARNER.updates_per_rollout))
+    rollouts = trainer.rollouts()
+    next(rollouts)
+    time.sleep(1.0)  # actors fill what they may
+    lags = [next(rollouts)["learner/lag_updates"] for _ in range(3)]
+    rollouts.close()
+    assert max(lags) == 2 * LEARNER.updates_per_rollout
+
+
+def test_a_weight_store_gives_exactly_the_weights_asked_for():
+    trainer, store = Trainer(CONFIG), WeightStore(num_kept=2)
+    target = Trainer(dataclasses.replace(CONFIG, seed=4)).policy
+    published = []
+    for number in range(3):
+        store.publish(trainer.policy, num_learned=number, version=10 * number)
+        published.append(weights(trainer))
+        train(trainer, 1)
+    assert store.load(target, 1) == 10
+    assert torch.equal(torch.cat([p.flatten() for p in target.parameters()]), published[1])
+    assert store.load(target) == 20
+    assert torch.equal(torch.cat([p.flatten() for p in target.parameters()]), published[2])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run():
+    trainer = Trainer(CONFIG)
+    with torch.no_grad():
+        trainer.policy.value_head.bias.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match=r"loss/total is nan at update 4"):
+        train(trainer, 1)
+
+
+# Worst relative difference of a metric over five rollouts: 3e-6 (2026-11-24, CPU).
+@pytest.mark.parametrize("kind", ["lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn"])
+def test_compiled_kernels_train_like_the_reference(kind):
+    rows = []
+    for kernel in ("cpu", "reference"):
+        core = dataclasses.replace(CORE, kind=kind, kernel=kernel, lstm_size=16)
+        rows.append(train(Trainer(dataclasses.replace(CONFIG, core=core)), 5))
+    for compiled, reference in zip(*rows, strict=True):
+        assert compiled == pytest.approx(reference, rel=1e-4, abs=1e-5)

@@ -36,7 +36,7 @@ class EvaluationConfig:
         episodes: whole games; null is 30 on Atari and 500 on a memory task.
         backend: what emulates Atari; gymnasium shares no code with training's envpool.
         greedy: take the likeliest action instead of sampling.
-        seed: game i is played with a seed derived from this and i.
+        seed: on Atari game i is played with seed + i; on a memory task all draw from seed.
     """
 
     episodes: int | None = None
@@ -80,8 +80,7 @@ class FirstGames:
 @torch.inference_mode()
 def play(saved: SavedPolicy, config: EvaluationConfig, num_games: int) -> FirstGames:
     """Plays one game in each of num_games environments, all in lockstep."""
-    seed = derive_seed(config.seed, "evaluation")
-    env = make_env(saved.config.game, saved.config.env, num_games, seed, config.backend)
+    env = make_env(saved.config.game, saved.config.env, num_games, config.seed, config.backend)
     if env.spec.num_actions != saved.spec.num_actions:
         raise ValueError(
             f"the policy has {saved.spec.num_actions} actions, {env.spec.game} here has "
@@ -116,7 +115,6 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
     games = play(saved, config, num_games)
     returns = games.returns
     mean = float(returns.mean())
-    first_seed = derive_seed(config.seed, "evaluation")
     return {
         "mean_return": mean,
         "standard_error": float(stats.sem(returns)) if num_games > 1 else None,
@@ -131,7 +129,7 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         "settings": asdict(config),
         "provenance": provenance(),
         "episodes": [
-            {"return": float(r), "steps": int(s), "seed": first_seed + i}
+            {"return": float(r), "steps": int(s), "seed": config.seed + (0 if is_task else i)}
             for i, (r, s) in enumerate(zip(returns, games.steps, strict=True))
         ],
     }

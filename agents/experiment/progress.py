@@ -28,10 +28,11 @@ class ProgressDisplay:
 
     Args:
         title: what runs.
+        frames: where it begins.
         total_frames: where it ends.
     """
 
-    def __init__(self, title: str, total_frames: int) -> None:
+    def __init__(self, title: str, frames: int, total_frames: int) -> None:
         self._console = Console()
         self._bar = Progress(
             TextColumn(title),
@@ -40,7 +41,7 @@ class ProgressDisplay:
             TimeRemainingColumn(),
             console=self._console,
         )
-        self._task = self._bar.add_task(title, total=total_frames)
+        self._task = self._bar.add_task(title, completed=frames, total=total_frames)
         self._live = Live(self._bar, console=self._console) if self._console.is_terminal else None
         self._last_line = 0.0
 
@@ -70,7 +71,9 @@ class ProgressDisplay:
             for label, value in shown:
                 table.add_row(f"{label:>26}  {value}")
             self._live.update(table)
-        elif time.monotonic() - self._last_line >= PLAIN_INTERVAL_SECONDS:
-            self._last_line = time.monotonic()
+            return
+        now, is_last = time.monotonic(), self._bar.tasks[0].finished
+        if is_last or now - self._last_line >= PLAIN_INTERVAL_SECONDS:
+            self._last_line = now
             values = "  ".join(f"{label} {value}" for label, value in shown)
             print(f"{row['frames']:>12,} frames  {values}", flush=True)

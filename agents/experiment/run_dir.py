@@ -47,15 +47,20 @@ class RunDir:
         Raises:
             ValueError: something is there already.
         """
+        cls.refuse_used(path)
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
+        write_json(path / "provenance.json", provenance())
+        return cls(path)
+
+    @staticmethod
+    def refuse_used(path: Path) -> None:
+        """Raises ValueError where something is there already."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise ValueError(
                 f"{path} exists already; continue it with --resume {path}, "
                 "or choose another --run_dir"
             )
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
-        write_json(path / "provenance.json", provenance())
-        return cls(path)
 
     @property
     def checkpoints(self) -> Path:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.impala.episodes import Episode, EpisodeCounter
+from agents.impala.episodes import EpisodeCounter
 from agents.impala.rollout import Rollout
 from envs.spec import EnvStep, StatefulVecEnv, VecEnv
 from models.policy import Policy
@@ -45,17 +45,16 @@ class Actor:
         self.columns = columns
         self.discount = discount
         self.generator = generator
-        self.core_state = policy.initial_state(env.num_envs)
+        self.core_state = policy.initial_state(env.num_envs, policy_device(policy))
         self.step: EnvStep | None = None  # the row that waits for an action
         self.counter = EpisodeCounter(env.num_envs)
-        self.episodes: list[Episode] = []  # finished since the last look; emptied by the reader
-        self.env_seconds = 0.0
-        self.inference_seconds = 0.0
+        self.env_seconds = 0.0  # since the actor was made
+        self.inference_seconds = 0.0  # likewise
 
     def begin(self, rollout: Rollout) -> None:
         """Writes row 0, which is row T of the rollout before, and the state before it."""
         if self.step is None:
-            self.step = self._recv()
+            self.step = self._recv(rollout)
         for slot, state in zip(rollout.core_state, self.core_state, strict=True):
             slot[self.columns] = state
         self._write_observation(rollout, 0, self.step)
@@ -85,16 +84,16 @@ class Actor:
     def receive(self, rollout: Rollout, t: int) -> None:
         """Writes what the action of row t - 1 led to, and the observation of row t."""
         began = time.perf_counter()
-        step = self.step = self._recv()
+        step = self.step = self._recv(rollout)
         rollout.reward[t - 1, self.columns] = torch.from_numpy(step.reward)
         discount = np.where(step.terminated, np.float32(0.0), np.float32(self.discount))
         rollout.discount[t - 1, self.columns] = torch.from_numpy(discount)
         self._write_observation(rollout, t, step)
         self.env_seconds += time.perf_counter() - began
 
-    def _recv(self) -> EnvStep:
+    def _recv(self, rollout: Rollout) -> EnvStep:
         step = self.env.recv()
-        self.episodes += self.counter.count(step)
+        rollout.episodes += self.counter.count(step)
         return step
 
     def _write_observation(self, rollout: Rollout, t: int, step: EnvStep) -> None:
@@ -122,7 +121,7 @@ class Actor:
             self.env.load_state_dict(_arrays(games["env"]))
             self.step = EnvStep(**_arrays(games["step"]))
             self.counter.load_state_dict(_arrays(games["counter"]))
-            device = rollout_device(self.policy)
+            device = policy_device(self.policy)
             self.core_state = tuple(s.to(device) for s in games["core_state"])
 
 
@@ -137,6 +136,7 @@ def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
 def collect(actors: Sequence[Actor], rollout: Rollout) -> None:
     """Fills a rollout; while one actor's environments step, the next actor's policy runs."""
     T = rollout.action.shape[0]
+    rollout.episodes = []
     for actor in actors:
         actor.begin(rollout)
     for t in range(T):
@@ -164,6 +164,6 @@ def sample_action(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, T
     return action, log_probs.gather(-1, action[:, None])[:, 0]
 
 
-def rollout_device(policy: Policy) -> torch.device:
+def policy_device(policy: Policy) -> torch.device:
     """Returns the device that the policy computes on."""
     return next(policy.parameters()).device

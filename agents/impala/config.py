@@ -153,6 +153,8 @@ class TrainConfig:
                 "max_policy_lag, num_threads and seed must be >= 0, got "
                 f"{self.max_policy_lag}, {self.num_threads} and {self.seed}"
             )
+        if self.mode == "serial" and (self.num_actors > 1 or self.exact_lag is not None):
+            raise ValueError("num_actors and exact_lag are settings of mode async")
         if self.exact_lag is not None and self.exact_lag < 1:
             raise ValueError(f"exact_lag must be at least 1 or null, got {self.exact_lag}")
         if (self.exact_lag or 0) * self.learner.updates_per_rollout > self.max_policy_lag:

@@ -5,6 +5,7 @@ optimiser step on whole unrolls. V-trace targets are computed again in each. Not
 about environments or threads.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -46,6 +47,9 @@ class Learner:
 
         Returns:
             Means over the updates, by metric tag (docs/metrics.md).
+
+        Raises:
+            FloatingPointError: the loss or its gradient is not finite.
         """
         T, B = rollout.action.shape
         num_actions = self.policy.num_actions
@@ -54,15 +58,22 @@ class Learner:
         losses, norms = [], []
         for pass_index in range(self.config.num_passes):
             for columns in self._minibatches(B):
-                loss, norm, log_policy = self._update(rollout.select(columns))
+                columns = columns.to(rollout.action.device)
+                is_whole = len(columns) == B
+                minibatch = rollout if is_whole else rollout.select(columns)
+                loss, norm, log_policy = self._update(minibatch)
                 losses.append(loss)
                 norms.append(norm)
-                log_policy_by_pass[min(pass_index, 1)].index_copy_(
-                    1, columns.to(log_policy.device), log_policy
-                )
+                log_policy_by_pass[min(pass_index, 1)].index_copy_(1, columns, log_policy)
         mean = Loss(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
         metrics = {f"loss/{name}": value.item() for name, value in mean._asdict().items()}
         metrics["loss/gradient_norm"] = torch.stack(norms).mean().item()
+        for tag in ("loss/total", "loss/gradient_norm"):
+            if not math.isfinite(metrics[tag]):
+                raise FloatingPointError(
+                    f"{tag} is {metrics[tag]} at update {self.version}; try a smaller "
+                    "learner.learning_rate or learner.max_gradient_norm"
+                )
         metrics["learner/lag_updates"] = float(lag)
         metrics["learner/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         if self.config.num_passes > 1:

@@ -7,6 +7,7 @@ from typing import Any
 from agents.impala.trainer import Trainer
 
 GAMES_IN_MEAN = 100
+NEWEST = ("learner/learning_rate", "queue/actor_wait_seconds", "queue/learner_wait_seconds")
 
 
 class RunningReport:
@@ -47,8 +48,9 @@ class RunningReport:
             "speed/frames_per_second": (trainer.frames - self._frames) / elapsed,
             "games": self._games,
         }
-        for tag in self._rows[-1]:
-            row[tag] = sum(r[tag] for r in self._rows) / len(self._rows)
+        for tag, newest in self._rows[-1].items():
+            mean = sum(r[tag] for r in self._rows) / len(self._rows)
+            row[tag] = newest if tag in NEWEST else mean
         if self._recent:
             row["return/last_100_games_points"] = sum(self._recent) / len(self._recent)
         seconds = trainer.take_seconds()

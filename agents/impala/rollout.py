@@ -4,11 +4,12 @@ Time-major. Row t holds x_t, a_t, and the reward and discount that a_t led to, s
 shifts nothing. Row T only bootstraps and is row 0 of the next rollout.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
 
+from agents.impala.episodes import Episode
 from envs.spec import EnvSpec
 from models.cores import CoreState
 
@@ -27,6 +28,7 @@ class Rollout:
     valid: Tensor  # [T, B] bool, false where no action happened (terminal observation)
     core_state: CoreState  # each [B, ...] float32, before row 0
     version: int = 0  # updates behind the weights that acted
+    episodes: list[Episode] = field(default_factory=list)  # games that ended during the rollout
 
     @classmethod
     def allocate(
@@ -74,7 +76,7 @@ class Rollout:
         tensors = {
             f.name: getattr(self, f.name).index_select(1, columns)
             for f in fields(self)
-            if f.name not in ("core_state", "version")
+            if f.name not in ("core_state", "version", "episodes")
         }
         state = tuple(s.index_select(0, columns) for s in self.core_state)
         return Rollout(**tensors, core_state=state, version=self.version)

@@ -38,7 +38,7 @@ class ActorThreads:
     ) -> None:
         self.queue = RolloutQueue(slots, first=first)
         self._exact_lag = config.exact_lag
-        self._weights = WeightStore(num_kept=len(slots) + (config.exact_lag or 0) + 1)
+        self._weights = WeightStore(num_kept=1 + (config.exact_lag or 0))
         self._first, self._last = first, last
         self._crews = crews
         self._threads = [

@@ -8,7 +8,6 @@ signals that ask for a stop.
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -37,6 +36,7 @@ def train(config: TrainConfig, *, stop_after_updates: int | None = None) -> Path
         ValueError: a setting cannot work, or the run folder exists.
     """
     path = Path(config.run_dir or f"runs/{config.game}-{config.core.kind}-{config.seed}".lower())
+    RunDir.refuse_used(path)
     _set_threads(config)
     trainer = Trainer(config)
     run_dir = RunDir.create(path, config_values(config))
@@ -65,12 +65,13 @@ def _run(
 ) -> Path:
     metrics = MetricsWriter(run_dir.path, frames=trainer.frames)
     run_dir.set_status("running")
-    title = f"{trainer.spec.game} {trainer.config.core.kind}"
     try:
-        with stop_signals() as stop, ProgressDisplay(title, trainer.config.total_frames) as shown:
+        with stop_signals() as stop, _display(trainer) as shown:
             _loop(run_dir, trainer, report, metrics, shown, stop, stop_after_updates)
     except BaseException as error:
         run_dir.set_status("failed", f"{type(error).__name__}: {error}")
+        if isinstance(error, ValueError):  # no longer the user's: the settings were accepted
+            raise RuntimeError(f"training failed: {error}") from error
         raise
     finally:
         metrics.close()
@@ -91,38 +92,53 @@ def _loop(
     config = trainer.config
     saved = logged = time.monotonic()
     rollouts = trainer.rollouts()
-    stopped = False
-    for row in rollouts:
+    stopped = _is_over(trainer, stop, stop_after_updates)
+    while not stopped and (row := next(rollouts, None)) is not None:
         report.add(row, trainer)
+        stopped = _is_over(trainer, stop, stop_after_updates)
         now = time.monotonic()
-        stopped = stop.signal_name is not None or (
-            stop_after_updates is not None and trainer.learner.version >= stop_after_updates
-        )
-        if stopped:
-            break
-        if now - logged >= config.log_interval_seconds:
-            logged = now
-            shown.update(_write_row(metrics, report, trainer))
         if now - saved >= config.checkpoint_interval_seconds:
-            saved = now
-            _save(run_dir, trainer, report, metrics)
+            saved = logged = now
+            _save(run_dir, trainer, report, metrics, shown)
+        elif now - logged >= config.log_interval_seconds:
+            logged = now
+            _write_row(metrics, report, trainer, shown)
     rollouts.close()
-    if report.is_pending:
-        shown.update(_write_row(metrics, report, trainer))
-    _save(run_dir, trainer, report, metrics)
+    _save(run_dir, trainer, report, metrics, shown)
     if stopped and trainer.num_learned < trainer.total_rollouts:
         run_dir.set_status("stopped", stop.signal_name or "--stop_after_updates")
     else:
         run_dir.set_status("finished")
 
 
-def _write_row(metrics: MetricsWriter, report: RunningReport, trainer: Trainer) -> dict[str, Any]:
-    row = report.take_row(trainer)
-    metrics.write(row)
-    return row
+def _display(trainer: Trainer) -> ProgressDisplay:
+    title = f"{trainer.spec.game} {trainer.config.core.kind}"
+    return ProgressDisplay(title, trainer.frames, trainer.config.total_frames)
 
 
-def _save(run_dir: RunDir, trainer: Trainer, report: RunningReport, metrics: MetricsWriter) -> None:
+def _is_over(trainer: Trainer, stop: StopRequest, stop_after_updates: int | None) -> bool:
+    enough = stop_after_updates is not None and trainer.learner.version >= stop_after_updates
+    return enough or stop.signal_name is not None
+
+
+def _write_row(
+    metrics: MetricsWriter, report: RunningReport, trainer: Trainer, shown: ProgressDisplay
+) -> None:
+    if report.is_pending:
+        row = report.take_row(trainer)
+        metrics.write(row)
+        shown.update(row)
+
+
+def _save(
+    run_dir: RunDir,
+    trainer: Trainer,
+    report: RunningReport,
+    metrics: MetricsWriter,
+    shown: ProgressDisplay,
+) -> None:
+    """Writes what is pending to the metrics, then a checkpoint that continues after it."""
+    _write_row(metrics, report, trainer, shown)
     metrics.flush()
     payload = {
         "config": config_values(trainer.config),

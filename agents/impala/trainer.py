@@ -22,6 +22,7 @@ from envs.spec import EnvSpec, VecEnv
 from models.encoders import EncoderConfig
 from models.policy import Policy
 
+PARTS = ("env", "inference", "learner")
 Crew = list[Actor]
 """Actors that take turns in one thread and fill one rollout together."""
 
@@ -39,7 +40,9 @@ class Trainer:
         self.config = config
         self.device = choose_device(config.device)
         self.num_learned = num_learned
-        self.learn_seconds = 0.0
+        self.learn_seconds = 0.0  # since the trainer was made
+        self._seconds_taken = dict.fromkeys(PARTS, 0.0)
+        self._episodes: list[Episode] = []
         num_crews = config.num_actors if config.mode == "async" else 1
         self._envs = [
             [self._make_env(crew, group) for group in range(config.num_groups)]
@@ -101,42 +104,46 @@ class Trainer:
     def _learn(self, rollout: Rollout) -> dict[str, float]:
         began = time.perf_counter()
         metrics = self.learner.learn(rollout)
+        self._episodes += rollout.episodes
         self.num_learned += 1
         self.learn_seconds += time.perf_counter() - began
         return metrics
 
     def take_episodes(self) -> list[Episode]:
-        """Returns the games that ended since the last call."""
-        episodes: list[Episode] = []
-        for actor in self._actors():
-            finished, actor.episodes = actor.episodes, []
-            episodes += finished
+        """Returns the games that ended in rollouts learned since the last call."""
+        episodes, self._episodes = self._episodes, []
         return episodes
 
     def take_seconds(self) -> dict[str, float]:
         """Returns seconds spent by part since the last call; in async mode parts overlap."""
-        seconds = {"env": 0.0, "inference": 0.0, "learner": self.learn_seconds}
-        self.learn_seconds = 0.0
-        for actor in self._actors():
-            seconds["env"] += actor.env_seconds
-            seconds["inference"] += actor.inference_seconds
-            actor.env_seconds = actor.inference_seconds = 0.0
-        return seconds
+        totals = {
+            "env": sum(actor.env_seconds for actor in self._actors()),
+            "inference": sum(actor.inference_seconds for actor in self._actors()),
+            "learner": self.learn_seconds,
+        }
+        before, self._seconds_taken = self._seconds_taken, totals
+        return {part: totals[part] - before[part] for part in PARTS}
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything a resumed run needs."""
+        """Returns everything a resumed run needs.
+
+        In async mode the actors are ahead of the learner and in motion: theirs is left out, and
+        a resumed run begins new games.
+        """
+        actors = self._actors() if self.config.mode == "serial" else []
         return {
             "num_learned": self.num_learned,
             "learner": self.learner.state_dict(),
-            "actors": [actor.state_dict() for actor in self._actors()],
+            "actors": [actor.state_dict() for actor in actors],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` returned, in a trainer made with its `num_learned`."""
         self.num_learned = state["num_learned"]
         self.learner.load_state_dict(state["learner"])
-        for actor, saved in zip(self._actors(), state["actors"], strict=True):
-            actor.load_state_dict(saved)
+        if self.config.mode == "serial":
+            for actor, saved in zip(self._actors(), state["actors"], strict=True):
+                actor.load_state_dict(saved)
 
     def close(self) -> None:
         """Closes the environments."""
@@ -171,7 +178,9 @@ class Trainer:
                 policy,
                 columns=slice(group * size, (group + 1) * size),
                 discount=config.learner.discount,
-                generator=_generator(derive_seed(config.seed, "actions", crew, group), self.device),
+                generator=_generator(
+                    derive_seed(config.seed, "actions", crew, group, self.num_learned), self.device
+                ),
             )
             for group in range(config.num_groups)
         ]

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -57,10 +58,11 @@ class Settings:
 
 
 def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
-    """Returns a row for each operator, shape and backend."""
+    """Returns a row for each operator, shape and backend; names each case on stderr."""
     rows = []
     for op in settings.ops:
         for shape in QUICK if settings.quick else (MAIN, *HEAD_SIZES, *SCALING):
+            print(f"{op} {_suited(op, shape)}", file=sys.stderr, flush=True)
             case = make_case(
                 op,
                 _suited(op, shape),

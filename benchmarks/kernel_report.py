@@ -24,6 +24,7 @@ GOALS = (
     ("lstm", "nn.LSTM stepped", 2.0),
 )
 ACTING_GOAL = 2.5
+FILE_COLUMNS = 120  # a table in a file has no terminal to fit
 
 
 def main(settings: Settings, *, as_json: bool) -> None:
@@ -36,6 +37,8 @@ def main(settings: Settings, *, as_json: bool) -> None:
         print(json.dumps(report))
         return
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_COLUMNS)
     for table in tables(report):
         console.print(table)
     if not settings.quick:

@@ -7,6 +7,7 @@ from pathlib import Path
 from agents.experiment.config_values import config_from_values
 from agents.impala.report import RunningReport
 from agents.impala.trainer import Trainer
+from benchmarks import pages
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -57,3 +58,13 @@ def test_every_setting_has_a_line_of_help():
     for name, part in (parts | {"EnvConfig": config.env}).items():
         for field in dataclasses.fields(part):
             assert re.search(rf"^\s+{field.name}: \S", part.__doc__, re.M), (name, field.name)
+
+
+def test_readme_shows_the_published_results():
+    assert (ROOT / "README.md").read_text() == pages.readme()
+
+
+def test_every_config_named_in_a_command_exists():
+    for page in PAGES:
+        for name in re.findall(r"--config (\S+\.yaml)", page.read_text()):
+            assert (ROOT / name).exists(), (page.name, name)

@@ -78,8 +78,8 @@ def kernel_section() -> str:
             "## How fast are the kernels?",
             "",
             "Forward plus backward at T = 50, B = 32, H = 4, D = 32 (LSTM: 256 units), float32, "
-            "with resets; the median time of the backend named first over that of the second, side by "
-            "side in one run. `acting` is a whole core at T = 1, B = 32 over one step of "
+            "with resets; the median time of the backend named first over that of the second, "
+            "side by side in one run. `acting` is a whole core at T = 1, B = 32 over one step of "
             f"`nn.LSTM(257, 256)`. {hardware['cores']} cores of {hardware['cpu']} "
             f"({hardware['instructions']}), commit {report['commit'][:7]}, "
             f"`{' '.join(report['command'])}`.",

@@ -61,35 +61,37 @@ def memory_cell(run: Path) -> str:
 
 
 def kernel_section() -> str:
-    """Returns the ratios of the newest kernel benchmark on a CPU."""
-    newest = max(
-        (ROOT / "benchmarks" / "results").glob("kernels_*-cores_*.json"),
-        key=lambda path: (read_json(path)["date"], path.name),
-    )
-    report = read_json(newest)
+    """Returns the newest of each ratio that the kernel benchmark found on a CPU."""
+    files = (ROOT / "benchmarks" / "results").glob("kernels_*-cores_*.json")
+    reports = sorted((read_json(path)["date"], path.name, read_json(path)) for path in files)
+    newest = {
+        ratio["name"]: (ratio, report["commit"][:7], name)
+        for _, name, report in reports
+        for ratio in report["ratios"]
+        if ratio["ratio"] is not None and "feedforward" not in ratio["name"]
+    }
     rows = [
-        f"| {r['name']} | {r['ratio']:.2f} | {r['goal'] or ''} |"
-        for r in report["ratios"]
-        if r["ratio"] is not None and "feedforward" not in r["name"]
+        f"| {r['name']} | {r['ratio']:.2f} | {r['goal'] or ''} "
+        f"| [{commit}](benchmarks/results/{file}) |"
+        for r, commit, file in newest.values()
     ]
-    hardware = report["hardware"]
+    hardware = reports[-1][2]["hardware"]
     return "\n".join(
         [
             "## How fast are the kernels?",
             "",
             "Forward plus backward at T = 50, B = 32, H = 4, D = 32 (LSTM: 256 units), float32, "
             "with resets; the median time of the backend named first over that of the second, "
-            "side by side in one run. `acting` is a whole core at T = 1, B = 32 over one step of "
+            "side by side in one run of `bench kernels` (`compiled`: the loop under "
+            "`torch.compile`). `acting` is a whole core at T = 1, B = 32 over one step of "
             f"`nn.LSTM(257, 256)`. {hardware['cores']} cores of {hardware['cpu']} "
-            f"({hardware['instructions']}), commit {report['commit'][:7]}, "
-            f"`{' '.join(report['command'])}`.",
+            f"({hardware['instructions']}).",
             "",
-            "| ratio | value | goal |",
-            "|---|---|---|",
+            "| ratio | value | goal | commit and file |",
+            "|---|---|---|---|",
             *rows,
             "",
-            f"All rows, with quartiles: [`{newest.name}`](benchmarks/results/{newest.name}). The "
-            "Triton kernels are checked in Triton's interpreter and compiled ahead of time for "
+            "The Triton kernels are checked in Triton's interpreter and compiled ahead of time for "
             "sm_80 and sm_90; they have not run on a GPU yet.",
             "",
         ]

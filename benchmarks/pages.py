@@ -30,10 +30,12 @@ def memory_section() -> str:
             "## Which memory remembers?",
             "",
             "Mean return (the share of right answers) over 500 episodes of the sampled policy, "
-            "with its standard error and the minutes of training on one core. Chance is 0.5 "
-            "on `tmaze` (a cue kept for 20 steps) and 0.125 on `key_value` (four of eight values "
-            "bound to keys). **One seed each**: enough to see that the loop learns, not to rank "
-            "cores. `-bptt1` sends no gradient through time, as the 2021 agents did. "
+            "with its standard error, the frames and the minutes of training on one core (shared "
+            "with other work, so the minutes are an upper bound). Chance is 0.5 on `tmaze` (a cue "
+            "kept for 20 steps) and 0.125 on `key_value` (four of eight values bound to keys). "
+            "**One seed each**: enough to see that the loop learns, not to rank cores. Runs of "
+            "different lengths stand side by side: `lstm` and `delta_net` were given longer ones. "
+            "`-bptt1` sends no gradient through time, as the 2021 agents did. "
             "Settings: `configs/memory/`; runs: `results/memory/`.",
             "",
             "| core | " + " | ".join(f"`{task}`" for task in TASKS) + " |",
@@ -51,13 +53,16 @@ def memory_row(name: str) -> str | None:
 
 
 def memory_cell(run: Path) -> str:
-    """Returns mean, standard error and minutes of one published run."""
+    """Returns mean, standard error, frames and minutes of one published run."""
     if not (run / "evaluation.json").exists():
         return ""
     result = read_json(run / "evaluation.json")
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     minutes = last["wall_seconds"] / 60
-    return f"{result['mean_return']:.3f} ± {result['standard_error']:.3f} ({minutes:.1f} min)"
+    return (
+        f"{result['mean_return']:.3f} ± {result['standard_error']:.3f} "
+        f"({result['frames'] / 1e6:.2f} M, {minutes:.1f} min)"
+    )
 
 
 def kernel_section() -> str:

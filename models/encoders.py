@@ -2,8 +2,8 @@
 
 The two convolutional encoders take uint8 pixels and compute in float32 or bfloat16 from float32
 parameters. Their division of pixels by 255 is folded into the first convolution's weights, so
-that no pass over the pixels is spent on it. Measurements behind the layout and chunk size:
-`docs/throughput.md`.
+that no pass over the pixels is spent on it. Large batches run on a CPU in chunks, whose activations
+fit its caches and the allocator's pools.
 """
 
 import itertools

@@ -33,8 +33,8 @@ def memory_section() -> str:
             "with its standard error, the frames and the minutes of training on one core (shared "
             "with other work, so the minutes are an upper bound). Chance is 0.5 on `tmaze` (a cue "
             "kept for 20 steps) and 0.125 on `key_value` (four of eight values bound to keys). "
-            "**One seed each**: enough to see that the loop learns, not to rank cores, and runs of "
-            "different lengths stand side by side. "
+            "**One seed each, the seed that the settings were tuned on**, and runs of different "
+            "lengths stand side by side: enough to see that the loop learns, not to rank cores. "
             "`-bptt1` sends no gradient through time, as the 2021 agents did. "
             "Settings: `configs/memory/`; runs: `results/memory/`.",
             "",

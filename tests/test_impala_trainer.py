@@ -10,6 +10,7 @@ import torch
 from agents.impala.actor import collect
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.loss import impala_loss
+from agents.impala.queue import RolloutQueue
 from agents.impala.trainer import Trainer
 from agents.impala.weights import WeightStore
 from envs import EnvConfig
@@ -52,7 +53,7 @@ def test_a_learner_agrees_with_the_behaviour_policy_that_it_equals():
             )
         log_policy = output.logits[:-1].log_softmax(-1)
         log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
-        # worst seen 1.2e-7 (2026-11-24, CPU)
+        # Worst over ten seeds: 1.8e-7 (2026-11-24, CPU).
         assert bool((log_probs - rollout.behaviour_log_prob).abs().lt(1e-6).all())
 
 
@@ -115,17 +116,22 @@ def test_async_without_lag_is_on_policy():
     assert all(row["learner/lag_updates"] == 0 for row in rows)
 
 
-def test_exact_lag_does_not_depend_on_timing():
-    runs = []
-    for delay_seconds in (0.0, 0.002):
+def test_exact_lag_does_not_depend_on_timing(monkeypatch):
+    begin, runs = RolloutQueue.begin, []
+    for delay_seconds in (0.0, 0.05):
+
+        def begin_late(queue, number, *, num_learned, delay_seconds=delay_seconds):
+            if number % 2 == 0:
+                time.sleep(delay_seconds)  # the learner publishes newer weights meanwhile
+            return begin(queue, number, num_learned=num_learned)
+
+        monkeypatch.setattr(RolloutQueue, "begin", begin_late)
         trainer = Trainer(async_config(exact_lag=2, max_policy_lag=20))
-        send = trainer.crews[0][0].env.send
-        trainer.crews[0][0].env.send = lambda a, d=delay_seconds, s=send: (time.sleep(d), s(a))
-        rows = train(trainer, 12)
-        runs.append((rows, weights(trainer)))
+        runs.append((train(trainer, 12), weights(trainer)))
     assert runs[0][0] == runs[1][0]
     assert torch.equal(runs[0][1], runs[1][1])
-    assert runs[0][0][-1]["learner/lag_updates"] == 2 * LEARNER.updates_per_rollout
+    lags = [row["learner/lag_updates"] / LEARNER.updates_per_rollout for row in runs[0][0]]
+    assert lags == [0, 1] + [2] * 10
 
 
 def test_an_actor_that_fails_stops_the_run_with_its_cause():
@@ -171,7 +177,7 @@ def test_a_loss_that_is_not_finite_stops_the_run():
         train(trainer, 1)
 
 
-# Worst relative difference of a metric over five rollouts: 3e-6 (2026-11-24, CPU).
+# Worst difference of any metric over five cores and three seeds: 3.8e-6 (2026-11-24, CPU).
 @pytest.mark.parametrize("kind", ["lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn"])
 def test_compiled_kernels_train_like_the_reference(kind):
     rows = []
@@ -179,4 +185,4 @@ def test_compiled_kernels_train_like_the_reference(kind):
         core = dataclasses.replace(CORE, kind=kind, kernel=kernel, lstm_size=16)
         rows.append(train(Trainer(dataclasses.replace(CONFIG, core=core)), 5))
     for compiled, reference in zip(*rows, strict=True):
-        assert compiled == pytest.approx(reference, rel=1e-4, abs=1e-5)
+        assert compiled == pytest.approx(reference, rel=0, abs=1e-5)

@@ -42,7 +42,7 @@ def paper_sum(log_rhos, discounts, rewards, values, bootstrap_value, valid, rho_
     return targets, valid * (rewards + discounts * following - values)
 
 
-# Worst error over 1000 seeds: 5e-15 and 3e-6 (2026-11-24, CPU). The bounds leave a factor of four.
+# Worst over 1000 seeds, of error / (1 + |target|): 3.0e-15 and 1.9e-6 (2026-11-24, CPU).
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 2e-14), (torch.float32, 1.2e-5)])
 @pytest.mark.parametrize(("rho_bar", "c_bar"), [(1.0, 1.0), (3.7, 2.2)])
 def test_matches_paper_sum(dtype, tolerance, rho_bar, c_bar):

@@ -93,6 +93,7 @@ class PixelEncoder(Encoder):
         self.precision = config.precision
         self.trunk = trunk
         self.out = nn.Linear(trunk.output_size, config.output_size)
+        self.norm = trunk.make_norm(config.output_size)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Encodes uint8 pixels [N, C, H, W]; see `Encoder.forward`."""
@@ -105,7 +106,7 @@ class PixelEncoder(Encoder):
         dtype = compute_dtype(self.precision, observation.device)
         features = self.trunk(observation, dtype).permute(0, 2, 3, 1).flatten(1)
         weight, bias = self.out.weight.to(dtype), self.out.bias.to(dtype)
-        return functional.relu(functional.linear(features, weight, bias)).float()
+        return functional.relu(self.norm(functional.linear(features, weight, bias).float()))
 
 
 class Convolution(nn.Conv2d):
@@ -153,9 +154,15 @@ class SmallTrunk(nn.Module):
     """Two strided convolutions: 16 of 8x8 with stride 4, 32 of 4x4 with stride 2.
 
     The first is computed as a 2x2 convolution of 4x4 squares: many channels suit the matrix units.
+    Its kernels are centred, so that a plain background gives 0 and what moves before it stands
+    out; the features are normalised (docs/results.md has what each is worth).
+
+    Source of the centred kernels: Qiao et al. 2019 (https://arxiv.org/abs/1903.10520), who also
+    scale them.
     """
 
     CPU_CHUNK = 256
+    make_norm = nn.LayerNorm
     STRIDE = 4
 
     def __init__(self, observation_shape: tuple[int, ...]) -> None:
@@ -176,7 +183,8 @@ class SmallTrunk(nn.Module):
         """Returns weight [16, C * 16, 2, 2] and bias of the first layer, for squares of pixels."""
         assert self.first.bias is not None
         out, channels = self.first.weight.shape[:2]
-        squares = (self.first.weight / PIXEL_MAX).view(out, channels, 2, 4, 2, 4)
+        centred = self.first.weight - self.first.weight.mean((1, 2, 3), keepdim=True)
+        squares = (centred / PIXEL_MAX).view(out, channels, 2, 4, 2, 4)
         weight = squares.permute(0, 2, 4, 1, 3, 5).reshape(out, 2, 2, -1).permute(0, 3, 1, 2)
         return weight.to(dtype), self.first.bias.to(dtype)
 
@@ -189,6 +197,7 @@ class ResidualTrunk(nn.Module):
 
     CHANNELS = (16, 32, 32)
     CPU_CHUNK = 64
+    make_norm = nn.Identity
 
     def __init__(self, observation_shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -75,7 +75,8 @@ def hand_gradients(output, rollout, config):
 def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
     output, rollout = case
     config = LearnerConfig(policy_loss=policy_loss, reduction=reduction, entropy_cost=0.03)
-    impala_loss(output, rollout, config).total.backward()
+    total, _ = impala_loss(output, rollout, config)
+    total.backward()
     d_logits, d_values = hand_gradients(output, rollout, config)
     torch.testing.assert_close(output.logits.grad, d_logits)
     torch.testing.assert_close(output.value.grad, d_values)
@@ -84,12 +85,26 @@ def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
 def test_nothing_of_an_invalid_row_reaches_the_loss(case):
     output, rollout = case
     config = LearnerConfig(normalise_advantages=True)
-    before = impala_loss(output, rollout, config).total
+    before, _ = impala_loss(output, rollout, config)
     t, b = torch.nonzero(~rollout.valid)[0]
     rollout.reward[t, b] = 50.0
     rollout.action[t, b] = (rollout.action[t, b] + 1) % A
     rollout.behaviour_log_prob[t, b] = -20.0
-    assert torch.equal(impala_loss(output, rollout, config).total, before)
+    assert torch.equal(impala_loss(output, rollout, config)[0], before)
+
+
+def test_what_is_reported_is_a_mean_over_valid_rows_whatever_the_reduction(case):
+    output, rollout = case
+    totals, losses = zip(
+        *(impala_loss(output, rollout, LearnerConfig(reduction=r)) for r in ("sum", "mean")),
+        strict=True,
+    )
+    torch.testing.assert_close(totals[0], totals[1] * rollout.valid.sum())
+    torch.testing.assert_close(losses[0], losses[1])
+    torch.testing.assert_close(losses[1].total, totals[1].detach())
+    log_pi = output.logits[:-1].detach().log_softmax(-1)
+    entropy = -(log_pi.exp() * log_pi).sum(-1)[rollout.valid].mean()
+    torch.testing.assert_close(losses[0].entropy, entropy)
 
 
 def test_normalised_advantages_have_unit_scale_over_valid_rows_only():

@@ -67,7 +67,7 @@ def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
     output, _ = trainer.policy(
         rollout.observation, rollout.last_reward, rollout.start, rollout.core_state
     )
-    loss = impala_loss(output, rollout, learner).total
+    loss, _ = impala_loss(output, rollout, learner)
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)])
     assert gradient.norm() < learner.max_gradient_norm
     trainer.learner.learn(rollout)

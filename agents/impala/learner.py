@@ -92,9 +92,9 @@ class Learner:
         output, _ = self.policy(
             minibatch.observation, minibatch.last_reward, minibatch.start, minibatch.core_state
         )
-        loss = impala_loss(output, minibatch, self.config)
+        total, loss = impala_loss(output, minibatch, self.config)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(
             self.policy.parameters(), self.config.max_gradient_norm
         )
@@ -102,7 +102,7 @@ class Learner:
         self.optimizer.step()
         self.version += 1
         log_policy = torch.log_softmax(output.logits[:-1].detach(), dim=-1)
-        return loss._replace(total=loss.total.detach()), norm, log_policy
+        return loss, norm, log_policy
 
     def _set_learning_rate(self) -> None:
         left = max(0.0, 1.0 - self.version / self.total_updates) if self.config.anneal else 1.0

@@ -19,13 +19,13 @@ from models.policy import PolicyOutput
 
 
 class Loss(NamedTuple):
-    """The scalar to descend, and its parts without their weights, summed or averaged alike."""
+    """The loss for people to read: means over valid rows, whatever the reduction; no gradient."""
 
     total: Tensor
-    policy: Tensor
+    policy: Tensor  # this and the next two without their weights
     value: Tensor
     entropy: Tensor
-    mean_rho: Tensor  # mean importance weight over valid rows
+    mean_rho: Tensor  # importance weight
 
 
 def plain_policy_loss(
@@ -50,7 +50,9 @@ def normalise(advantages: Tensor, valid: Tensor) -> Tensor:
     return (advantages - kept.mean()) / (kept.std() + 1e-8)
 
 
-def impala_loss(output: PolicyOutput, rollout: Rollout, config: LearnerConfig) -> Loss:
+def impala_loss(
+    output: PolicyOutput, rollout: Rollout, config: LearnerConfig
+) -> tuple[Tensor, Loss]:
     """Computes the loss of the learner's outputs on a rollout.
 
     Args:
@@ -59,7 +61,8 @@ def impala_loss(output: PolicyOutput, rollout: Rollout, config: LearnerConfig) -
         config: weights and variants of the loss.
 
     Returns:
-        The loss; differentiable in `output`.
+        The scalar to descend, reduced as `config` says and differentiable in `output`, and the
+        same as means.
     """
     log_policy = torch.log_softmax(output.logits[:-1], dim=-1)
     log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
@@ -89,12 +92,16 @@ def impala_loss(output: PolicyOutput, rollout: Rollout, config: LearnerConfig) -
     entropy = -(log_policy.exp() * log_policy).sum(-1)
 
     num_valid = rollout.valid.sum().clamp(min=1)
+    divisor = num_valid if config.reduction == "mean" else torch.ones_like(num_valid)
 
     def reduce(rows: Tensor) -> Tensor:
-        total = torch.where(rollout.valid, rows, 0.0).sum()
-        return total / num_valid if config.reduction == "mean" else total
+        return torch.where(rollout.valid, rows, 0.0).sum() / divisor
 
     policy, value, entropy = reduce(policy), reduce(value), reduce(entropy)
     total = policy + config.value_cost * value - config.entropy_cost * entropy
-    mean_rho = torch.where(rollout.valid, log_rhos.detach().exp(), 0.0).sum() / num_valid
-    return Loss(total, policy.detach(), value.detach(), entropy.detach(), mean_rho)
+
+    def mean(reduced: Tensor) -> Tensor:
+        return reduced.detach() * divisor / num_valid
+
+    mean_rho = mean(reduce(log_rhos.detach().exp()))
+    return total, Loss(mean(total), mean(policy), mean(value), mean(entropy), mean_rho)

@@ -1,7 +1,9 @@
 """What a score is worth: random and human scores of Atari, chance and perfect of memory tasks.
 
-Source of `atari_scores.csv`: the constants of `atari_data.py` in dqn_zoo (Google DeepMind), as
-read from the data set that accompanies Atari-5 (Aitchison et al. 2022).
+Source of `atari_scores.csv`: random and human are the constants of `atari_data.py` in dqn_zoo
+(Google DeepMind); `impala_deep_200m` is table C.1 of Espeholt et al. 2018 (deep network,
+feed-forward, 200 M frames), `r2d2_10b` is Kapturowski et al. 2019 (10 B frames). All were read
+from the data set that accompanies Atari-5 (Aitchison et al. 2022).
 """
 
 import csv
@@ -26,12 +28,27 @@ class Scores(NamedTuple):
         return (score - self.floor) / (self.ceiling - self.floor)
 
 
+class Published(NamedTuple):
+    """Mean scores of a game as others published them, each under a protocol of its own."""
+
+    random: float
+    human: float
+    impala_deep_200m: float
+    r2d2_10b: float
+
+
+@cache
+def published_scores() -> dict[str, Published]:
+    """Returns published Atari scores by canonical name, for the 57 games that have them."""
+    with _ATARI_SCORES.open(newline="") as file:
+        rows = csv.DictReader(file)
+        return {r["game"]: Published(*(float(r[name]) for name in Published._fields)) for r in rows}
+
+
 @cache
 def atari_scores() -> dict[str, Scores]:
     """Returns random and human scores by canonical name, for the 57 games that have them."""
-    with _ATARI_SCORES.open(newline="") as file:
-        rows = csv.DictReader(file)
-        return {r["game"]: Scores(float(r["random"]), float(r["human"])) for r in rows}
+    return {game: Scores(p.random, p.human) for game, p in published_scores().items()}
 
 
 def human_normalised(game: str, score: float) -> float | None:
@@ -53,5 +70,6 @@ def game_scores(game: str, config: EnvConfig) -> Scores | None:
         config: sizes, on which the chance of a memory task depends.
     """
     if game in TASKS:
-        return Scores(floor=1 / TASKS[game](config).num_actions, ceiling=1.0)
+        task = TASKS[game](config)
+        return Scores(floor=task.chance_return, ceiling=task.perfect_return)
     return atari_scores().get(game)

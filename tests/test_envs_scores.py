@@ -5,7 +5,7 @@ import math
 import pytest
 
 from envs import EnvConfig, canonical_game
-from envs.scores import atari_scores, game_scores, human_normalised
+from envs.scores import atari_scores, game_scores, human_normalised, published_scores
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,11 @@ from envs.scores import atari_scores, game_scores, human_normalised
 )
 def test_published_scores(game, random, human):
     assert atari_scores()[game] == (random, human)
+
+
+def test_scores_published_by_others_are_in_their_columns():
+    assert published_scores()["Pong-v5"] == (-20.71, 14.6, 20.98, 21.0)
+    assert published_scores()["Alien-v5"] == (227.75, 7127.7, 15962.1, 229496.9)
 
 
 def test_all_57_games_exist_and_have_a_scale():

@@ -71,6 +71,14 @@ def test_results_are_written_beside_the_run_and_never_over_another(run):
     assert [e["steps"] for e in result["episodes"]] == [5] * 10
 
 
+def test_a_result_says_how_large_the_policy_and_its_memory_are(run):
+    _, result = evaluate_and_save(run, EvaluationConfig(episodes=1))
+    policy = load_policy(run).policy
+    assert result["size"]["parameters"] == sum(p.numel() for p in policy.parameters())
+    assert 0 < result["size"]["core_parameters"] < result["size"]["parameters"]
+    assert result["size"]["state_bytes"] == 2 * 8 * 8 * 4  # heads x side x side, float32
+
+
 def test_an_exported_policy_is_the_policy_of_the_run(run, tmp_path):
     export_policy(run, tmp_path / "policy.pt")
     exported, original = load_policy(tmp_path / "policy.pt"), load_policy(run)

@@ -23,6 +23,7 @@ from envs.config import Backend
 from envs.memory import TASKS
 from envs.scores import human_normalised
 from envs.spec import EnvStep
+from models.policy import Policy
 
 ATARI_EPISODES = 30
 TASK_EPISODES = 500
@@ -126,12 +127,22 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         "core": saved.config.core.kind,
         "frames": saved.frames,
         "updates": saved.updates,
+        "size": policy_size(saved.policy),
         "settings": asdict(config),
         "provenance": provenance(),
         "episodes": [
             {"return": float(r), "steps": int(s), "seed": config.seed + (0 if is_task else i)}
             for i, (r, s) in enumerate(zip(returns, games.steps, strict=True))
         ],
+    }
+
+
+def policy_size(policy: Policy) -> dict[str, int]:
+    """Returns how many parameters a policy and its core have, and the bytes of one memory."""
+    return {
+        "parameters": sum(p.numel() for p in policy.parameters()),
+        "core_parameters": sum(p.numel() for p in policy.core.parameters()),
+        "state_bytes": sum(tensor.nbytes for tensor in policy.initial_state(1)),
     }
 
 

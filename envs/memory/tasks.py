@@ -36,6 +36,16 @@ class Task:
     num_actions: int
     num_questions: int
 
+    @property
+    def chance_return(self) -> float:
+        """Mean return of a policy that guesses: answers are uniform over the actions."""
+        return 1 / self.num_actions
+
+    @property
+    def perfect_return(self) -> float:
+        """Return of a policy that answers everything right."""
+        return 1.0
+
 
 def _blank(n: int, num_steps: int, observation_size: int) -> Tape:
     observations = np.zeros((n, num_steps + 1, observation_size), np.float32)

@@ -2,9 +2,13 @@
 
 import sys
 from argparse import ArgumentError
+from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
+
+Settings = TypeVar("Settings")
 
 
 def _parser(description: str) -> ArgumentParser:
@@ -45,17 +49,27 @@ def evaluate_parser() -> ArgumentParser:
 
 def bench_parser() -> ArgumentParser:
     """Returns the parser of `bench`, with a subcommand per benchmark."""
-    from benchmarks.kernels import Settings
+    from agents.impala.config import TrainConfig
+    from benchmarks import kernels, throughput
 
-    kernels = _parser("Check and time every recurrence in every backend, side by side.")
-    kernels.add_class_arguments(Settings, skip={"compiled", "quick"})
-    kernels.add_argument(
+    parser = _parser("Measure this machine.")
+    benchmarks = parser.add_subcommands(dest="benchmark")
+    kernel_parser = _parser("Check and time every recurrence in every backend, side by side.")
+    kernel_parser.add_class_arguments(kernels.Settings, skip={"compiled", "quick"})
+    kernel_parser.add_argument(
         "--compiled", action="store_true", help="also the loop under torch.compile: minutes"
     )
-    kernels.add_argument("--quick", action="store_true", help="tiny shapes, writes no file")
-    kernels.add_argument("--json", action="store_true", help="print the result file's content")
-    parser = _parser("Measure this machine.")
-    parser.add_subcommands(dest="benchmark").add_subcommand("kernels", kernels)
+    kernel_parser.add_argument("--quick", action="store_true", help="tiny shapes, writes no file")
+    loop_parser = _parser("Time the training loop, its parts, and a plain loop, side by side.")
+    loop_parser.add_argument("--config", action="config", help="YAML file of training settings")
+    loop_parser.add_class_arguments(throughput.Settings, skip={"peers"})
+    loop_parser.add_argument(
+        "--peers", action="store_true", help="also Stable-Baselines3's RecurrentPPO (extra: peers)"
+    )
+    loop_parser.add_class_arguments(TrainConfig)
+    for name, benchmark in (("kernels", kernel_parser), ("throughput", loop_parser)):
+        benchmark.add_argument("--json", action="store_true", help="print the result file")
+        benchmarks.add_subcommand(name, benchmark)
     return parser
 
 
@@ -65,8 +79,7 @@ def run_train(parser: ArgumentParser, arguments: Namespace) -> None:
     from agents.impala.train import resume, train
 
     parsed = parser.instantiate(arguments)
-    names = TrainConfig.__dataclass_fields__
-    config = TrainConfig(**{name: parsed[name] for name in names})
+    config = fields_of(TrainConfig, parsed)
     if parsed.resume is not None:
         if config != TrainConfig():
             raise ValueError("--resume takes the settings of its run folder; leave out the others")
@@ -81,20 +94,29 @@ def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
     from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save, summary
 
     parsed = parser.instantiate(arguments)
-    names = EvaluationConfig.__dataclass_fields__
-    config = EvaluationConfig(**{name: parsed[name] for name in names})
+    config = fields_of(EvaluationConfig, parsed)
     path, result = evaluate_and_save(parsed.source, config)
     print(path.read_text() if parsed.json else summary(result, path))
 
 
 def run_bench(parser: ArgumentParser, arguments: Namespace) -> None:
     """Measures, prints and writes the result file."""
-    from benchmarks import kernel_report, kernels
+    from agents.impala.config import TrainConfig
+    from benchmarks import kernel_report, kernels, throughput, throughput_report
 
-    parsed = parser.instantiate(arguments).kernels
-    names = kernels.Settings.__dataclass_fields__
-    settings = kernels.Settings(**{name: parsed[name] for name in names})
-    kernel_report.main(settings, as_json=parsed.json)
+    name = arguments.benchmark
+    parsed = parser.instantiate(arguments)[name]
+    if name == "kernels":
+        kernel_report.main(fields_of(kernels.Settings, parsed), as_json=parsed.json)
+    else:
+        config = fields_of(TrainConfig, parsed)
+        settings = fields_of(throughput.Settings, parsed)
+        throughput_report.main(config, settings, as_json=parsed.json)
+
+
+def fields_of(kind: type[Settings], parsed: Namespace) -> Settings:
+    """Returns a dataclass made from the parsed arguments of its fields' names."""
+    return kind(**{field.name: parsed[field.name] for field in fields(kind)})  # type: ignore[arg-type]
 
 
 COMMANDS = {

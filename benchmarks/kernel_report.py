@@ -1,18 +1,14 @@
 """What `bench kernels` prints and writes: the rows, the ratios that matter, and their goals."""
 
-import json
-import re
-from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from agents.experiment.provenance import provenance
 from benchmarks.kernels import MAIN, Row, Settings, time_acting, time_kernels
+from benchmarks.result_file import show, write_result
 
-RESULTS = Path(__file__).parent / "results"
 # Operator, slower backend, and by how much the fused kernel should beat it at the main shape.
 GOALS = (
     ("rdn", "reference", 15.0),
@@ -24,25 +20,14 @@ GOALS = (
     ("lstm", "nn.LSTM stepped", 2.0),
 )
 ACTING_GOAL = 2.5
-FILE_COLUMNS = 120  # a table in a file has no terminal to fit
 
 
 def main(settings: Settings, *, as_json: bool) -> None:
     """Times the kernels, prints a table or JSON, and writes the result file unless quick."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     report = run(settings, device)
-    if not settings.quick:
-        path = write(report, RESULTS)
-    if as_json:
-        print(json.dumps(report))
-        return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=FILE_COLUMNS)
-    for table in tables(report):
-        console.print(table)
-    if not settings.quick:
-        console.print(f"written to {path}", soft_wrap=True)
+    path = None if settings.quick else write_result("kernels", report)
+    show(report, tables(report), path, as_json=as_json)
 
 
 def run(settings: Settings, device: torch.device) -> dict[str, Any]:
@@ -124,15 +109,3 @@ def _cell(row: dict[str, Any], key: str) -> str:
         return ""
     low, high = row[f"{key}_quartiles"]
     return f"{row[key]:.3g} \\[{low:.3g} {high:.3g}]"
-
-
-def write(report: dict[str, Any], folder: Path) -> Path:
-    """Writes the report under a name that says machine, day and commit; returns the file."""
-    hardware = report["hardware"]
-    machine = hardware["gpu"] or f"{hardware['cpu']} {hardware['cores']} cores"
-    slug = re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
-    commit = (report["commit"] or report["source_hash"])[:7]
-    path = folder / f"kernels_{slug}_{report['date'][:10]}_{commit}.json"
-    folder.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    return path

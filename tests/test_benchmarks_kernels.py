@@ -108,17 +108,6 @@ def test_ratio_goals_compare_the_main_shape():
     assert ratio == {"name": "rdn: reference / cpu", "ratio": 20.0, "goal": ">= 15", "met": True}
 
 
-def test_file_name_says_machine_date_and_commit(tmp_path):
-    report = {
-        "hardware": {"cpu": "Intel(R) Xeon(R) @ 2GHz", "cores": 2, "gpu": None},
-        "date": "2026-11-24T01:02:03+00:00",
-        "commit": "0123456789",
-    }
-    path = kernel_report.write(report, tmp_path)
-    assert path.name == "kernels_intel-r-xeon-r-2ghz-2-cores_2026-11-24_0123456.json"
-    assert json.loads(path.read_text()) == report
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

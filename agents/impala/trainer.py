@@ -80,6 +80,13 @@ class Trainer:
         loop = self._serial if self.config.mode == "serial" else self._async
         return loop()
 
+    def collect_one(self) -> Rollout:
+        """Returns a new rollout of the current policy, unlearned."""
+        rollout = self._allocate()
+        rollout.version = self.learner.version
+        collect(self.crews[0], rollout)
+        return rollout
+
     def _serial(self) -> Generator[dict[str, float], None, None]:
         rollout = self._allocate()
         while self.num_learned < self.total_rollouts:

@@ -1,0 +1,51 @@
+"""Where a benchmark's result is kept, and how it is shown."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+FILE_COLUMNS = 120  # a table in a file has no terminal to fit
+
+
+def write_result(what: str, report: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """Writes a report that holds its provenance; never over an earlier one.
+
+    Args:
+        what: the benchmark, first word of the file's name.
+        report: plain values, with those of `provenance()`.
+        folder: where.
+
+    Returns:
+        `<what>_<hardware>_<day>_<commit>[-<number>].json` in folder.
+    """
+    hardware = report["hardware"]
+    machine = hardware["gpu"] or f"{hardware['cpu']} {hardware['cores']} cores"
+    slug = re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
+    commit = (report["commit"] or report["source_hash"])[:7]
+    name = f"{what}_{slug}_{report['date'][:10]}_{commit}"
+    folder.mkdir(exist_ok=True)
+    path, number = folder / f"{name}.json", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    return path
+
+
+def show(report: dict[str, Any], tables: list[Table], path: Path | None, *, as_json: bool) -> None:
+    """Prints a report as JSON, or its tables and where it was written."""
+    if as_json:
+        print(json.dumps(report))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=FILE_COLUMNS)
+    for table in tables:
+        console.print(table)
+    if path is not None:
+        console.print(f"written to {path}", soft_wrap=True)

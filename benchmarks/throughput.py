@@ -1,0 +1,202 @@
+"""How fast the actor-learner is, beside its parts alone and beside a plain loop.
+
+Every part does the work of one rollout per turn, and the parts take turns in one process, so that
+a slow moment of the machine hits them all:
+
+env       the environments, with a forward pass between their steps whose time is taken off:
+          inside a loop they are slower than alone, because the policy takes their caches
+env_only  the environments under random actions, nothing between
+act       the policy's forward pass and sampling, T calls on stored observations
+learn     the configured passes over a stored rollout
+whole     a rollout of the training loop itself
+plain     a rollout of `plain_loop.PlainLoop` (Atari with a convolutional encoder only)
+"""
+
+import copy
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from agents.impala.actor import sample_action
+from agents.impala.config import TrainConfig
+from agents.impala.rollout import Rollout
+from agents.impala.trainer import Trainer
+from benchmarks.plain_loop import PlainLoop
+from benchmarks.timing import Sample, now, take_turns
+from envs import make_env
+from envs.spec import VecEnv
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What `bench throughput` is asked for.
+
+    Args:
+        rounds: turns of each part, one rollout each.
+        profile: write a trace of three rollouts here, for chrome://tracing or Perfetto.
+        autotune: try thread counts, environment groups and modes, and write the config with the
+            fastest here.
+        peers: also time what users would pick instead (Stable-Baselines3's RecurrentPPO).
+    """
+
+    rounds: int = 7
+    profile: str | None = None
+    autotune: str | None = None
+    peers: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rounds < 2:
+            raise ValueError(f"rounds must be at least 2, got {self.rounds}")
+
+
+def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
+    """Returns seconds per rollout of each part, by name, and the peak memory in bytes.
+
+    Args:
+        config: the run; `total_frames` only sets its schedules.
+        rounds: turns of each part.
+    """
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
+    with Whole(config) as whole:
+        whole()
+        whole()
+        peak = peak_memory_bytes(whole.trainer.device)
+        parts = Parts(config, whole.trainer)
+        calls: dict[str, Callable[[], Sample]] = {
+            "env": parts.env,
+            "env_only": parts.env_only,
+            "act": parts.act,
+            "learn": parts.learn,
+            "whole": whole,
+        }
+        plain = PlainLoop(config) if config.encoder in ("small", "impala") else None
+        if plain is not None:
+            calls["plain"] = lambda: (plain.step(),)
+        samples = take_turns(calls, rounds, warm_up=1)
+        parts.close()
+        if plain is not None:
+            plain.close()
+    seconds = {name: [sum(sample) for sample in taken] for name, taken in samples.items()}
+    return {"seconds": seconds, "peak_memory_bytes": peak}
+
+
+class Whole:
+    """The training loop without its run folder; a call is one rollout."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.trainer = Trainer(config)
+        self._rollouts = self.trainer.rollouts()
+
+    def __enter__(self) -> "Whole":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rollouts.close()
+        self.trainer.close()
+
+    def __call__(self) -> Sample:
+        """Trains one rollout; returns its seconds."""
+        began = now(self.trainer.device)
+        next(self._rollouts)
+        return (now(self.trainer.device) - began,)
+
+
+class Parts:
+    """Environment, acting and learning, each alone.
+
+    Args:
+        config: the run.
+        trainer: one that has learned a rollout or more.
+    """
+
+    def __init__(self, config: TrainConfig, trainer: Trainer) -> None:
+        self.learner = copy.deepcopy(trainer.learner)
+        self.policy = self.learner.policy
+        self.device = trainer.device
+        self.T, self.B = config.learner.unroll_length, config.learner.batch_size
+        self._busy_env = make_env(config.game, config.env, self.B, config.seed + 1)
+        self._env = make_env(config.game, config.env, self.B, config.seed + 2)
+        self._generator = torch.Generator(self.device).manual_seed(0)
+        self._random = np.random.default_rng(0)
+        serial = replace(config, mode="serial", exact_lag=None, num_actors=1, num_groups=1)
+        self.rollout = one_rollout(serial)
+
+    def env(self) -> Sample:
+        """Returns seconds of T steps with a forward pass between them, the pass taken off."""
+        return (self._step(self._busy_env, self._forward),)
+
+    def env_only(self) -> Sample:
+        """Returns seconds of T steps with nothing between them."""
+        return (self._step(self._env, lambda t: None),)
+
+    def _step(self, env: VecEnv, between: Callable[[int], None]) -> float:
+        seconds = 0.0
+        for t in range(self.T):
+            began = time.perf_counter()
+            env.recv()
+            seconds += time.perf_counter() - began
+            between(t)
+            actions = self._random.integers(0, env.spec.num_actions, self.B)
+            began = time.perf_counter()
+            env.send(actions)
+            seconds += time.perf_counter() - began
+        return seconds
+
+    @torch.inference_mode()
+    def _forward(self, t: int) -> None:
+        r = self.rollout
+        rows = (r.observation[t : t + 1], r.last_reward[t : t + 1], r.start[t : t + 1])
+        output, _ = self.policy(*rows, r.core_state)
+        sample_action(output.logits[0], self._generator)[0].cpu()
+
+    def act(self) -> Sample:
+        """Returns seconds of T forward passes with sampling."""
+        began = now(self.device)
+        for t in range(self.T):
+            self._forward(t)
+        return (now(self.device) - began,)
+
+    def learn(self) -> Sample:
+        """Returns seconds of the configured passes."""
+        began = now(self.device)
+        self.learner.learn(self.rollout)
+        return (now(self.device) - began,)
+
+    def close(self) -> None:
+        """Closes the environments."""
+        self._busy_env.close()
+        self._env.close()
+
+
+def one_rollout(config: TrainConfig) -> Rollout:
+    """Returns a rollout that an untrained policy collected."""
+    trainer = Trainer(config)
+    rollout = trainer.collect_one()
+    trainer.close()
+    return rollout
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Returns the most memory held so far: the GPU's, or the process's where there is none."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def trace(config: TrainConfig, path: str) -> None:
+    """Writes a trace of three rollouts of the training loop."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if torch.cuda.is_available():
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with Whole(config) as whole:
+        whole()
+        with torch.profiler.profile(activities=activities) as profile:
+            for _ in range(3):
+                whole()
+    profile.export_chrome_trace(path)

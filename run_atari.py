@@ -2,12 +2,14 @@
 
 import sys
 from argparse import ArgumentError
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
+REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
 Settings = TypeVar("Settings")
 
 
@@ -17,6 +19,7 @@ def _parser(description: str) -> ArgumentParser:
 
 def train_parser() -> ArgumentParser:
     """Returns the parser of `train`."""
+    from agents.experiment.session import SessionConfig
     from agents.impala.config import TrainConfig
 
     parser = _parser("Train an agent.")
@@ -24,12 +27,7 @@ def train_parser() -> ArgumentParser:
     parser.add_argument(
         "--resume", type=Path | None, default=None, help="run folder to continue, as it was set"
     )
-    parser.add_argument(
-        "--stop_after_updates",
-        type=int | None,
-        default=None,
-        help="end after this many updates; schedules still follow total_frames",
-    )
+    parser.add_class_arguments(SessionConfig)
     parser.add_class_arguments(TrainConfig)
     return parser
 
@@ -73,20 +71,24 @@ def bench_parser() -> ArgumentParser:
     return parser
 
 
-def run_train(parser: ArgumentParser, arguments: Namespace) -> None:
-    """Trains, or resumes."""
+def run_train(parser: ArgumentParser, arguments: Namespace) -> int:
+    """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
+    from agents.experiment.run_dir import read_status
+    from agents.experiment.session import SessionConfig
     from agents.impala.config import TrainConfig
     from agents.impala.train import resume, train
 
     parsed = parser.instantiate(arguments)
     config = fields_of(TrainConfig, parsed)
+    session = fields_of(SessionConfig, parsed)
     if parsed.resume is not None:
         if config != TrainConfig():
             raise ValueError("--resume takes the settings of its run folder; leave out the others")
-        path = resume(parsed.resume, stop_after_updates=parsed.stop_after_updates)
+        path = resume(parsed.resume, session)
     else:
-        path = train(config, stop_after_updates=parsed.stop_after_updates)
+        path = train(config, session)
     print(f"run folder: {path}")
+    return REQUEUE if session.requeue and read_status(path)["status"] == "stopped" else 0
 
 
 def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
@@ -119,7 +121,7 @@ def fields_of(kind: type[Settings], parsed: Namespace) -> Settings:
     return kind(**{field.name: parsed[field.name] for field in fields(kind)})  # type: ignore[arg-type]
 
 
-COMMANDS = {
+COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None]]] = {
     "train": (train_parser, run_train),
     "evaluate": (evaluate_parser, run_evaluate),
     "bench": (bench_parser, run_bench),
@@ -135,11 +137,10 @@ def main(arguments: list[str]) -> int:
     make_parser, run = COMMANDS[arguments[0]]
     try:
         parser = make_parser()
-        run(parser, parser.parse_args(arguments[1:]))
+        return run(parser, parser.parse_args(arguments[1:])) or 0
     except (ArgumentError, ValueError, OSError) as error:  # what a user can get wrong
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
-    return 0
 
 
 def one_line(error: Exception) -> str:

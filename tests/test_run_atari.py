@@ -58,6 +58,13 @@ def test_train_stop_resume_equals_training_through(tmp_path):
     assert rows[0] == rows[1]
 
 
+def test_a_session_that_the_clock_ended_asks_for_another_one(tmp_path):
+    limits = ["--max_seconds", 0, "--requeue", "true"]
+    assert run_atari("train", *SMOKE, "--run_dir", "run", *limits, cwd=tmp_path).returncode == 143
+    done = run_atari("train", "--resume", "run", "--stop_after_updates", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_evaluate_prints_the_file_it_writes(tmp_path):
     check("train", *SMOKE, "--run_dir", "run", "--stop_after_updates", 1, cwd=tmp_path)
     printed = json.loads(check("evaluate", "run", "--episodes", 5, "--json", cwd=tmp_path))

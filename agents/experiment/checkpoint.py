@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 MAGIC = b"fast-weight-agents checkpoint 1\n"
 FORMAT_VERSION = 1
+MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
 IDENTITY = ("game", "env", "encoder", "core")  # settings that decide which weights fit
 
 
@@ -55,16 +56,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return payload
 
 
-def save_numbered(folder: Path, number: int, payload: dict[str, Any], *, keep: int) -> Path:
-    """Writes checkpoint `number` of a run and removes all but the newest `keep`.
+def save_numbered(
+    folder: Path, number: int, payload: dict[str, Any], *, keep: int, is_milestone: bool = False
+) -> Path:
+    """Writes checkpoint `number` of a run and removes all but the newest `keep` and milestones.
 
     Those of higher numbers go too: a resume passed over them, so the run is no longer theirs.
     """
-    path = folder / f"{number:012d}.ckpt"
+    path = folder / f"{number:012d}{MILESTONE if is_milestone else ''}.ckpt"
     save_checkpoint(path, payload)
-    for abandoned in [p for p in folder.glob("*.ckpt") if p.name > path.name]:
+    for abandoned in [p for p in folder.glob("*.ckpt") if p.name[:12] > path.name[:12]]:
         abandoned.unlink()
-    for old in sorted(folder.glob("*.ckpt"))[:-keep]:
+    passing = [p for p in folder.glob("*.ckpt") if not p.name.endswith(f"{MILESTONE}.ckpt")]
+    for old in sorted(passing)[:-keep]:
         old.unlink()
     sync_folder(folder)
     return path

@@ -8,9 +8,10 @@ from typing import Any
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces a file so that a crash leaves the old one or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_of(path)
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # what a crash left, or a link that leads elsewhere
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -19,6 +20,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)  # on a full disk it would keep the space
         raise
     sync_folder(path.parent)
+
+
+def temporary_of(path: Path) -> Path:
+    """Returns where `write_atomically` prepares a file; a crash may leave it behind."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 def sync_folder(folder: Path) -> None:
@@ -33,3 +39,15 @@ def sync_folder(folder: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as indented JSON, atomically."""
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Returns the value of a JSON file.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None

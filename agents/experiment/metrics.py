@@ -1,13 +1,13 @@
 """Metrics of a run, in `metrics.jsonl` and TensorBoard; tags are listed in docs/metrics.md."""
 
 import json
+import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
-
-from agents.experiment.files import write_atomically
 
 
 class MetricsWriter:
@@ -21,22 +21,25 @@ class MetricsWriter:
     def __init__(self, run_dir: Path, *, frames: int) -> None:
         path = run_dir / "metrics.jsonl"
         if path.exists():
-            kept = [row for row in read_metrics(path) if row["frames"] <= frames]
-            lines = "".join(json.dumps(row) + "\n" for row in kept)
-            write_atomically(path, lines.encode())
+            cut_metrics(path, frames)
         self._file = path.open("a")
         self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=frames + 1)
 
     def write(self, row: dict[str, Any]) -> None:
-        """Appends a row; numbers go to TensorBoard too, with `frames` as their step."""
-        self._file.write(json.dumps(row) + "\n")
+        """Appends a row; numbers go to TensorBoard too, with `frames` as their step.
+
+        JSON has no NaN and no infinity: they become null.
+        """
+        standard = {tag: _finite_or_none(value) for tag, value in row.items()}
+        self._file.write(json.dumps(standard, allow_nan=False) + "\n")
         self._file.flush()
-        for tag, value in row.items():
+        for tag, value in standard.items():
             if isinstance(value, int | float) and tag != "frames":
                 self._board.add_scalar(tag, value, row["frames"])
 
     def flush(self) -> None:
         """Makes every row survive a loss of power."""
+        self._file.flush()
         os.fsync(self._file.fileno())
         self._board.flush()
 
@@ -47,10 +50,45 @@ class MetricsWriter:
         self._board.close()
 
 
+def cut_metrics(path: Path, frames: int) -> None:
+    """Ends a metrics file after the row of `frames`; rows stand in the order of their frames."""
+    end = 0
+    for row, stop in _rows(path):
+        if row["frames"] > frames:
+            break
+        end = stop
+    os.truncate(path, end)
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Returns the whole rows of a metrics file; a last line cut short is left out."""
-    rows = []
-    for line in path.read_text().splitlines(keepends=True):
-        if line.endswith("\n"):
-            rows.append(json.loads(line))
-    return rows
+    """Returns the whole rows of a metrics file; a last line cut short is left out.
+
+    Raises:
+        ValueError: a line is no row of metrics.
+    """
+    return [row for row, _ in _rows(path)]
+
+
+def _rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yields each whole row and the byte after it."""
+    end = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            end += len(line)
+            try:
+                row = json.loads(line, parse_constant=lambda _: None)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{path}, line {number} is not JSON: {error}") from None
+            if not isinstance(row, dict) or not isinstance(row.get("frames"), int):
+                raise ValueError(f"{path}, line {number} is no row of metrics: it has no frames")
+            yield row, end
+
+
+def _finite_or_none(value: Any) -> Any:
+    """Returns a value of JSON with null for each number that is not finite."""
+    if isinstance(value, list | tuple):
+        return [_finite_or_none(part) for part in value]
+    is_lost = isinstance(value, float) and not math.isfinite(value)
+    return None if is_lost else value

@@ -6,11 +6,11 @@
 
 import fcntl
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import yaml
 
-from agents.experiment.files import write_atomically, write_json
+from agents.experiment.files import read_json, temporary_of, write_atomically, write_json
 from agents.experiment.provenance import provenance
 
 Status = Literal["running", "finished", "stopped", "failed"]
@@ -27,14 +27,9 @@ class RunDir:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         read_config(path)
-        self._lock = (path / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise ValueError(f"{path} is being trained by another process") from None
+        self.path = path
+        self._lock = _lock(path)
 
     @classmethod
     def create(cls, path: Path, config: dict[str, Any]) -> "RunDir":
@@ -49,23 +44,46 @@ class RunDir:
         """
         cls.refuse_used(path)
         path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
-        write_json(path / "provenance.json", provenance())
+        with _lock(path):
+            cls.refuse_used(path)  # by a process that was faster
+            write_atomically(path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
         return cls(path)
 
     @staticmethod
     def refuse_used(path: Path) -> None:
-        """Raises ValueError where something is there already."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        """Raises ValueError where something is there already, save what a killed `create` left."""
+        left = {path / ".lock", temporary_of(path / "config.yaml")}
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
             raise ValueError(
                 f"{path} exists already; continue it with --resume {path}, "
                 "or choose another --run_dir"
             )
 
+    def record_session(self, frames: int) -> None:
+        """Adds where this session comes from to provenance.json.
+
+        The first session's stands there as it is; those that resumed it follow in a list, each
+        with the frames it began at.
+        """
+        file = self.path / "provenance.json"
+        if not file.exists():
+            write_json(file, provenance() | {"resumed": []})
+            return
+        origin = read_json(file)
+        if not isinstance(origin, dict) or not isinstance(origin.setdefault("resumed", []), list):
+            raise ValueError(f"{file} holds no provenance")
+        origin["resumed"].append({"frames": frames} | provenance())
+        write_json(file, origin)
+
     @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is any, usable or not."""
+        return any(self.checkpoints.glob("*.ckpt"))
 
     def set_status(self, status: Status, why: str = "") -> None:
         """Records where the run stands."""
@@ -74,6 +92,36 @@ class RunDir:
     def close(self) -> None:
         """Lets another process train here."""
         self._lock.close()
+
+
+def _lock(path: Path) -> IO[str]:
+    """Returns the open file that locks a run folder until it is closed.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    lock = (path / ".lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ValueError(f"{path} is being trained by another process") from None
+    return lock
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """Returns what `set_status` recorded in a run folder.
+
+    Raises:
+        ValueError: nothing, or it is not JSON of a status.
+    """
+    file = path / "status.json"
+    if not file.is_file():
+        raise ValueError(f"{path} has no status.json")
+    status = read_json(file)
+    if not isinstance(status, dict) or not isinstance(status.get("status"), str):
+        raise ValueError(f"{file} holds no status")
+    return status
 
 
 def read_config(path: Path) -> dict[str, Any]:

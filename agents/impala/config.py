@@ -117,6 +117,8 @@ class TrainConfig:
         log_interval_seconds: seconds between rows of metrics; 0 logs every rollout.
         checkpoint_interval_seconds: seconds between checkpoints.
         keep_checkpoints: newest checkpoints kept.
+        milestone_interval_frames: frames between checkpoints that are kept for good; null keeps
+            none.
     """
 
     game: str = "Pong-v5"
@@ -138,11 +140,16 @@ class TrainConfig:
     log_interval_seconds: float = 5.0
     checkpoint_interval_seconds: float = 60.0
     keep_checkpoints: int = 3
+    milestone_interval_frames: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_actors", "num_groups", "total_frames", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.milestone_interval_frames is not None and self.milestone_interval_frames < 1:
+            raise ValueError(
+                f"milestone_interval_frames must be >= 1, got {self.milestone_interval_frames}"
+            )
         if self.learner.batch_size % self.num_groups:
             raise ValueError(
                 f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "

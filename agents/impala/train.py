@@ -1,10 +1,11 @@
 """A training run from start, or from a checkpoint, to its end, in its run folder.
 
 Order of events: one rollout is learned, its metrics are gathered; a row is written every
-`log_interval_seconds`; a checkpoint every `checkpoint_interval_seconds`, at the end, and on the
-signals that ask for a stop.
+`log_interval_seconds`; a checkpoint every `checkpoint_interval_seconds`, at milestones, and at the
+end of the session, whatever ended it.
 """
 
+import logging
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -16,18 +17,23 @@ from agents.experiment.config_values import config_from_values, config_values
 from agents.experiment.metrics import MetricsWriter
 from agents.experiment.progress import ProgressDisplay
 from agents.experiment.run_dir import RunDir, read_config
-from agents.experiment.stop_signals import StopRequest, stop_signals
+from agents.experiment.session import Session, SessionConfig
+from agents.experiment.stop_signals import stop_signals
 from agents.impala.config import TrainConfig
 from agents.impala.report import RunningReport
 from agents.impala.trainer import Trainer
 
+logger = logging.getLogger(__name__)
 
-def train(config: TrainConfig, *, stop_after_updates: int | None = None) -> Path:
+DEFAULT_SESSION = SessionConfig()
+
+
+def train(config: TrainConfig, session: SessionConfig = DEFAULT_SESSION) -> Path:
     """Trains a new agent.
 
     Args:
-        config: every setting.
-        stop_after_updates: end early; schedules still follow total_frames.
+        config: every setting of the run.
+        session: when to stop before its end.
 
     Returns:
         The run folder.
@@ -40,34 +46,38 @@ def train(config: TrainConfig, *, stop_after_updates: int | None = None) -> Path
     _set_threads(config)
     trainer = Trainer(config)
     run_dir = RunDir.create(path, config_values(config))
-    return _run(run_dir, trainer, RunningReport(), stop_after_updates)
+    return _run(run_dir, trainer, RunningReport(), session)
 
 
-def resume(path: Path, *, stop_after_updates: int | None = None) -> Path:
+def resume(path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
     """Continues the run in a folder from its newest usable checkpoint.
+
+    A run that was killed before its first checkpoint begins anew from its settings.
 
     Raises:
         ValueError: it is no run folder, has no usable checkpoint, or is being trained.
     """
     config = config_from_values(read_config(path))
     run_dir = RunDir(path)
-    payload = load_newest(run_dir.checkpoints, read_config(path))
     _set_threads(config)
+    report = RunningReport()
+    if not run_dir.has_checkpoint:
+        logger.warning("%s has no checkpoint yet: it begins anew from its config.yaml", path)
+        return _run(run_dir, Trainer(config), report, session)
+    payload = load_newest(run_dir.checkpoints, read_config(path))
     trainer = Trainer(config, num_learned=payload["trainer"]["num_learned"])
     trainer.load_state_dict(payload["trainer"])
-    report = RunningReport()
     report.load_state_dict(payload["report"])
-    return _run(run_dir, trainer, report, stop_after_updates)
+    return _run(run_dir, trainer, report, session)
 
 
-def _run(
-    run_dir: RunDir, trainer: Trainer, report: RunningReport, stop_after_updates: int | None
-) -> Path:
+def _run(run_dir: RunDir, trainer: Trainer, report: RunningReport, session: SessionConfig) -> Path:
+    run_dir.record_session(trainer.frames)
     metrics = MetricsWriter(run_dir.path, frames=trainer.frames)
     run_dir.set_status("running")
     try:
         with stop_signals() as stop, _display(trainer) as shown:
-            _loop(run_dir, trainer, report, metrics, shown, stop, stop_after_updates)
+            _loop(run_dir, trainer, report, metrics, shown, Session(session, stop))
     except BaseException as error:
         run_dir.set_status("failed", f"{type(error).__name__}: {error}")
         if isinstance(error, ValueError):  # no longer the user's: the settings were accepted
@@ -86,27 +96,27 @@ def _loop(
     report: RunningReport,
     metrics: MetricsWriter,
     shown: ProgressDisplay,
-    stop: StopRequest,
-    stop_after_updates: int | None,
+    session: Session,
 ) -> None:
     config = trainer.config
     saved = logged = time.monotonic()
     rollouts = trainer.rollouts()
-    stopped = _is_over(trainer, stop, stop_after_updates)
-    while not stopped and (row := next(rollouts, None)) is not None:
+    reason = session.reason_to_end(trainer.learner.version)
+    while not reason and (row := next(rollouts, None)) is not None:
         report.add(row, trainer)
-        stopped = _is_over(trainer, stop, stop_after_updates)
+        reason = session.reason_to_end(trainer.learner.version)
         now = time.monotonic()
-        if now - saved >= config.checkpoint_interval_seconds:
+        is_milestone = _passed_milestone(trainer)
+        if is_milestone or now - saved >= config.checkpoint_interval_seconds:
             saved = logged = now
-            _save(run_dir, trainer, report, metrics, shown)
+            _save(run_dir, trainer, report, metrics, shown, is_milestone=is_milestone)
         elif now - logged >= config.log_interval_seconds:
             logged = now
             _write_row(metrics, report, trainer, shown)
     rollouts.close()
     _save(run_dir, trainer, report, metrics, shown)
-    if stopped and trainer.num_learned < trainer.total_rollouts:
-        run_dir.set_status("stopped", stop.signal_name or "--stop_after_updates")
+    if reason and trainer.num_learned < trainer.total_rollouts:
+        run_dir.set_status("stopped", reason)
     else:
         run_dir.set_status("finished")
 
@@ -116,9 +126,12 @@ def _display(trainer: Trainer) -> ProgressDisplay:
     return ProgressDisplay(title, trainer.frames, trainer.config.total_frames)
 
 
-def _is_over(trainer: Trainer, stop: StopRequest, stop_after_updates: int | None) -> bool:
-    enough = stop_after_updates is not None and trainer.learner.version >= stop_after_updates
-    return enough or stop.signal_name is not None
+def _passed_milestone(trainer: Trainer) -> bool:
+    """Whether the last rollout brought the frames to, or over, a multiple of the interval."""
+    interval = trainer.config.milestone_interval_frames
+    if interval is None:
+        return False
+    return trainer.frames // interval > (trainer.frames - trainer.frames_per_rollout) // interval
 
 
 def _write_row(
@@ -136,6 +149,8 @@ def _save(
     report: RunningReport,
     metrics: MetricsWriter,
     shown: ProgressDisplay,
+    *,
+    is_milestone: bool = False,
 ) -> None:
     """Writes what is pending to the metrics, then a checkpoint that continues after it."""
     _write_row(metrics, report, trainer, shown)
@@ -148,8 +163,13 @@ def _save(
         "trainer": trainer.state_dict(),
         "report": report.state_dict(),
     }
-    keep = trainer.config.keep_checkpoints
-    save_numbered(run_dir.checkpoints, trainer.learner.version, payload, keep=keep)
+    save_numbered(
+        run_dir.checkpoints,
+        trainer.learner.version,
+        payload,
+        keep=trainer.config.keep_checkpoints,
+        is_milestone=is_milestone,
+    )
 
 
 def _set_threads(config: TrainConfig) -> None:

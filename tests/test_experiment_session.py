@@ -1,0 +1,50 @@
+"""When a session ends: by signal, by the clock, by its updates."""
+
+import math
+import os
+import signal
+import time
+
+import pytest
+
+from agents.experiment.session import Session, SessionConfig
+from agents.experiment.stop_signals import SIGNALS, StopRequest, stop_signals
+
+
+def test_a_session_without_limits_goes_on():
+    assert Session(SessionConfig(), StopRequest()).reason_to_end(10**9) is None
+
+
+def test_the_clock_ends_a_session():
+    session = Session(SessionConfig(max_seconds=0.05), StopRequest())
+    assert session.reason_to_end(0) is None
+    time.sleep(0.06)
+    assert session.reason_to_end(0) == "max_seconds of 0.05"
+
+
+def test_updates_end_a_session():
+    session = Session(SessionConfig(stop_after_updates=3), StopRequest())
+    assert session.reason_to_end(2) is None
+    assert session.reason_to_end(3) == "stop_after_updates of 3"
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda s: s.name)
+def test_a_first_signal_asks_and_a_second_one_kills(number):
+    before = signal.getsignal(number)
+    with stop_signals() as stop:
+        session = Session(SessionConfig(), stop)
+        assert session.reason_to_end(0) is None
+        os.kill(os.getpid(), number)
+        assert session.reason_to_end(0) == number.name
+        assert all(signal.getsignal(other) == signal.SIG_DFL for other in SIGNALS)
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_seconds": -1.0}, {"max_seconds": math.nan}, {"stop_after_updates": -1}],
+    ids=str,
+)
+def test_limits_that_cannot_be_are_refused(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        SessionConfig(**settings)

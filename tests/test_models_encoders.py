@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from models.encoders import (
@@ -33,11 +34,14 @@ def relative_rms(actual, expected):
 
 
 def plain_small(encoder, pixels):
-    """As published: divide by 255, convolve, flatten rows, columns and channels."""
+    """Divide by 255, convolve with centred kernels, convolve, flatten, normalise."""
     trunk, out = encoder.trunk, encoder.out
-    h = functional.conv2d(pixels.double() / 255, *double(trunk.first), stride=4).relu()
+    weight, bias = double(trunk.first)
+    centred = weight - weight.mean((1, 2, 3), keepdim=True)
+    h = functional.conv2d(pixels.double() / 255, centred, bias, stride=4).relu()
     h = functional.conv2d(h, *double(trunk.second), stride=2).relu()
-    return functional.linear(h.permute(0, 2, 3, 1).flatten(1), *double(out)).relu()
+    h = functional.linear(h.permute(0, 2, 3, 1).flatten(1), *double(out))
+    return functional.layer_norm(h, h.shape[1:], *double(encoder.norm)).relu()
 
 
 def plain_impala(encoder, pixels):
@@ -66,6 +70,15 @@ def test_float32_is_the_plain_network_on_pixels_over_255(kind, shape):
     encoder, pixels = build(kind, shape), frames(3, shape)
     error = relative_rms(encoder(pixels).double(), PLAIN[kind](encoder, pixels))
     assert error < 2e-6
+
+
+def test_small_encoder_sees_no_plain_background():
+    encoder = build("small")
+    nn.init.normal_(encoder.trunk.first.bias)
+    black, grey = torch.zeros(1, *FRAMES, dtype=torch.uint8), frames(1)[:, :1, :1, :1]
+    grey = grey.expand(1, *FRAMES).contiguous()
+    assert grey.float().mean() > 0
+    torch.testing.assert_close(encoder(grey), encoder(black), atol=1e-5, rtol=0)
 
 
 def outputs_and_gradients(encoder, pixels):
@@ -142,8 +155,8 @@ def test_space_to_depth_takes_any_strides():
             FRAMES,
             1_089_232,
         ),  # 592 + 4 * 2,320, 4,640 + 4 * 9,248, 5 * 9,248, 3,872 * 256 + 256
-        ("small", FRAMES, 676_144),  # 4,112, 8,224, 2,592 * 256 + 256
-        ("small", (4, 42, 42), 86_320),  # 4,112, 8,224, 288 * 256 + 256
+        ("small", FRAMES, 676_656),  # 4,112, 8,224, 2,592 * 256 + 256 + 512
+        ("small", (4, 42, 42), 86_832),  # 4,112, 8,224, 288 * 256 + 256 + 512
         ("mlp", (7,), 67_840),  # 8 * 256, 257 * 256
     ],
 )

@@ -1,4 +1,4 @@
-"""The command line: train | evaluate | bench. Parses and calls; no logic."""
+"""The command line: train | evaluate | watch | bench. Parses and calls; no logic."""
 
 import sys
 from argparse import ArgumentError
@@ -42,6 +42,16 @@ def evaluate_parser() -> ArgumentParser:
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
     parser.add_class_arguments(EvaluationConfig)
     parser.add_argument("--json", action="store_true", help="print the result file's content")
+    return parser
+
+
+def watch_parser() -> ArgumentParser:
+    """Returns the parser of `watch`."""
+    from agents.evaluation.watch.film import WatchConfig
+
+    parser = _parser("Film games of a saved policy, with its memory beside the picture.")
+    parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
+    parser.add_class_arguments(WatchConfig)
     return parser
 
 
@@ -101,6 +111,15 @@ def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
     print(path.read_text() if parsed.json else summary(result, path))
 
 
+def run_watch(parser: ArgumentParser, arguments: Namespace) -> None:
+    """Films and prints where the film is."""
+    from agents.evaluation.watch.film import WatchConfig, watch
+
+    parsed = parser.instantiate(arguments)
+    path = watch(parsed.source, fields_of(WatchConfig, parsed))
+    print(f"written to {path}")
+
+
 def run_bench(parser: ArgumentParser, arguments: Namespace) -> None:
     """Measures, prints and writes the result file."""
     from agents.impala.config import TrainConfig
@@ -124,6 +143,7 @@ def fields_of(kind: type[Settings], parsed: Namespace) -> Settings:
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None]]] = {
     "train": (train_parser, run_train),
     "evaluate": (evaluate_parser, run_evaluate),
+    "watch": (watch_parser, run_watch),
     "bench": (bench_parser, run_bench),
 }
 

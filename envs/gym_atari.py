@@ -83,6 +83,17 @@ class GymnasiumAtari:
             raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
         self._advance(action)
 
+    @property
+    def action_names(self) -> list[str]:
+        """What the emulator calls each action, such as "UPFIRE"."""
+        names: list[str] = self._envs[0].unwrapped.get_action_meanings()  # type: ignore[attr-defined]
+        return names
+
+    def screen(self, index: int) -> Pixels:
+        """Returns the emulator's last frame [height, width, 3] of one environment, in colour."""
+        pixels: Pixels = self._envs[index].unwrapped.ale.getScreenRGB()  # type: ignore[attr-defined]
+        return pixels
+
     def close(self) -> None:
         """Releases the emulators."""
         for env in self._envs:

@@ -138,6 +138,35 @@ def test_stack_is_the_paper_s_equations(kind):
             torch.testing.assert_close(got[b], expected, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("kind", FAST)
+def test_accesses_say_where_the_kernel_writes_and_reads(kind):
+    """From empty matrices a step leaves k (beta v)^T, and its output is the sum of W^T q."""
+    net = small_core(kind).blocks[0].fast_net
+    rng = torch.Generator().manual_seed(1)
+    slow = torch.randn(2, H, net.slow_size, generator=rng, dtype=torch.float64)
+    vectors = torch.randn(2, H, D, generator=rng, dtype=torch.float64)
+    state = tuple(
+        vectors if len(shape) == 2 else torch.zeros(2, *shape, dtype=torch.float64)
+        for shape in net.state_shapes
+    )
+    values = {"W": slow[..., 3 * D : 4 * D] if kind == "delta_rnn" else slow[..., 2 * D : 3 * D]}
+    if kind == "delta_rnn":
+        values["R"] = slow[..., 4 * D : 5 * D]
+    if kind == "rdn":
+        values["W"] = values["W"] + torch.einsum("hij,bhi->bhj", net.r_v, vectors.tanh())
+
+    accesses = net.accesses(slow, state)
+    y, after = net(slow[None], state, torch.zeros(1, 2, dtype=torch.bool))
+
+    assert list(accesses) == list(values)
+    read = torch.zeros_like(y[0])
+    for (name, access), matrix in zip(accesses.items(), after, strict=False):
+        written = access.strength[..., None] * values[name]
+        torch.testing.assert_close(matrix, access.key[..., :, None] * written[..., None, :])
+        read += (access.query[..., None, :] @ matrix)[..., 0, :]
+    torch.testing.assert_close(y[0], read)
+
+
 @pytest.mark.parametrize("kind", CORES)
 def test_acting_step_by_step_is_the_sequence_forward(kind):
     core = small_core(kind)

@@ -102,6 +102,8 @@ def test_help_explains_every_field(tmp_path):
         (["train", *SMOKE, "--run_dir", "bad.yaml/run"], "Not a directory"),
         (["train", "--resume", "used", "--seed", "2"], "--resume takes the settings of its run"),
         (["evaluate", "absent"], "no checkpoint at absent"),
+        (["watch", "absent"], "no checkpoint at absent"),
+        (["watch", "used", "--out", "bad.yaml"], "out must end in .mp4 or .gif, got bad.yaml"),
         (["evaluate", "used"], "no usable checkpoint"),
         (["fly"], "train|evaluate"),
     ],

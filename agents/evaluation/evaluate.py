@@ -13,12 +13,10 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from agents.evaluation.saved_policy import SavedPolicy, load_policy
-from agents.experiment.files import write_json
+from agents.evaluation.player import Player, make_env_of
+from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
+from agents.experiment.files import unused_path, write_json
 from agents.experiment.provenance import provenance
-from agents.experiment.seeding import derive_seed
-from agents.impala.actor import sample_action
-from envs import make_env
 from envs.config import Backend
 from envs.memory import TASKS
 from envs.scores import human_normalised
@@ -81,14 +79,8 @@ class FirstGames:
 @torch.inference_mode()
 def play(saved: SavedPolicy, config: EvaluationConfig, num_games: int) -> FirstGames:
     """Plays one game in each of num_games environments, all in lockstep."""
-    env = make_env(saved.config.game, saved.config.env, num_games, config.seed, config.backend)
-    if env.spec.num_actions != saved.spec.num_actions:
-        raise ValueError(
-            f"the policy has {saved.spec.num_actions} actions, {env.spec.game} here has "
-            f"{env.spec.num_actions}"
-        )
-    generator = torch.Generator().manual_seed(derive_seed(config.seed, "evaluation actions"))
-    state = saved.policy.initial_state(num_games)
+    env = make_env_of(saved, num_games, config.seed, config.backend)
+    player = Player(saved, num_games, config.seed, greedy=config.greedy)
     games = FirstGames(num_games)
     while True:
         step = env.recv()
@@ -96,10 +88,7 @@ def play(saved: SavedPolicy, config: EvaluationConfig, num_games: int) -> FirstG
         if not games.playing.any():
             env.close()
             return games
-        rows = [torch.from_numpy(x)[None] for x in (step.observation, step.reward, step.start)]
-        output, state = saved.policy(*rows, state)
-        logits = output.logits[0]
-        action = logits.argmax(-1) if config.greedy else sample_action(logits, generator)[0]
+        _, action = player.act(step)
         env.send(action.numpy())
 
 
@@ -149,19 +138,13 @@ def policy_size(policy: Policy) -> dict[str, int]:
 def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
     """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
     result = evaluate(source, config)
-    owner = source if source.is_dir() else source.parent
-    if owner.name == "checkpoints":
-        owner = owner.parent  # a checkpoint's results lie with its run's
-    folder = owner / "evaluation"
+    folder = owner_folder(source) / "evaluation"
     folder.mkdir(exist_ok=True)
     how = "greedy" if config.greedy else "sampled"
     name = (
         f"{result['updates']:012d}-{config.backend}-{how}-{len(result['episodes'])}-{config.seed}"
     )
-    path, number = folder / f"{name}.json", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}.json"
+    path = unused_path(folder / f"{name}.json")
     write_json(path, result)
     return path, result
 

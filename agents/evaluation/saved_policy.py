@@ -52,6 +52,12 @@ def load_policy(source: Path) -> SavedPolicy:
     return SavedPolicy(policy.eval(), config, spec, progress["updates"], progress["frames"])
 
 
+def owner_folder(source: Path) -> Path:
+    """Returns the folder that results of a policy belong to: its run's, or the one it lies in."""
+    folder = source if source.is_dir() else source.parent
+    return folder.parent if folder.name == "checkpoints" else folder
+
+
 def export_policy(source: Path, target: Path) -> None:
     """Writes the policy of a checkpoint without what only training needs."""
     save_checkpoint(target, _policy_part(source))

@@ -27,6 +27,15 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
+def unused_path(path: Path) -> Path:
+    """Returns path, or where it exists the first of name-2, name-3, ... that does not."""
+    unused, number = path, 1
+    while unused.exists():
+        number += 1
+        unused = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return unused
+
+
 def sync_folder(folder: Path) -> None:
     """Makes renames and removals in a folder survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -65,14 +65,18 @@ class MemoryEnv:
         """
         if action.shape != (self.num_envs,):
             raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
-        right = action == self._answers[self._rows, self._elapsed]
-        self._reward = right * self._reward_per_answer
+        self._reward = (action == self.answers) * self._reward_per_answer
         self._elapsed += 1
         ended = self._elapsed > self._task.num_steps
         if ended.any():
             drawn = self._task.draw(self._rng, int(ended.sum()))
             self._observations[ended], self._answers[ended] = drawn
             self._elapsed[ended] = 0
+
+    @property
+    def answers(self) -> NDArray[np.int64]:
+        """[B] the right action at the present row; `NO_QUESTION` where any will do."""
+        return self._answers[self._rows, self._elapsed]
 
     def close(self) -> None:
         """Holds nothing that needs releasing."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from models.cores.base import Core, CoreState
-from models.cores.block import FastWeightStack
+from models.cores.block import Access, FastNet, FastWeightStack
 from models.cores.config import CoreConfig, CoreKind
 from models.cores.delta_net import DeltaNet
 from models.cores.delta_rnn import DeltaRNN
@@ -13,7 +13,17 @@ from models.cores.linear_transformer import LinearTransformer
 from models.cores.lstm import LSTM
 from models.cores.rdn import RDN
 
-__all__ = ["CORES", "Core", "CoreConfig", "CoreKind", "CoreState", "make_core"]
+__all__ = [
+    "CORES",
+    "LSTM",
+    "Access",
+    "Core",
+    "CoreConfig",
+    "CoreKind",
+    "CoreState",
+    "FastNet",
+    "make_core",
+]
 
 CORES: dict[CoreKind, Callable[[CoreConfig, int], Core]] = {
     "feedforward": Feedforward,

@@ -12,6 +12,7 @@ Shapes: T steps, B batch, N = T B rows, H heads, D features of a head, S slow ou
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,14 @@ from torch.nn import functional
 
 from models.cores.base import Core, CoreState
 from models.cores.config import CoreConfig
+
+
+class Access(NamedTuple):
+    """Where a step writes to a fast weight matrix, how strongly, and where it then reads."""
+
+    key: Tensor  # [B, H, D]
+    strength: Tensor  # [B, H] beta; 1 writes in full
+    query: Tensor  # [B, H, D]
 
 
 class FastNet(nn.Module, ABC):
@@ -47,6 +56,18 @@ class FastNet(nn.Module, ABC):
 
         Returns:
             Outputs [T, B, H, D] and the state after step T - 1.
+        """
+
+    @abstractmethod
+    def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
+        """Returns how one step uses each fast weight matrix, by the matrix's name.
+
+        `forward` computes this inside its kernel; here it is for those who want to look.
+
+        Args:
+            slow: [B, H, S] the slow net's outputs.
+            state: this layer's state before the step, already zeroed where an episode starts. Its
+                first tensors are the matrices [B, H, D, D], in the order of the result.
         """
 
 

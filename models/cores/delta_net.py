@@ -6,7 +6,7 @@ W <- W + phi(k) (sigma(b) (v - W^T phi(k)))^T, then read at phi(q).
 from torch import Tensor
 
 from models.cores.base import CoreState
-from models.cores.block import FastNet
+from models.cores.block import Access, FastNet
 from models.cores.config import CoreConfig
 from models.cores.feature_map import elu_feature_map
 from models.kernels.delta_rule import delta_rule
@@ -22,10 +22,19 @@ class DeltaNet(FastNet):
 
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `FastNet.forward`."""
-        D = self.head_size
         (W,) = state
-        queries_keys, v, b = slow.split_with_sizes([2 * D, D, 1], -1)
-        q, k = elu_feature_map(queries_keys.view(*slow.shape[:3], 2, D)).unbind(-2)
-        beta = b.squeeze(-1).sigmoid()
-        y, W = delta_rule(q, k, v, beta, W, start, bptt=self.bptt, backend=self.kernel)
+        args = self._program(slow)
+        y, W = delta_rule(*args, W, start, bptt=self.bptt, backend=self.kernel)
         return y, (W,)
+
+    def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
+        """Returns the use of W; see `FastNet.accesses`."""
+        q, k, _, beta = self._program(slow)
+        return {"W": Access(k, beta, q)}
+
+    def _program(self, slow: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns q, k, v [..., H, D] and beta [..., H] of slow [..., H, S]."""
+        D = self.head_size
+        queries_keys, v, b = slow.split_with_sizes([2 * D, D, 1], -1)
+        q, k = elu_feature_map(queries_keys.view(*slow.shape[:-1], 2, D)).unbind(-2)
+        return q, k, v, b.squeeze(-1).sigmoid()

@@ -6,9 +6,11 @@ h = delta_net(q, k, v, beta; W) + R^T softmax(h_prev), R itself programmed by th
 from torch import Tensor
 
 from models.cores.base import CoreState
-from models.cores.block import FastNet
+from models.cores.block import Access, FastNet
 from models.cores.config import CoreConfig
 from models.kernels.delta_rnn import delta_rnn
+
+Program = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class DeltaRNN(FastNet):
@@ -22,12 +24,20 @@ class DeltaRNN(FastNet):
 
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `FastNet.forward`."""
+        args = self._program(slow)
+        W, R, h = state
+        y, W, R, h = delta_rnn(*args, W, R, h, start, bptt=self.bptt, backend=self.kernel)
+        return y, (W, R, h)
+
+    def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
+        """Returns the use of W and R, the latter read at softmax(h); see `FastNet.accesses`."""
+        q, k, _, beta, rk, _, rbeta = self._program(slow)
+        return {"W": Access(k, beta, q), "R": Access(rk, rbeta, state[-1].softmax(-1))}
+
+    def _program(self, slow: Tensor) -> Program:
+        """Returns q, k, v, beta, rk, rv, rbeta of slow [..., H, S]: [..., H, D], beta [..., H]."""
         D = self.head_size
-        W, R, h_before = state
         keys, v, rv, b = slow.split_with_sizes([3 * D, D, D, 2], -1)
-        q, k, rk = keys.view(*slow.shape[:3], 3, D).softmax(-1).unbind(-2)
+        q, k, rk = keys.view(*slow.shape[:-1], 3, D).softmax(-1).unbind(-2)
         beta, rbeta = b.sigmoid().unbind(-1)
-        h, W, R, h_last = delta_rnn(
-            q, k, v, beta, rk, rv, rbeta, W, R, h_before, start, bptt=self.bptt, backend=self.kernel
-        )
-        return h, (W, R, h_last)
+        return q, k, v, beta, rk, rv, rbeta

@@ -1,9 +1,10 @@
 """Linear Transformer: purely additive fast weights, W <- W + phi(k) v^T, read at phi(q)."""
 
+import torch
 from torch import Tensor
 
 from models.cores.base import CoreState
-from models.cores.block import FastNet
+from models.cores.block import Access, FastNet
 from models.cores.config import CoreConfig
 from models.cores.feature_map import elu_feature_map
 from models.kernels.linear_attention import linear_attention
@@ -19,9 +20,19 @@ class LinearTransformer(FastNet):
 
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `FastNet.forward`."""
-        D = self.head_size
         (W,) = state
-        queries_keys, v = slow.split_with_sizes([2 * D, D], -1)
-        q, k = elu_feature_map(queries_keys.view(*slow.shape[:3], 2, D)).unbind(-2)
-        y, W = linear_attention(q, k, v, W, start, bptt=self.bptt, backend=self.kernel)
+        args = self._program(slow)
+        y, W = linear_attention(*args, W, start, bptt=self.bptt, backend=self.kernel)
         return y, (W,)
+
+    def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
+        """Returns the use of W, which is always written in full; see `FastNet.accesses`."""
+        q, k, _ = self._program(slow)
+        return {"W": Access(k, torch.ones_like(k[..., 0]), q)}
+
+    def _program(self, slow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns q, k, v [..., H, D] of slow [..., H, S]."""
+        D = self.head_size
+        queries_keys, v = slow.split_with_sizes([2 * D, D], -1)
+        q, k = elu_feature_map(queries_keys.view(*slow.shape[:-1], 2, D)).unbind(-2)
+        return q, k, v

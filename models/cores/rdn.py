@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from models.cores.base import CoreState
-from models.cores.block import FastNet
+from models.cores.block import Access, FastNet
 from models.cores.config import CoreConfig
 from models.kernels.rdn import rdn
+from models.kernels.rdn.reference import program
+
+Program = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class RDN(FastNet):
@@ -30,20 +33,18 @@ class RDN(FastNet):
 
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `FastNet.forward`."""
-        D = self.head_size
+        args = self._program(slow)
         W, y_before = state
-        q, k, v, b = slow.split_with_sizes([D, D, D, 1], -1)
-        recurrent = (self.r_q, self.r_k, self.r_v, self.r_b)
-        y, W, y_last = rdn(
-            q,
-            k,
-            v,
-            b.squeeze(-1),
-            *recurrent,
-            W,
-            y_before,
-            start,
-            bptt=self.bptt,
-            backend=self.kernel,
-        )
+        y, W, y_last = rdn(*args, W, y_before, start, bptt=self.bptt, backend=self.kernel)
         return y, (W, y_last)
+
+    def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
+        """Returns the use of W, recurrent terms included; see `FastNet.accesses`."""
+        q, k, _, beta = program(*self._program(slow), state[-1])
+        return {"W": Access(k, beta, q)}
+
+    def _program(self, slow: Tensor) -> Program:
+        """Returns q, k, v, b of slow [..., H, S] and the recurrent weights, as `rdn` takes them."""
+        D = self.head_size
+        q, k, v, b = slow.split_with_sizes([D, D, D, 1], -1)
+        return q, k, v, b.squeeze(-1), self.r_q, self.r_k, self.r_v, self.r_b

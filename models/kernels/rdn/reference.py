@@ -41,11 +41,9 @@ def run(
     def step(
         q_BHD: Tensor, k_BHD: Tensor, v_BHD: Tensor, b_BH: Tensor, W_BHDD: Tensor, y_BHD: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        a_BHD = y_BHD.tanh()
-        q_BHD = (q_BHD + torch.einsum("hij,bhi->bhj", r_q_HDD, a_BHD)).softmax(-1)
-        k_BHD = (k_BHD + torch.einsum("hij,bhi->bhj", r_k_HDD, a_BHD)).softmax(-1)
-        v_BHD = v_BHD + torch.einsum("hij,bhi->bhj", r_v_HDD, a_BHD)
-        beta_BH = (b_BH + (r_b_HD * a_BHD).sum(-1)).sigmoid()
+        q_BHD, k_BHD, v_BHD, beta_BH = program(
+            q_BHD, k_BHD, v_BHD, b_BH, r_q_HDD, r_k_HDD, r_v_HDD, r_b_HD, y_BHD
+        )
         W_BHDD = delta_write(W_BHDD, k_BHD, v_BHD, beta_BH)
         y_BHD = read(W_BHDD, q_BHD)
         return y_BHD, (W_BHDD, y_BHD)
@@ -56,3 +54,23 @@ def run(
         step, inputs, states, start_TB, bptt, v_TBHD.shape[1:]
     )
     return y_TBHD, state_w_BHDD, state_y_BHD
+
+
+def program(
+    q_BHD: Tensor,
+    k_BHD: Tensor,
+    v_BHD: Tensor,
+    b_BH: Tensor,
+    r_q_HDD: Tensor,
+    r_k_HDD: Tensor,
+    r_v_HDD: Tensor,
+    r_b_HD: Tensor,
+    y_BHD: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns q~, k~, v~ [B, H, D] and beta [B, H] of a step whose output before was y."""
+    a_BHD = y_BHD.tanh()
+    q_BHD = (q_BHD + torch.einsum("hij,bhi->bhj", r_q_HDD, a_BHD)).softmax(-1)
+    k_BHD = (k_BHD + torch.einsum("hij,bhi->bhj", r_k_HDD, a_BHD)).softmax(-1)
+    v_BHD = v_BHD + torch.einsum("hij,bhi->bhj", r_v_HDD, a_BHD)
+    beta_BH = (b_BH + (r_b_HD * a_BHD).sum(-1)).sigmoid()
+    return q_BHD, k_BHD, v_BHD, beta_BH

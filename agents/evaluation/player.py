@@ -1,0 +1,52 @@
+"""A saved policy that plays: its environments, its memory and its random stream."""
+
+import torch
+from torch import Tensor
+
+from agents.evaluation.saved_policy import SavedPolicy
+from agents.experiment.seeding import derive_seed
+from agents.impala.actor import sample_action
+from envs import Backend, make_env
+from envs.spec import EnvStep, VecEnv
+from models.policy import PolicyOutput
+
+
+class Player:
+    """Answers rows with actions, one after the other, from a memory that begins empty.
+
+    Args:
+        saved: the policy.
+        num_envs: B.
+        seed: of the actions.
+        greedy: take the likeliest action instead of sampling.
+    """
+
+    def __init__(self, saved: SavedPolicy, num_envs: int, seed: int, *, greedy: bool) -> None:
+        self.state = saved.policy.initial_state(num_envs)
+        self._policy = saved.policy
+        self._greedy = greedy
+        self._generator = torch.Generator().manual_seed(derive_seed(seed, "evaluation actions"))
+
+    def act(self, step: EnvStep) -> tuple[PolicyOutput, Tensor]:
+        """Returns what the policy says of a row, [1, B, ...], and its actions [B] int64."""
+        rows = [torch.from_numpy(x)[None] for x in (step.observation, step.reward, step.start)]
+        output, self.state = self._policy(*rows, self.state)
+        logits = output.logits[0]
+        if self._greedy:
+            return output, logits.argmax(-1)
+        return output, sample_action(logits, self._generator)[0]
+
+
+def make_env_of(saved: SavedPolicy, num_envs: int, seed: int, backend: Backend) -> VecEnv:
+    """Makes B environments of the policy's own game, as it was trained.
+
+    Raises:
+        ValueError: the game has other actions here than the policy.
+    """
+    env = make_env(saved.config.game, saved.config.env, num_envs, seed, backend)
+    if env.spec.num_actions != saved.spec.num_actions:
+        raise ValueError(
+            f"the policy has {saved.spec.num_actions} actions, {env.spec.game} here has "
+            f"{env.spec.num_actions}"
+        )
+    return env

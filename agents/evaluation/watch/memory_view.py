@@ -1,0 +1,90 @@
+"""What a policy's memory holds after a step, and how the step used it, read off while it plays."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.cores import LSTM, Core, CoreState, FastNet
+
+Floats = NDArray[np.float32]
+
+
+class FastWeights(NamedTuple):
+    """One fast weight matrix of one layer, all heads."""
+
+    label: str
+    weights: Floats  # [H, D, D] after the step; rows are keys, columns values
+    key: Floats  # [H, D] where the step wrote
+    strength: Floats  # [H] beta, how strongly
+    query: Floats  # [H, D] where it read
+
+
+class Units(NamedTuple):
+    """A vector of memory units."""
+
+    label: str
+    activity: Floats  # [N]
+
+
+Memory = list[FastWeights] | list[Units]
+
+
+class MemoryView:
+    """Looks into a core that steps one environment.
+
+    It listens at the fast nets (forward hooks), so that nothing is computed twice and playing
+    and training run the code they always run.
+
+    Args:
+        core: of the policy that plays.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._is_lstm = isinstance(core, LSTM)
+        self._calls: dict[int, tuple[FastNet, Any, Any]] = {}
+        fast_nets = [module for module in core.modules() if isinstance(module, FastNet)]
+        for layer, net in enumerate(fast_nets):
+            net.register_forward_hook(self._listener(layer))
+
+    def read(self, state: CoreState) -> Memory:
+        """Returns the memory after the last step; empty for a core without memory.
+
+        Args:
+            state: of one environment, as the last step returned it.
+        """
+        if self._is_lstm:
+            h, c = state
+            return [Units("cell state c", _array(c[0])), Units("output h", _array(h[0]))]
+        return [
+            weights
+            for layer, call in sorted(self._calls.items())
+            for weights in _fast_weights(f"layer {layer + 1}", *call)
+        ]
+
+    def _listener(self, layer: int) -> Any:
+        def listen(net: FastNet, args: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+            self._calls[layer] = (net, args, output)
+
+        return listen
+
+
+def _fast_weights(
+    label: str, net: FastNet, args: tuple[Any, ...], output: tuple[Any, ...]
+) -> list[FastWeights]:
+    """Returns the matrices of a layer from a call of its fast net with T = B = 1."""
+    slow, state, start = args
+    before = tuple(torch.zeros_like(s) if start.item() else s for s in state)
+    return [
+        FastWeights(f"{label}  {name}", *(_array(x[0]) for x in (matrix, *access)))
+        for (name, access), matrix in zip(
+            net.accesses(slow[0], before).items(), output[1], strict=False
+        )
+    ]
+
+
+def _array(x: Tensor) -> Floats:
+    array: Floats = x.detach().float().numpy()
+    return array

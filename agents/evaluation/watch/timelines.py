@@ -1,0 +1,120 @@
+"""What changed over the last steps: write strengths, value and reward, one column per step."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from agents.evaluation.watch import canvas
+from agents.evaluation.watch.canvas import Floats, Frame
+from agents.evaluation.watch.memory_view import FastWeights, Memory
+
+TITLE = 22  # pixels above a timeline, for its name
+AXIS = 46  # pixels left of it, for its numbers
+MAX_LANE = 14  # height of one head's strengths
+
+
+class Timelines:
+    """Keeps the last steps and draws them; the newest is the last column written.
+
+    Args:
+        width: in pixels.
+        num_steps: steps in view.
+    """
+
+    def __init__(self, width: int, num_steps: int) -> None:
+        self.num_steps = num_steps
+        self.step_width = (width - AXIS) / num_steps
+        self._width = width - AXIS
+        self._rows: list[tuple[Floats, float, float, bool]] = []
+
+    def add(self, memory: Memory, value: float, reward: float, start: bool) -> None:
+        """Takes in one step: its strengths, V(x), and the reward that arrived with x."""
+        strengths = [row.strength for row in memory if isinstance(row, FastWeights)]
+        lanes = np.concatenate(strengths) if strengths else np.zeros(0, np.float32)
+        self._rows = [*self._rows[1 - self.num_steps :], (lanes, value, reward, start)]
+
+    def draw(self, frame: Frame, at: tuple[int, int], height: int) -> None:
+        """Draws all timelines below one another in `height` pixels."""
+        lanes, values, rewards, starts = zip(*self._rows, strict=True)
+        x, y = at[0] + AXIS, at[1]
+        strengths = np.stack(lanes, axis=1)
+        if len(strengths):
+            lane = max(min(MAX_LANE, (height // 2 - TITLE) // len(strengths)), 1)
+            tall = lane * len(strengths)
+            self._strengths(frame, (x, y), strengths, lane)
+            y, height = y + TITLE + tall, height - TITLE - tall
+        half = height // 2 - TITLE
+        self._value(frame, (x, y), half, np.array(values, np.float32), starts)
+        self._reward(frame, (x, y + TITLE + half), half, np.array(rewards, np.float32))
+
+    def _strengths(self, frame: Frame, at: tuple[int, int], strengths: Floats, lane: int) -> None:
+        """Draws beta [lanes, steps], every head a lane whose brightness is its strength."""
+        name = "Write strength β, a lane per head"
+        self._name(frame, at, name, f"mean {strengths[:, -1].mean():.2f}", canvas.WRITE)
+        top = at[1] + TITLE
+        canvas.fill(frame, (at[0], top), (self._width, lane * len(strengths)), canvas.SURFACE)
+        edges = np.rint(np.arange(strengths.shape[1] + 1) * self.step_width).astype(int)
+        colours = canvas.glow(strengths, canvas.WRITE).repeat(lane, axis=0)
+        canvas.paste(frame, (at[0], top), colours.repeat(np.diff(edges), axis=1))
+        frame[top + lane - 1 : top + lane * len(strengths) : lane, at[0] : at[0] + self._width] = (
+            canvas.BACKGROUND
+        )
+
+    def _value(
+        self,
+        frame: Frame,
+        at: tuple[int, int],
+        height: int,
+        values: Floats,
+        starts: Sequence[bool],
+    ) -> None:
+        """Draws V(x), interrupted where a game begins."""
+        self._name(frame, at, "Value V(x)", f"{values[-1]:.2f}", canvas.COLD)
+        low, high = _limits(values)
+        self._area(frame, at, height, low, high)
+        heights = (values - low) / (high - low) * (height - 4) + 2
+        base = (at[0] + self.step_width / 2, at[1] + TITLE + height)
+        cuts = [0, *np.flatnonzero(starts[1:]) + 1, len(values)]
+        for first, last in pairwise(cuts):
+            left = (base[0] + first * self.step_width, base[1])
+            canvas.curve(frame, left, self.step_width, heights[first:last], canvas.COLD)
+
+    def _reward(self, frame: Frame, at: tuple[int, int], height: int, rewards: Floats) -> None:
+        """Draws every reward as a bar up or down from zero."""
+        last = f"{rewards[-1]:+.3g}" if rewards[-1] else ""
+        self._name(frame, at, "Reward", last, canvas.ACCENT)
+        low, high = _limits(rewards)
+        self._area(frame, at, height, low, high)
+        pixels = height / (high - low)
+        zero = at[1] + TITLE + round(high * pixels)
+        for step in np.flatnonzero(rewards):
+            tall = max(round(abs(rewards[step]) * pixels), 1)
+            colour = canvas.ACCENT if rewards[step] > 0 else canvas.COLD
+            corner = (round(at[0] + step * self.step_width), zero - tall * (rewards[step] > 0))
+            canvas.fill(frame, corner, (max(round(self.step_width) - 1, 2), tall), colour)
+
+    def _area(
+        self, frame: Frame, at: tuple[int, int], height: int, low: float, high: float
+    ) -> None:
+        """Draws the ground of a timeline, its zero and its limits."""
+        top = at[1] + TITLE
+        canvas.fill(frame, (at[0], top), (self._width, height), canvas.SURFACE)
+        zero = min(top + round(high / (high - low) * height), top + height - 1)
+        canvas.fill(frame, (at[0], zero), (self._width, 1), canvas.GRID)
+        for y, number in ((top + 10, high), (top + height, low)):
+            canvas.text(frame, (at[0] - 6, y), f"{number:.3g}", 11, canvas.MUTED, align="right")
+
+    def _name(
+        self, frame: Frame, at: tuple[int, int], name: str, now: str, colour: canvas.Colour
+    ) -> None:
+        y = at[1] + TITLE - 7
+        canvas.text(frame, (at[0], y), name, 13, canvas.INK)
+        right = (at[0] + self._width, y)
+        canvas.text(frame, right, now, 13, colour, bold=True, align="right")
+
+
+def _limits(values: Floats) -> tuple[float, float]:
+    """Returns the range of an axis that holds zero and all values, and is not empty."""
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    return (low, high) if high > low else (low, low + 1.0)

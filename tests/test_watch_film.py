@@ -1,0 +1,170 @@
+"""Films of saved policies: the file opens with the right frames, and every mistake is named."""
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+from agents.evaluation.evaluate import EvaluationConfig
+from agents.evaluation.evaluate import play as evaluate_play
+from agents.evaluation.saved_policy import load_policy
+from agents.evaluation.watch.dashboard import HEIGHT, WIDTH
+from agents.evaluation.watch.film import WatchConfig, play, watch
+from agents.evaluation.watch.scenes import make_scene
+from agents.impala.config import LearnerConfig, TrainConfig
+from agents.impala.train import train
+from envs import EnvConfig
+from models.cores import CORES, CoreConfig
+
+LENGTH = 3
+STEPS = LENGTH + 2  # a cue, a corridor, a junction and the row after the end
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for kind in CORES:
+        config = TrainConfig(
+            game="tmaze",
+            env=EnvConfig(length=LENGTH),
+            core=CoreConfig(
+                kind=kind,
+                kernel="reference",
+                hidden_size=16,
+                num_heads=2,
+                num_layers=1,
+                lstm_size=10,
+            ),
+            encoder="mlp",
+            learner=LearnerConfig(unroll_length=8, batch_size=4),
+            total_frames=32,
+            run_dir=str(folder / kind),
+        )
+        train(config)
+    return folder
+
+
+def frames_in(path):
+    reader = imageio_ffmpeg.read_frames(str(path))
+    size = next(reader)["size"]
+    return size, [np.frombuffer(f, np.uint8).reshape(size[1], size[0], 3) for f in reader]
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [*((kind, ".mp4") for kind in CORES), ("rdn", ".gif")])
+def test_a_film_has_a_frame_per_row(runs, tmp_path, kind, suffix):
+    config = WatchConfig(episodes=2, out=tmp_path / f"film{suffix}", frames=tmp_path / "frames")
+    assert watch(runs / kind, config) == config.out
+    size, frames = frames_in(config.out)
+    assert size == (WIDTH, HEIGHT)
+    pictures = [np.asarray(Image.open(p)) for p in sorted(config.frames.iterdir())]
+    assert len(pictures) == len(frames) == 2 * STEPS
+    errors = [np.abs(f.astype(int) - p).mean() for f, p in zip(frames, pictures, strict=True)]
+    assert all(error < 3 for error in errors), errors  # of 255: the film is those pictures
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"film{suffix}", "frames"]
+
+
+def test_the_games_are_those_that_evaluation_plays(runs):
+    saved = load_policy(runs / "rdn")
+    returns = {}
+    for seed in range(8):
+        config = WatchConfig(episodes=1, seed=seed)
+        moments = list(play(saved, make_scene(saved, seed), config))
+        assert [m.start for m in moments] == [True] + [False] * (STEPS - 1)
+        assert [m.action is None for m in moments] == [False] * (STEPS - 1) + [True]
+        returns[seed] = sum(m.reward for m in moments)
+        evaluated = evaluate_play(saved, EvaluationConfig(seed=seed), 1).returns
+        assert returns[seed] == evaluated[0]
+    assert set(returns.values()) == {0.0, 1.0}
+
+
+def test_max_steps_ends_a_film(runs):
+    saved = load_policy(runs / "lstm")
+    assert len(list(play(saved, make_scene(saved, 0), WatchConfig(max_steps=7)))) == 7
+
+
+def test_a_question_out_of_turn_is_answered_as_the_policy_would_and_changes_nothing(runs):
+    """At the junction the question is what comes next anyway."""
+    saved = load_policy(runs / "delta_rnn")
+    asked = np.eye(4, dtype=np.float32)[3]
+    plain = [m.probabilities for m in play(saved, make_scene(saved, 0), WatchConfig(episodes=1))]
+    scene, told = make_scene(saved, 0), []
+    draw = scene.picture
+
+    def picture(step, action, ask):
+        told.append(ask(np.stack([asked, asked])))
+        return draw(step, action, ask)
+
+    scene.picture = picture
+    again = [m.probabilities for m in play(saved, scene, WatchConfig(episodes=1))]
+    np.testing.assert_array_equal(plain, again)
+    np.testing.assert_allclose(told[LENGTH - 1], [plain[LENGTH]] * 2, rtol=1e-5)
+
+
+def test_a_film_without_a_place_goes_beside_the_run_and_never_over_another(runs):
+    config = WatchConfig(max_steps=1)
+    (checkpoint,) = (runs / "feedforward/checkpoints").glob("*.ckpt")
+    paths = [watch(source, config) for source in (runs / "feedforward", checkpoint)]
+    assert [p.parent for p in paths] == [runs / "feedforward/videos"] * 2
+    assert paths[0] != paths[1]
+    assert all(p.stat().st_size > 0 for p in paths)
+
+
+def test_a_film_that_fails_leaves_nothing(runs, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError("no more film")
+
+    monkeypatch.setattr("agents.evaluation.watch.dashboard.Dashboard.draw", fail)
+    with pytest.raises(ValueError, match="no more film"):
+        watch(runs / "rdn", WatchConfig(out=tmp_path / "film.mp4"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"out": "taken.mp4"}, "taken.mp4 exists already"),
+        ({"out": "film.avi"}, "out must end in .mp4 or .gif, got .*film.avi"),
+        ({"out": "absent/film.mp4"}, "there is no folder .*absent"),
+        ({"frames": "full"}, "frames must be a new or empty folder, got .*full"),
+        ({"frames": "taken.mp4"}, "frames must be a new or empty folder"),
+    ],
+)
+def test_a_place_that_is_taken_or_none_is_refused(runs, tmp_path, settings, message):
+    (tmp_path / "taken.mp4").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/000000.png").write_text("mine")
+    places = {"out": tmp_path / "film.mp4"} | {n: tmp_path / s for n, s in settings.items()}
+    with pytest.raises(ValueError, match=message):
+        watch(runs / "rdn", WatchConfig(**places))
+    assert (tmp_path / "taken.mp4").read_text() == "mine"
+    assert (tmp_path / "full/000000.png").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["full", "taken.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"episodes": 0}, "episodes must be at least 1, got 0"),
+        ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
+        ({"fps": 0.0}, r"fps must be in \(0, 240\], got 0.0"),
+        ({"fps": float("nan")}, r"fps must be in \(0, 240\], got nan"),
+        ({"seed": -1}, "seed must be >= 0, got -1"),
+    ],
+)
+def test_impossible_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        WatchConfig(**settings)
+
+
+def test_a_game_without_a_picture_is_refused(tmp_path):
+    config = TrainConfig(
+        game="probe",
+        core=CoreConfig(kind="feedforward"),
+        encoder="mlp",
+        learner=LearnerConfig(unroll_length=4, batch_size=2),
+        total_frames=8,
+        run_dir=str(tmp_path / "run"),
+    )
+    with pytest.raises(ValueError, match="there is no picture of probe: watch shows Atari games"):
+        watch(train(config), WatchConfig())
+    assert not (tmp_path / "run/videos").exists()

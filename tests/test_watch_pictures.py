@@ -1,0 +1,206 @@
+"""What stands in a frame: it changes with what it shows, and says what a core lacks."""
+
+import numpy as np
+import pytest
+import torch
+
+from agents.evaluation.watch import canvas
+from agents.evaluation.watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
+from agents.evaluation.watch.memory_panel import MemoryPanel, layout
+from agents.evaluation.watch.memory_view import FastWeights, MemoryView, Units
+from agents.evaluation.watch.task_picture import TaskPicture, questions, read_tile
+from envs import EnvConfig, make_env
+from envs.memory.tasks import NO_QUESTION
+from models.cores import CoreConfig, make_core
+
+RNG = np.random.default_rng(0)
+
+
+def fast_weights(H=2, D=8):
+    def draw(*shape):
+        return RNG.random(shape, np.float32)
+
+    return FastWeights("layer 1 W", draw(H, D, D) - 0.5, draw(H, D), draw(H), draw(H, D))
+
+
+def moment(**changes):
+    values = {
+        "picture": np.full((210, 160, 3), 90, np.uint8),
+        "memory": [fast_weights()],
+        "probabilities": np.array([0.25, 0.75], np.float32),
+        "action": 1,
+        "value": 0.5,
+        "reward": 0.0,
+        "start": False,
+        "caption": "step 1",
+    }
+    return Moment(**values | changes)
+
+
+def frame_of(shown):
+    frame = Dashboard("game", "core", ["left", "right"], num_steps=20).draw(shown)
+    assert frame.shape == (HEIGHT, WIDTH, 3)
+    assert frame.dtype == np.uint8
+    return frame
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"picture": np.full((210, 160, 3), 91, np.uint8)},
+        {"probabilities": np.array([0.3, 0.7], np.float32)},
+        {"action": 0},
+        {"value": -0.5},
+        {"reward": 1.0},
+        {"caption": "step 2"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_frame_changes_with_every_part_of_its_moment(changes):
+    base = moment()
+    assert (frame_of(base) != frame_of(base._replace(**changes))).any()
+
+
+@pytest.mark.parametrize("part", ["weights", "key", "strength", "query"])
+def test_the_memory_panel_changes_with_every_part_of_a_head(part):
+    memory = fast_weights()
+    other = getattr(memory, part).copy()
+    other.flat[-1] = 0.9
+    frames = []
+    for shown in (memory, memory._replace(**{part: other})):
+        frames.append(canvas.blank(400, 300))
+        MemoryPanel(400, 300).draw(frames[-1], (0, 0), [shown])
+    assert (frames[0] != frames[1]).any()
+
+
+def test_a_heat_map_is_dark_at_zero_and_tells_the_signs_apart():
+    below, zero, above = canvas.heat(np.array([-1, 0, 1], np.float32), 1.0).astype(int)
+    assert tuple(zero) == canvas.SURFACE
+    assert below[2] > below[0] + 40
+    assert above[0] > above[2] + 40
+
+
+def test_colours_keep_their_meaning_while_weights_shrink():
+    panel, memory = MemoryPanel(400, 300), fast_weights()
+    large, small = canvas.blank(400, 300), canvas.blank(400, 300)
+    panel.draw(large, (0, 0), [memory])
+    panel.draw(small, (0, 0), [memory._replace(weights=memory.weights / 100)])
+    assert small.max(axis=-1)[60:150].mean() < large.max(axis=-1)[60:150].mean()
+
+
+@pytest.mark.parametrize("memory", [[], [Units("c", RNG.random(10, np.float32))]], ids=len)
+def test_cores_without_fast_weights_have_a_panel_too(memory):
+    assert (frame_of(moment(memory=memory)) != frame_of(moment())).any()
+
+
+@pytest.mark.parametrize(("rows", "H", "D"), [(1, 4, 16), (2, 4, 32), (4, 4, 32), (2, 16, 8)])
+def test_the_heads_fit_with_whole_pixels_a_weight(rows, H, D):
+    grid = layout(rows, H, D, 728, 340)
+    assert grid.side % D == 0
+    assert grid.height <= 340
+
+
+def test_large_matrices_are_shrunk_into_the_panel():
+    frame = canvas.blank(400, 300)
+    assert MemoryPanel(400, 300).draw(frame, (0, 0), [fast_weights(H=3, D=500)]) <= 300
+
+
+def play_core(kind, num_steps=4):
+    torch.manual_seed(0)
+    core = make_core(CoreConfig(kind=kind, hidden_size=8, num_heads=2, num_layers=2), 3)
+    view, state = MemoryView(core), core.initial_state(1)
+    with torch.inference_mode():
+        for t in range(num_steps):
+            before = state
+            x, start = torch.randn(1, 1, 3), torch.tensor([[t == num_steps - 1]])
+            _, state = core(x, before, start)
+    return core, x, before, state, view.read(state)
+
+
+@pytest.mark.parametrize("kind", ["linear_transformer", "delta_net", "delta_rnn", "rdn"])
+def test_the_view_shows_the_state_and_forgets_at_a_start(kind):
+    core, x, _, state, memory = play_core(kind)
+    matrices = [s[0].numpy() for s in state if s.dim() == 4]
+    assert len(memory) == len(matrices)
+    for row, matrix in zip(memory, matrices, strict=True):
+        np.testing.assert_array_equal(row.weights, matrix)
+        # The step began an episode: all that is in W was written now, at the key.
+        along = row.key / np.linalg.norm(row.key, axis=-1, keepdims=True)
+        rest = matrix - along[:, :, None] * np.einsum("hk,hkv->hv", along, matrix)[:, None]
+        np.testing.assert_allclose(rest, 0, atol=1e-6)
+    with torch.inference_mode():
+        view = MemoryView(core)
+        core(x, core.initial_state(1), torch.tensor([[False]]))
+    for row, fresh in zip(memory, view.read(state), strict=True):
+        np.testing.assert_array_equal(row.strength, fresh.strength)
+
+
+def test_the_view_shows_the_cell_of_an_lstm_and_nothing_without_memory():
+    *_, (h, c), memory = play_core("lstm")
+    assert [row.label for row in memory] == ["cell state c", "output h"]
+    np.testing.assert_array_equal(memory[0].activity, c[0].numpy())
+    np.testing.assert_array_equal(memory[1].activity, h[0].numpy())
+    assert play_core("feedforward")[-1] == []
+
+
+@pytest.mark.parametrize(
+    ("game", "expected"),
+    [
+        ("tmaze", [("cue", {"0", "1"}), ("", {"·"}), ("", {"T"}), ("", {""})]),
+        ("key_value", [("A", set("012")), ("B", set("012")), ("A|B", {"?"}), ("A|B", {"?"})]),
+        ("repeat_previous", [("", set("012"))] * 2),
+        ("parity", [("", {"0", "1"})] * 2),
+        ("control", [("", set("012"))] * 2),
+    ],
+)
+def test_tiles_say_what_the_rows_of_a_task_show(game, expected):
+    config = EnvConfig(length=2, num_pairs=2, num_values=3, k=1)
+    env = make_env(game, config, 1, seed=0)
+    for label, symbols in expected:
+        tile = read_tile(game, config, env.recv().observation[0])
+        assert tile.label in label.split("|")
+        assert tile.symbol in symbols
+        assert tile.value is None or str(tile.value) == tile.symbol
+        env.send(np.zeros(1, np.int64))
+
+
+@pytest.mark.parametrize("game", ["tmaze", "key_value"])
+def test_questions_out_of_turn_are_those_the_task_asks(game):
+    config = EnvConfig(length=2)
+    env = make_env(game, config, 64, seed=0)
+    asked = set()
+    for _ in range(10):
+        step = env.recv()
+        asked |= {tuple(o) for o in step.observation[env.answers != NO_QUESTION]}
+        env.send(np.zeros(64, np.int64))
+    assert {tuple(o) for o in questions(game, config).values()} == asked
+
+
+def test_a_task_s_picture_tells_right_from_wrong_and_shows_what_would_be_answered():
+    config = EnvConfig(num_pairs=2, num_values=3)
+
+    def picture(given=1, right=1, answers=((1, 0, 0), (0, 1, 0))):
+        drawn = TaskPicture("key_value", config, 3)
+        observation = questions("key_value", config)["B"]
+        told = np.array(answers, np.float32)
+        return drawn.draw(observation, True, given, right, lambda _: told)
+
+    pictures = [
+        picture(),
+        picture(right=2),
+        picture(given=0),
+        picture(given=None),
+        picture(right=NO_QUESTION),
+        picture(answers=((0, 0, 1), (0, 1, 0))),
+    ]
+    for i, one in enumerate(pictures):
+        for j, other in enumerate(pictures[:i]):
+            assert (one != other).any() == ((i, j) != (4, 3)), (i, j)
+
+
+def test_long_episodes_stay_within_the_picture():
+    drawn = TaskPicture("parity", EnvConfig(), 2)
+    for t in range(120):
+        observation = np.eye(2, dtype=np.float32)[t % 2]
+        frame = drawn.draw(observation, t == 0, 1, t % 2, lambda asked: asked)
+    assert frame.shape == (630, 480, 3)

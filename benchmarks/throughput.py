@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.impala.actor import sample_action
+from agents.impala.acting import make_act_step
 from agents.impala.config import TrainConfig
 from agents.impala.rollout import Rollout
 from agents.impala.trainer import Trainer
@@ -122,7 +122,7 @@ class Parts:
         self.T, self.B = config.learner.unroll_length, config.learner.batch_size
         self._busy_env = make_env(config.game, config.env, self.B, config.seed + 1)
         self._env = make_env(config.game, config.env, self.B, config.seed + 2)
-        self._generator = torch.Generator(self.device).manual_seed(0)
+        self._act = make_act_step(self.policy, torch.Generator(self.device).manual_seed(0))
         self._random = np.random.default_rng(0)
         serial = replace(config, mode="serial", exact_lag=None, num_actors=1, num_groups=1)
         self.rollout = one_rollout(serial)
@@ -148,12 +148,10 @@ class Parts:
             seconds += time.perf_counter() - began
         return seconds
 
-    @torch.inference_mode()
     def _forward(self, t: int) -> None:
         r = self.rollout
         rows = (r.observation[t : t + 1], r.last_reward[t : t + 1], r.start[t : t + 1])
-        output, _ = self.policy(*rows, r.core_state)
-        sample_action(output.logits[0], self._generator)[0].cpu()
+        self._act(*rows, r.core_state)[0].cpu()
 
     def act(self) -> Sample:
         """Returns seconds of T forward passes with sampling."""

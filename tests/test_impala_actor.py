@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from agents.impala.actor import Actor, collect, sample_action
+from agents.impala.acting import sample_action
+from agents.impala.actor import Actor, collect
 from agents.impala.rollout import Rollout
 from envs import EnvConfig, make_env
 from envs.probe import decode_reward, episode_length

@@ -14,8 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.impala import streams
+from agents.impala.acting import make_act_step
 from agents.impala.episodes import EpisodeCounter
 from agents.impala.rollout import Rollout
+from agents.impala.upload import Uploader
 from envs.spec import EnvStep, StatefulVecEnv, VecEnv
 from models.policy import Policy
 
@@ -45,7 +48,10 @@ class Actor:
         self.columns = columns
         self.discount = discount
         self.generator = generator
-        self.core_state = policy.initial_state(env.num_envs, policy_device(policy))
+        self._device = policy_device(policy)
+        self.core_state = policy.initial_state(env.num_envs, self._device)
+        self._act_step = make_act_step(policy, generator)
+        self._uploader = Uploader(self._device)
         self.step: EnvStep | None = None  # the row that waits for an action
         self.counter = EpisodeCounter(env.num_envs)
         self.env_seconds = 0.0  # since the actor was made
@@ -59,22 +65,20 @@ class Actor:
             slot[self.columns] = state
         self._write_observation(rollout, 0, self.step)
 
-    @torch.inference_mode()
     def act(self, rollout: Rollout, t: int) -> None:
         """Samples and sends the action of row t."""
         assert self.step is not None
         began = time.perf_counter()
         columns = self.columns
-        output, self.core_state = self.policy(
+        self._uploader.wait()
+        action, log_prob, self.core_state = self._act_step(
             rollout.observation[t : t + 1, columns],
             rollout.last_reward[t : t + 1, columns],
             rollout.start[t : t + 1, columns],
             self.core_state,
         )
-        action, log_prob = sample_action(output.logits[0], self.generator)
         rollout.action[t, columns] = action
         rollout.behaviour_log_prob[t, columns] = log_prob
-        rollout.valid[t, columns] = torch.from_numpy(self.step.valid)
         answer = action.cpu().numpy()
         acted = time.perf_counter()
         self.env.send(answer)
@@ -85,11 +89,16 @@ class Actor:
         """Writes what the action of row t - 1 led to, and the observation of row t."""
         began = time.perf_counter()
         step = self.step = self._recv(rollout)
-        rollout.reward[t - 1, self.columns] = torch.from_numpy(step.reward)
         discount = np.where(step.terminated, np.float32(0.0), np.float32(self.discount))
-        rollout.discount[t - 1, self.columns] = torch.from_numpy(discount)
+        self._uploader.write(rollout.reward[t - 1, self.columns], step.reward)
+        self._uploader.write(rollout.discount[t - 1, self.columns], discount)
         self._write_observation(rollout, t, step)
         self.env_seconds += time.perf_counter() - began
+
+    def finish(self) -> None:
+        """Returns once the rollout is written: whoever reads it may use another stream."""
+        self._uploader.wait()
+        streams.finish(self._device)
 
     def _recv(self, rollout: Rollout) -> EnvStep:
         step = self.env.recv()
@@ -97,9 +106,11 @@ class Actor:
         return step
 
     def _write_observation(self, rollout: Rollout, t: int, step: EnvStep) -> None:
-        rollout.observation[t, self.columns] = torch.from_numpy(step.observation)
-        rollout.last_reward[t, self.columns] = torch.from_numpy(step.reward)
-        rollout.start[t, self.columns] = torch.from_numpy(step.start)
+        self._uploader.write(rollout.observation[t, self.columns], step.observation)
+        self._uploader.write(rollout.last_reward[t, self.columns], step.reward)
+        self._uploader.write(rollout.start[t, self.columns], step.start)
+        if t < len(rollout.valid):
+            self._uploader.write(rollout.valid[t, self.columns], step.valid)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what a resumed actor needs; without the games where they cannot be saved."""
@@ -146,22 +157,7 @@ def collect(actors: Sequence[Actor], rollout: Rollout) -> None:
             actor.act(rollout, t)
     for actor in actors:
         actor.receive(rollout, T)
-
-
-def sample_action(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Samples from the softmax of `logits` by the Gumbel-max trick.
-
-    Args:
-        logits: [B, A] float32.
-        generator: random stream on the logits' device.
-
-    Returns:
-        action [B] int64 and its log-probability [B] float32.
-    """
-    log_probs = torch.log_softmax(logits, dim=-1)
-    noise = torch.empty_like(logits).exponential_(generator=generator)
-    action = (log_probs - noise.log()).argmax(dim=-1)
-    return action, log_probs.gather(-1, action[:, None])[:, 0]
+        actor.finish()
 
 
 def policy_device(policy: Policy) -> torch.device:

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from agents.impala.actor import Actor, collect
+from agents.impala.actor import Actor, collect, policy_device
 from agents.impala.config import TrainConfig
 from agents.impala.learner import Learner
 from agents.impala.queue import QueueClosed, RolloutQueue
 from agents.impala.rollout import Rollout
+from agents.impala.streams import own_stream
 from agents.impala.weights import WeightStore
 
 
@@ -72,13 +73,18 @@ class ActorThreads:
         }
 
     def _run(self, index: int) -> None:
+        crew = self._crews[index]
         try:
-            for number in range(self._first + index, self._last, len(self._crews)):
-                self._fill(self._crews[index], number)
+            with own_stream(policy_device(crew[0].policy)):
+                self._fill_all(crew, index)
         except QueueClosed:
             pass
         except BaseException as error:
             self.queue.close(error)
+
+    def _fill_all(self, crew: Sequence[Actor], index: int) -> None:
+        for number in range(self._first + index, self._last, len(self._crews)):
+            self._fill(crew, number)
 
     def _fill(self, crew: Sequence[Actor], number: int) -> None:
         wanted = None

@@ -10,6 +10,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor
 
+from agents.impala.streams import finish
 from models.policy import Policy
 
 
@@ -29,6 +30,7 @@ class WeightStore:
     def publish(self, policy: Policy, *, num_learned: int, version: int) -> None:
         """Copies the weights that stand after `num_learned` rollouts and `version` updates."""
         copies = [p.detach().clone() for p in policy.state_dict().values()]
+        finish(copies[0].device)
         with self._lock:
             self._published[num_learned] = (version, copies)
             while len(self._published) > self._num_kept:
@@ -46,4 +48,5 @@ class WeightStore:
             version, copies = self._published[newest if num_learned is None else num_learned]
         for target, source in zip(policy.state_dict().values(), copies, strict=True):
             target.copy_(source)
+        finish(copies[0].device)  # before they can be dropped and their memory used again
         return version

@@ -154,6 +154,8 @@ def main(arguments: list[str]) -> int:
         wants_help = bool(arguments) and arguments[0] in ("-h", "--help")
         print(f"usage: run_atari.py {'|'.join(COMMANDS)} [--help]", file=sys.stderr)
         return 0 if wants_help else 2
+    from agents.experiment.failure import RunFailed
+
     make_parser, run = COMMANDS[arguments[0]]
     try:
         parser = make_parser()
@@ -161,6 +163,9 @@ def main(arguments: list[str]) -> int:
     except (ArgumentError, ValueError, OSError) as error:  # what a user can get wrong
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
+    except RunFailed as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 1
 
 
 def one_line(error: Exception) -> str:

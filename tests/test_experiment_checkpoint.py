@@ -1,10 +1,14 @@
 """Checkpoints: what was saved comes back, and nothing damaged or foreign is taken for one."""
 
+import dataclasses
+import gzip
 import io
+from pathlib import Path
 
 import pytest
 import torch
 
+from agents.evaluation.saved_policy import load_policy
 from agents.experiment import checkpoint
 from agents.experiment.checkpoint import (
     load_checkpoint,
@@ -12,6 +16,8 @@ from agents.experiment.checkpoint import (
     save_checkpoint,
     save_numbered,
 )
+from agents.experiment.config_values import config_from_values
+from agents.impala.trainer import Trainer
 
 PAYLOAD = {"weights": torch.arange(5.0), "seed": 3, "nested": [{"name": "rdn", "none": None}]}
 
@@ -108,5 +114,20 @@ def test_missing_foreign_and_future_files_are_named(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "FORMAT_VERSION", 99)
         save_checkpoint(tmp_path / "future.ckpt", PAYLOAD)
-    with pytest.raises(ValueError, match="format version 99, this code reads 1"):
+    with pytest.raises(ValueError, match="format version 99, this code reads 1 to 2; read it with"):
         load_checkpoint(tmp_path / "future.ckpt")
+
+
+@pytest.mark.parametrize("version", range(1, checkpoint.FORMAT_VERSION + 1))
+def test_a_run_of_every_format_goes_on(tmp_path, version):
+    kept = Path(__file__).parent / "data" / f"checkpoint_format_{version}.ckpt.gz"
+    file = tmp_path / "000000000010.ckpt"
+    file.write_bytes(gzip.decompress(kept.read_bytes()))
+    payload = load_newest(tmp_path)
+    config = config_from_values(payload["config"])
+    trainer = Trainer(config, num_learned=payload["trainer"]["num_learned"])
+    trainer.load_state_dict(payload["trainer"])
+    assert (trainer.frames, trainer.learner.version) == (100, 10)
+    trainer.config = dataclasses.replace(config, total_frames=120)
+    assert [row["learner/skipped_updates"] for row in trainer.rollouts()] == [0, 0]
+    assert load_policy(file).updates == 10

@@ -169,14 +169,6 @@ def test_a_weight_store_gives_exactly_the_weights_asked_for():
     assert torch.equal(torch.cat([p.flatten() for p in target.parameters()]), published[2])
 
 
-def test_a_loss_that_is_not_finite_stops_the_run():
-    trainer = Trainer(CONFIG)
-    with torch.no_grad():
-        trainer.policy.value_head.bias.fill_(torch.nan)
-    with pytest.raises(FloatingPointError, match=r"loss/total is nan at update 4"):
-        train(trainer, 1)
-
-
 # Worst difference of any metric over five cores and three seeds: 3.8e-6 (2026-11-24, CPU).
 @pytest.mark.parametrize("kind", ["lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn"])
 def test_compiled_kernels_train_like_the_reference(kind):

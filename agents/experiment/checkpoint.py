@@ -8,7 +8,7 @@ import hashlib
 import io
 import logging
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from agents.experiment.files import sync_folder, write_atomically
 logger = logging.getLogger(__name__)
 
 MAGIC = b"fast-weight-agents checkpoint 1\n"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
 IDENTITY = ("game", "env", "encoder", "core")  # settings that decide which weights fit
 
@@ -29,7 +29,7 @@ def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save({"format_version": FORMAT_VERSION, **payload}, buffer)
     body = buffer.getvalue()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     write_atomically(path, MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 
@@ -48,11 +48,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if hashlib.sha256(body).hexdigest().encode() != checksum:
         raise ValueError(f"{path} is damaged: its content does not match its checksum")
     payload = _unpack(path, body)
-    if payload.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {payload.get('format_version')}, "
-            f"this code reads {FORMAT_VERSION}"
-        )
+    _upgrade(path, payload)
     return payload
 
 
@@ -105,6 +101,29 @@ def _unpack(path: Path, body: bytes) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise ValueError(f"{path} holds a {type(payload).__name__}, not a checkpoint")
     return payload
+
+
+def _upgrade(path: Path, payload: dict[str, Any]) -> None:
+    """Brings a payload of an older format to the present one, in place."""
+    version = payload.get("format_version")
+    if version not in (*UPGRADES, FORMAT_VERSION):
+        raise ValueError(
+            f"{path} has format version {version}, this code reads {min(UPGRADES)} to "
+            f"{FORMAT_VERSION}; read it with the commit in its run's provenance.json"
+        )
+    for step in range(version, FORMAT_VERSION):
+        UPGRADES[step](payload)
+    payload["format_version"] = FORMAT_VERSION
+
+
+def _from_1(payload: dict[str, Any]) -> None:
+    """Updates could not be skipped."""
+    if "trainer" in payload:
+        payload["trainer"]["learner"]["skipped_updates"] = 0
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1}
+"""What leads from each older format to the one after it."""
 
 
 def _check_identity(path: Path, payload: Mapping[str, Any], config: Mapping[str, Any]) -> None:

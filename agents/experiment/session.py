@@ -16,17 +16,22 @@ class SessionConfig:
         max_seconds: end with a checkpoint this many seconds after the session began.
         requeue: exit with code 143 instead of 0 where the session ended before its run, so that a
             scheduler starts another one with --resume.
+        stall_seconds: end with an error when no rollout is learned for this long, and name the part
+            that stands still; null waits forever.
     """
 
     stop_after_updates: int | None = None
     max_seconds: float | None = None
     requeue: bool = False
+    stall_seconds: float | None = 300.0
 
     def __post_init__(self) -> None:
         if self.stop_after_updates is not None and self.stop_after_updates < 0:
             raise ValueError(f"stop_after_updates must be >= 0, got {self.stop_after_updates}")
         if self.max_seconds is not None and not self.max_seconds >= 0:
             raise ValueError(f"max_seconds must be >= 0, got {self.max_seconds}")
+        if self.stall_seconds is not None and not self.stall_seconds > 0:
+            raise ValueError(f"stall_seconds must be > 0 or null, got {self.stall_seconds}")
 
 
 class Session:

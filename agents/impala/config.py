@@ -36,6 +36,8 @@ class LearnerConfig:
         rho_bar: V-trace ceiling on the importance weights in the TD errors.
         c_bar: V-trace ceiling on the importance weights in the trace.
         vtrace_lambda: extra decay of the trace, in [0, 1].
+        skip_nonfinite: pass over an update whose loss or gradient is not finite, and count it,
+            instead of ending the run.
         normalise_advantages: centre and scale advantages over the valid rows of a minibatch.
     """
 
@@ -60,6 +62,7 @@ class LearnerConfig:
     c_bar: float = 1.0
     vtrace_lambda: float = 1.0
     normalise_advantages: bool = False
+    skip_nonfinite: bool = False
 
     def __post_init__(self) -> None:
         for name in ("unroll_length", "batch_size", "num_passes", "num_minibatches"):

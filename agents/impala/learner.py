@@ -5,7 +5,6 @@ optimiser step on whole unrolls. V-trace targets are computed again in each. Not
 about environments or threads.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from agents.impala.config import LearnerConfig
 from agents.impala.loss import Loss, impala_loss
+from agents.impala.nonfinite import NonFiniteUpdate, first_nonfinite
 from agents.impala.rollout import Rollout
 from models.policy import Policy
 
@@ -41,6 +41,7 @@ class Learner:
         self.generator = generator
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
+        self.skipped_updates = 0
 
     def learn(self, rollout: Rollout) -> dict[str, float]:
         """Improves the policy on a rollout.
@@ -49,7 +50,8 @@ class Learner:
             Means over the updates, by metric tag (docs/metrics.md).
 
         Raises:
-            FloatingPointError: the loss or its gradient is not finite.
+            NonFiniteUpdate: a loss, gradient or weight is not finite; before the update, but for
+                a weight that the update itself spoilt.
         """
         T, B = rollout.action.shape
         num_actions = self.policy.num_actions
@@ -68,13 +70,11 @@ class Learner:
         mean = Loss(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
         metrics = {f"loss/{name}": value.item() for name, value in mean._asdict().items()}
         metrics["loss/gradient_norm"] = torch.stack(norms).mean().item()
-        for tag in ("loss/total", "loss/gradient_norm"):
-            if not math.isfinite(metrics[tag]):
-                raise FloatingPointError(
-                    f"{tag} is {metrics[tag]} at update {self.version}; try a smaller "
-                    "learner.learning_rate or learner.max_gradient_norm"
-                )
+        size = torch.nn.utils.get_total_norm([p.detach() for p in self.policy.parameters()])
+        if spoilt := first_nonfinite({"the norm of the weights": size}):
+            raise NonFiniteUpdate(spoilt, self.version - 1, rollout)
         metrics["learner/lag_updates"] = float(lag)
+        metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = self.optimizer.param_groups[0]["lr"]
         if self.config.num_passes > 1:
             divergence = mean_divergence(log_policy_by_pass, rollout.valid)
@@ -98,8 +98,14 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(
             self.policy.parameters(), self.config.max_gradient_norm
         )
+        spoilt = first_nonfinite({"loss/total": loss.total, "loss/gradient_norm": norm})
+        if spoilt and not self.config.skip_nonfinite:
+            raise NonFiniteUpdate(spoilt, self.version, minibatch)
         self._set_learning_rate()
-        self.optimizer.step()
+        if spoilt:
+            self.skipped_updates += 1
+        else:
+            self.optimizer.step()
         self.version += 1
         log_policy = torch.log_softmax(output.logits[:-1].detach(), dim=-1)
         return loss, norm, log_policy
@@ -116,6 +122,7 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "version": self.version,
+            "skipped_updates": self.skipped_updates,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -124,6 +131,7 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.version = state["version"]
+        self.skipped_updates = state["skipped_updates"]
 
 
 def mean_divergence(log_policy_by_pass: Tensor, valid: Tensor) -> Tensor:

@@ -7,7 +7,12 @@ from typing import Any
 from agents.impala.trainer import Trainer
 
 GAMES_IN_MEAN = 100
-NEWEST = ("learner/learning_rate", "queue/actor_wait_seconds", "queue/learner_wait_seconds")
+NEWEST = (
+    "learner/learning_rate",
+    "learner/skipped_updates",
+    "queue/actor_wait_seconds",
+    "queue/learner_wait_seconds",
+)
 
 
 class RunningReport:

@@ -7,19 +7,24 @@ end of the session, whatever ended it.
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from agents.experiment.checkpoint import load_newest, save_numbered
+from agents.experiment.checkpoint import load_newest, save_checkpoint, save_numbered
 from agents.experiment.config_values import config_from_values, config_values
+from agents.experiment.failure import cause, end_process, failure, out_of_memory
 from agents.experiment.metrics import MetricsWriter
 from agents.experiment.progress import ProgressDisplay
 from agents.experiment.run_dir import RunDir, read_config
 from agents.experiment.session import Session, SessionConfig
 from agents.experiment.stop_signals import stop_signals
+from agents.experiment.watchdog import Watchdog
 from agents.impala.config import TrainConfig
+from agents.impala.nonfinite import NonFiniteUpdate
 from agents.impala.report import RunningReport
 from agents.impala.trainer import Trainer
 
@@ -44,7 +49,7 @@ def train(config: TrainConfig, session: SessionConfig = DEFAULT_SESSION) -> Path
     path = Path(config.run_dir or f"runs/{config.game}-{config.core.kind}-{config.seed}".lower())
     RunDir.refuse_used(path)
     _set_threads(config)
-    trainer = Trainer(config)
+    trainer = _make_trainer(config)
     run_dir = RunDir.create(path, config_values(config))
     return _run(run_dir, trainer, RunningReport(), session)
 
@@ -63,31 +68,57 @@ def resume(path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
     report = RunningReport()
     if not run_dir.has_checkpoint:
         logger.warning("%s has no checkpoint yet: it begins anew from its config.yaml", path)
-        return _run(run_dir, Trainer(config), report, session)
+        return _run(run_dir, _make_trainer(config), report, session)
     payload = load_newest(run_dir.checkpoints, read_config(path))
-    trainer = Trainer(config, num_learned=payload["trainer"]["num_learned"])
+    trainer = _make_trainer(config, num_learned=payload["trainer"]["num_learned"])
     trainer.load_state_dict(payload["trainer"])
     report.load_state_dict(payload["report"])
     return _run(run_dir, trainer, report, session)
+
+
+def _make_trainer(config: TrainConfig, num_learned: int = 0) -> Trainer:
+    """Returns a trainer.
+
+    Raises:
+        ValueError: a setting cannot work, or asks for more memory than there is.
+    """
+    try:
+        return Trainer(config, num_learned=num_learned)
+    except (MemoryError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise ValueError(cause(error)) from error
+        raise
 
 
 def _run(run_dir: RunDir, trainer: Trainer, report: RunningReport, session: SessionConfig) -> Path:
     run_dir.record_session(trainer.frames)
     metrics = MetricsWriter(run_dir.path, frames=trainer.frames)
     run_dir.set_status("running")
+    watchdog = Watchdog(session.stall_seconds, partial(end_process, run_dir))
     try:
-        with stop_signals() as stop, _display(trainer) as shown:
-            _loop(run_dir, trainer, report, metrics, shown, Session(session, stop))
+        with stop_signals() as stop, _display(trainer) as shown, watchdog:
+            _loop(run_dir, trainer, report, metrics, shown, Session(session, stop), watchdog)
+    except NonFiniteUpdate as error:
+        raise failure(run_dir, error, _dump(run_dir, trainer, error)) from error
     except BaseException as error:
-        run_dir.set_status("failed", f"{type(error).__name__}: {error}")
-        if isinstance(error, ValueError):  # no longer the user's: the settings were accepted
-            raise RuntimeError(f"training failed: {error}") from error
-        raise
+        raise failure(run_dir, error) from error
     finally:
-        metrics.close()
+        with suppress(OSError):  # the last checkpoint flushed it; the first error is the cause
+            metrics.close()
         trainer.close()
         run_dir.close()
     return run_dir.path
+
+
+def _dump(run_dir: RunDir, trainer: Trainer, error: NonFiniteUpdate) -> str:
+    """Saves the batch that was not finite and the weights that met it; returns where."""
+    path = run_dir.path / "nonfinite" / f"{error.update:012d}.ckpt"
+    payload = {"batch": error.batch_values(), "policy": trainer.policy.state_dict()}
+    try:
+        save_checkpoint(path, payload)
+    except OSError as lost:
+        return f"its batch could not be saved: {lost}; "
+    return f"its batch and the weights that met it are in {path}; "
 
 
 def _loop(
@@ -97,12 +128,14 @@ def _loop(
     metrics: MetricsWriter,
     shown: ProgressDisplay,
     session: Session,
+    watchdog: Watchdog,
 ) -> None:
     config = trainer.config
     saved = logged = time.monotonic()
     rollouts = trainer.rollouts()
     reason = session.reason_to_end(trainer.learner.version)
     while not reason and (row := next(rollouts, None)) is not None:
+        watchdog.beat()
         report.add(row, trainer)
         reason = session.reason_to_end(trainer.learner.version)
         now = time.monotonic()

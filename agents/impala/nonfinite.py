@@ -1,0 +1,42 @@
+"""The update that would have spoilt the weights: named while they are still good."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from torch import Tensor
+
+from agents.impala.rollout import Rollout
+
+
+class NonFiniteUpdate(FloatingPointError):
+    """A loss, gradient or weight is NaN or infinite.
+
+    Args:
+        what: the quantity, with its value.
+        update: number of the update, from 0.
+        batch: what was learned from.
+    """
+
+    def __init__(self, what: str, update: int, batch: Rollout) -> None:
+        super().__init__(
+            f"{what} at update {update}; try a smaller learner.learning_rate or "
+            "learner.max_gradient_norm, or learner.skip_nonfinite true"
+        )
+        self.update = update
+        self.batch = batch
+
+    def batch_values(self) -> dict[str, Any]:
+        """Returns the batch as tensors and plain values by name, fit for a checkpoint."""
+        values = {f.name: getattr(self.batch, f.name) for f in fields(self.batch)}
+        del values["episodes"]
+        return values | {"core_state": list(self.batch.core_state)}
+
+
+def first_nonfinite(quantities: Mapping[str, Tensor]) -> str | None:
+    """Returns the first scalar that is NaN or infinite, with its value, or None."""
+    for name, quantity in quantities.items():
+        if not math.isfinite(value := quantity.item()):
+            return f"{name} is {value}"
+    return None

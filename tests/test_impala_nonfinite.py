@@ -1,0 +1,131 @@
+"""A loss, gradient or weight that is not finite: stopped before it spoils anything, or counted."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from agents.experiment.checkpoint import load_checkpoint, load_newest
+from agents.experiment.failure import RunFailed
+from agents.experiment.metrics import read_metrics
+from agents.experiment.session import SessionConfig
+from agents.impala.actor import collect
+from agents.impala.config import LearnerConfig, TrainConfig
+from agents.impala.learner import Learner
+from agents.impala.nonfinite import NonFiniteUpdate
+from agents.impala.train import resume, train
+from agents.impala.trainer import Trainer
+from envs import EnvConfig
+from models.cores import CoreConfig
+
+CONFIG = TrainConfig(
+    game="tmaze",
+    env=EnvConfig(length=3),
+    core=CoreConfig(kind="rdn", hidden_size=8, num_heads=2, num_layers=1, feedforward_size=8),
+    encoder="mlp",
+    learner=LearnerConfig(unroll_length=5, batch_size=4, num_passes=2),
+    total_frames=200,
+    log_interval_seconds=0,
+    checkpoint_interval_seconds=0,
+    num_threads=1,
+)
+SKIPPING = dataclasses.replace(CONFIG.learner, skip_nonfinite=True)
+
+
+def weights(policy):
+    return torch.cat([p.detach().flatten().clone() for p in policy.parameters()])
+
+
+def collected(config=CONFIG):
+    trainer = Trainer(config)
+    rollout = trainer._allocate()
+    collect(trainer.crews[0], rollout)
+    return trainer, rollout
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_loss_that_is_not_finite_leaves_the_weights_as_they_were(value):
+    trainer, rollout = collected()
+    before = weights(trainer.policy)
+    rollout.discount.fill_(value)
+    with pytest.raises(NonFiniteUpdate, match=r"loss/total is .* at update 0; try a smaller"):
+        trainer.learner.learn(rollout)
+    assert torch.equal(weights(trainer.policy), before)
+    assert not trainer.learner.optimizer.state
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights_as_they_were():
+    trainer, rollout = collected()
+    before = weights(trainer.policy)
+    parameter = next(trainer.policy.parameters())
+    parameter.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(NonFiniteUpdate, match=r"loss/gradient_norm is (nan|inf)"):
+        trainer.learner.learn(rollout)
+    assert torch.equal(weights(trainer.policy), before)
+
+
+def test_a_weight_that_is_not_finite_is_neither_published_nor_saved():
+    once = dataclasses.replace(CONFIG.learner, num_passes=1)
+    trainer, rollout = collected(dataclasses.replace(CONFIG, learner=once))
+
+    def step():
+        with torch.no_grad():
+            trainer.policy.value_head.bias.fill_(torch.inf)
+
+    trainer.learner.optimizer.step = step
+    with pytest.raises(NonFiniteUpdate, match="the norm of the weights is inf at update 0"):
+        trainer.learner.learn(rollout)
+
+
+def test_skipped_updates_change_nothing_but_their_count():
+    trainer, rollout = collected(dataclasses.replace(CONFIG, learner=SKIPPING))
+    before = weights(trainer.policy)
+    rollout.behaviour_log_prob.fill_(torch.nan)
+    metrics = trainer.learner.learn(rollout)
+    assert torch.equal(weights(trainer.policy), before)
+    assert metrics["learner/skipped_updates"] == trainer.learner.version == 2
+    again = Trainer(trainer.config)
+    again.load_state_dict(trainer.state_dict())
+    assert again.learner.skipped_updates == 2
+
+
+def spoil_update(monkeypatch, number):
+    update = Learner._update
+
+    def spoilt(learner, minibatch):
+        if learner.version == number:
+            minibatch.behaviour_log_prob.fill_(torch.nan)
+        return update(learner, minibatch)
+
+    monkeypatch.setattr(Learner, "_update", spoilt)
+
+
+@pytest.mark.parametrize("mode", ["serial", "async"])
+def test_a_run_stops_with_its_batch_and_its_last_good_checkpoint(tmp_path, monkeypatch, mode):
+    config = dataclasses.replace(CONFIG, mode=mode, run_dir=str(tmp_path / "run"))
+    spoil_update(monkeypatch, 6)
+    with pytest.raises(RunFailed) as failed:
+        train(config)
+    run, message = tmp_path / "run", str(failed.value)
+    assert "\n" not in message
+    for part in ("loss/total is nan at update 6", "nonfinite/000000000006.ckpt", "--resume"):
+        assert part in message
+    status = json.loads((run / "status.json").read_text())
+    assert status["status"] == "failed"
+    assert "loss/total is nan at update 6" in status["why"]
+    dumped = load_checkpoint(run / "nonfinite/000000000006.ckpt")
+    assert dumped["batch"]["behaviour_log_prob"].isnan().all()
+    assert all(w.isfinite().all() for w in dumped["policy"].values())
+    assert load_newest(run / "checkpoints")["progress"]["updates"] == 6
+    monkeypatch.undo()
+    resume(run, SessionConfig())  # the cause is mended
+    assert json.loads((run / "status.json").read_text())["status"] == "finished"
+
+
+def test_a_skipped_update_is_a_row_of_standard_json(tmp_path, monkeypatch):
+    spoil_update(monkeypatch, 6)
+    run = train(dataclasses.replace(CONFIG, learner=SKIPPING, run_dir=str(tmp_path / "run")))
+    rows = read_metrics(run / "metrics.jsonl")
+    assert [row["learner/skipped_updates"] for row in rows] == [0] * 3 + [2] * 7  # both passes
+    assert [row["loss/total"] is None for row in rows].index(True) == 3

@@ -31,6 +31,11 @@ from benchmarks.timing import Sample, now, take_turns
 from envs import make_env
 from envs.spec import VecEnv
 
+MADE_AHEAD = 2
+"""Rollouts that actors may have made before they are asked for, with one actor thread."""
+ASYNC_ROLLOUTS = 5
+"""Rollouts of one turn in async mode."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -87,24 +92,42 @@ def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
 
 
 class Whole:
-    """The training loop without its run folder; a call is one rollout."""
+    """The training loop without its run folder; a call is one rollout.
+
+    In async mode the actors run ahead: a call first takes the rollouts that they made while
+    other parts were timed, and ends when they have made as many again.
+    """
 
     def __init__(self, config: TrainConfig) -> None:
         self.trainer = Trainer(config)
         self._rollouts = self.trainer.rollouts()
+        self._is_async = config.mode == "async"
 
     def __enter__(self) -> "Whole":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the loop."""
         self._rollouts.close()
         self.trainer.close()
 
     def __call__(self) -> Sample:
         """Trains one rollout; returns its seconds."""
+        if not self._is_async:
+            return (self._seconds(1),)
+        self._seconds(MADE_AHEAD)
+        seconds = self._seconds(ASYNC_ROLLOUTS) / ASYNC_ROLLOUTS
+        time.sleep(2 * MADE_AHEAD * seconds)
+        return (seconds,)
+
+    def _seconds(self, num_rollouts: int) -> float:
         began = now(self.trainer.device)
-        next(self._rollouts)
-        return (now(self.trainer.device) - began,)
+        for _ in range(num_rollouts):
+            next(self._rollouts)
+        return now(self.trainer.device) - began
 
 
 class Parts:

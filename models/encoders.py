@@ -97,10 +97,10 @@ class PixelEncoder(Encoder):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Encodes uint8 pixels [N, C, H, W]; see `Encoder.forward`."""
-        size = self.trunk.CPU_CHUNK
-        if observation.device.type != "cpu" or len(observation) <= size:
+        num_chunks = round(len(observation) / self.trunk.CPU_CHUNK)
+        if observation.device.type != "cpu" or num_chunks <= 1:
             return self._encode(observation)
-        return torch.cat([self._encode(chunk) for chunk in torch.split(observation, size)])
+        return torch.cat([self._encode(chunk) for chunk in observation.chunk(num_chunks)])
 
     def _encode(self, observation: Tensor) -> Tensor:
         dtype = compute_dtype(self.precision, observation.device)

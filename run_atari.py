@@ -1,16 +1,15 @@
-"""The command line: train | evaluate | watch | bench. Parses and calls; no logic."""
+"""The command line: train | sweep | evaluate | watch | bench. Parses and calls; no logic."""
 
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
+from agents.experiment.arguments import fields_of
+
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
-Settings = TypeVar("Settings")
 
 
 def _parser(description: str) -> ArgumentParser:
@@ -19,16 +18,28 @@ def _parser(description: str) -> ArgumentParser:
 
 def train_parser() -> ArgumentParser:
     """Returns the parser of `train`."""
+    from agents.experiment.config_values import settings_parser
     from agents.experiment.session import SessionConfig
-    from agents.impala.config import TrainConfig
 
-    parser = _parser("Train an agent.")
-    parser.add_argument("--config", action="config", help="YAML file of settings")
+    parser = settings_parser("Train an agent.")
     parser.add_argument(
         "--resume", type=Path | None, default=None, help="run folder to continue, as it was set"
     )
     parser.add_class_arguments(SessionConfig)
-    parser.add_class_arguments(TrainConfig)
+    return parser
+
+
+def sweep_parser() -> ArgumentParser:
+    """Returns the parser of `sweep`."""
+    from agents.sweep.plan import SweepConfig
+
+    parser = _parser("Train and evaluate every combination of games, cores, settings and seeds.")
+    parser.add_class_arguments(SweepConfig, skip={"vary", "set"})
+    for name, text in (
+        ("vary", "settings to combine, such as learner.entropy_cost=0.01,0.003"),
+        ("set", "settings of all runs, such as total_frames=100000"),
+    ):
+        parser.add_argument(f"--{name}", type=str, nargs="+", default=[], help=text)
     return parser
 
 
@@ -36,11 +47,10 @@ def evaluate_parser() -> ArgumentParser:
     """Returns the parser of `evaluate`."""
     from agents.evaluation.evaluate import EvaluationConfig
 
-    parser = ArgumentParser(
-        description="Play whole games with a saved policy.", exit_on_error=False
-    )
+    parser = _parser("Play whole games with a saved policy.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
     parser.add_class_arguments(EvaluationConfig)
+    parser.add_argument("--all", action="store_true", help="every checkpoint of a run folder")
     parser.add_argument("--json", action="store_true", help="print the result file's content")
     return parser
 
@@ -101,14 +111,29 @@ def run_train(parser: ArgumentParser, arguments: Namespace) -> int:
     return REQUEUE if session.requeue and read_status(path)["status"] == "stopped" else 0
 
 
+def run_sweep(parser: ArgumentParser, arguments: Namespace) -> int:
+    """Works off a sweep; returns 1 where a run is not finished."""
+    from agents.sweep.plan import SweepConfig
+    from agents.sweep.sweep import sweep
+
+    return 0 if sweep(fields_of(SweepConfig, parser.instantiate(arguments))) else 1
+
+
 def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
     """Evaluates and prints."""
-    from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save, summary
+    from agents.evaluation.evaluate import (
+        EvaluationConfig,
+        evaluate_and_save,
+        kept_checkpoints,
+        summary,
+    )
 
     parsed = parser.instantiate(arguments)
     config = fields_of(EvaluationConfig, parsed)
-    path, result = evaluate_and_save(parsed.source, config)
-    print(path.read_text() if parsed.json else summary(result, path))
+    sources = kept_checkpoints(parsed.source) if parsed.all else [parsed.source]
+    for source in sources:
+        path, result = evaluate_and_save(source, config)
+        print(path.read_text() if parsed.json else summary(result, path))
 
 
 def run_watch(parser: ArgumentParser, arguments: Namespace) -> None:
@@ -135,13 +160,9 @@ def run_bench(parser: ArgumentParser, arguments: Namespace) -> None:
         throughput_report.main(config, settings, as_json=parsed.json)
 
 
-def fields_of(kind: type[Settings], parsed: Namespace) -> Settings:
-    """Returns a dataclass made from the parsed arguments of its fields' names."""
-    return kind(**{field.name: parsed[field.name] for field in fields(kind)})  # type: ignore[arg-type]
-
-
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None]]] = {
     "train": (train_parser, run_train),
+    "sweep": (sweep_parser, run_sweep),
     "evaluate": (evaluate_parser, run_evaluate),
     "watch": (watch_parser, run_watch),
     "bench": (bench_parser, run_bench),

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from agents.evaluation.evaluate import EvaluationConfig, FirstGames, evaluate_and_save, play
+from agents.evaluation.evaluate import (
+    EvaluationConfig,
+    FirstGames,
+    evaluate_and_save,
+    play,
+    played_env,
+)
 from agents.evaluation.saved_policy import export_policy, load_policy
 from agents.experiment.checkpoint import load_newest, save_checkpoint
 from agents.impala.config import LearnerConfig, TrainConfig
@@ -77,6 +83,20 @@ def test_a_result_says_how_large_the_policy_and_its_memory_are(run):
     assert result["size"]["parameters"] == sum(p.numel() for p in policy.parameters())
     assert 0 < result["size"]["core_parameters"] < result["size"]["parameters"]
     assert result["size"]["state_bytes"] == 2 * 8 * 8 * 4  # heads x side x side, float32
+
+
+def test_a_policy_is_played_at_another_length_and_the_result_says_so(run):
+    config = EvaluationConfig(episodes=3, seed=7, length=9)
+    path, result = evaluate_and_save(run, config)
+    assert path.name.endswith("-sampled-3-7-length9.json")
+    assert result["settings"]["length"] == 9
+    assert [e["steps"] for e in result["episodes"]] == [10] * 3
+
+
+@pytest.mark.parametrize("game", ["key_value", "Pong-v5"])
+def test_a_length_is_refused_where_there_is_none(game):
+    with pytest.raises(ValueError, match=f"length 9 was asked for, but {game} has no length"):
+        played_env(game, EnvConfig(), EvaluationConfig(length=9))
 
 
 def test_an_exported_policy_is_the_policy_of_the_run(run, tmp_path):

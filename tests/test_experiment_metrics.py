@@ -6,7 +6,7 @@ import math
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agents.experiment.metrics import MetricsWriter, read_metrics
+from agents.experiment.metrics import MetricsWriter, newest_row, read_metrics
 
 
 def write(folder, *, after, frames, loss=1.0):
@@ -74,3 +74,19 @@ def test_a_line_that_is_no_row_is_named(tmp_path, line):
     (tmp_path / "metrics.jsonl").write_text('{"frames": 5}\n' + line + "\n", encoding="latin-1")
     with pytest.raises(ValueError, match="line 2 is no"):
         read_metrics(tmp_path / "metrics.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("content", "newest"),
+    [
+        (None, None),
+        ("", None),
+        ('{"fra', None),
+        ('{"a": 1}\n', {"a": 1}),
+        ('{"a": 1}\n{"a": 2}\n{"a', {"a": 2}),
+    ],
+)
+def test_the_newest_row_is_the_last_whole_one(tmp_path, content, newest):
+    if content is not None:
+        (tmp_path / "metrics.jsonl").write_text(content)
+    assert newest_row(tmp_path / "metrics.jsonl") == newest

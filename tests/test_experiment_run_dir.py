@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agents.experiment.provenance import provenance, source_hash
-from agents.experiment.run_dir import RunDir, read_config
+from agents.experiment.run_dir import RunDir, read_config, read_status
 from agents.experiment.seeding import derive_seed
 
 
@@ -14,7 +14,7 @@ def test_a_new_run_records_its_settings_and_origin(tmp_path):
     run.set_status("running")
     run.record_session(frames=0)
     assert read_config(run.path) == {"game": "tmaze"}
-    assert json.loads((run.path / "status.json").read_text())["status"] == "running"
+    assert read_status(run.path)["status"] == "running"
     origin = json.loads((run.path / "provenance.json").read_text())
     assert origin["source_hash"] == source_hash()
     assert not any(key.isupper() for key in origin)

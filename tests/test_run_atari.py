@@ -72,6 +72,14 @@ def test_evaluate_prints_the_file_it_writes(tmp_path):
     assert json.loads(written.read_text()) == printed
 
 
+def test_evaluate_all_plays_every_kept_checkpoint(tmp_path):
+    often = ["--checkpoint_interval_seconds", 0, "--stop_after_updates", 3]
+    check("train", *SMOKE, *often, "--run_dir", "run", cwd=tmp_path)
+    check("evaluate", "run", "--all", "--episodes", 5, cwd=tmp_path)
+    names = sorted(p.name for p in (tmp_path / "run/evaluation").iterdir())
+    assert names == [f"{n:012d}-gymnasium-sampled-5-0.json" for n in (1, 2, 3)]
+
+
 def test_print_config_resolves_without_running(tmp_path):
     printed = check("train", *SMOKE, "--core.bptt", 1, "--seed", 7, "--print_config", cwd=tmp_path)
     config = yaml.safe_load(printed)
@@ -105,7 +113,11 @@ def test_help_explains_every_field(tmp_path):
         (["watch", "absent"], "no checkpoint at absent"),
         (["watch", "used", "--out", "bad.yaml"], "out must end in .mp4 or .gif, got bad.yaml"),
         (["evaluate", "used"], "no usable checkpoint"),
-        (["fly"], "train|evaluate"),
+        (["evaluate", "used", "--all"], "no checkpoint in used"),
+        (["evaluate", "used", "--length", "0"], "length must be at least 1, got 0"),
+        (["sweep", *SMOKE, "--cores", "rdm", "--out", "o"], "core.kind"),
+        (["sweep", *SMOKE, "--cores", "rdn", "--out", "bad.yaml"], "bad.yaml is a file"),
+        (["fly"], "usage: run_atari.py train|"),
     ],
     ids=lambda x: "-".join(map(str, x[-2:])).replace("/", "_") if isinstance(x, list) else None,
 )

@@ -4,7 +4,7 @@ Game i is the first game of environment i, whose seed is seed + i: one game each
 game is favoured. Memory is wiped where training wiped it; returns are of whole, unclipped games.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from scipy import stats
 
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
+from agents.experiment.checkpoint import newest_number
 from agents.experiment.files import unused_path, write_json
 from agents.experiment.provenance import provenance
-from envs.config import Backend
+from envs.config import Backend, EnvConfig
 from envs.memory import TASKS
 from envs.scores import human_normalised
 from envs.spec import EnvStep
@@ -36,16 +37,20 @@ class EvaluationConfig:
         backend: what emulates Atari; gymnasium shares no code with training's envpool.
         greedy: take the likeliest action instead of sampling.
         seed: on Atari game i is played with seed + i; on a memory task all draw from seed.
+        length: memory tasks: play at this env.length instead of the one trained at.
     """
 
     episodes: int | None = None
     backend: Backend = "gymnasium"
     greedy: bool = False
     seed: int = 0
+    length: int | None = None
 
     def __post_init__(self) -> None:
         if self.episodes is not None and self.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+        if self.length is not None and self.length < 1:
+            raise ValueError(f"length must be at least 1, got {self.length}")
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 
@@ -79,7 +84,9 @@ class FirstGames:
 @torch.inference_mode()
 def play(saved: SavedPolicy, config: EvaluationConfig, num_games: int) -> FirstGames:
     """Plays one game in each of num_games environments, all in lockstep."""
-    env = make_env_of(saved, num_games, config.seed, config.backend)
+    env_config = played_env(saved.spec.game, saved.config.env, config)
+    played = replace(saved, config=replace(saved.config, env=env_config))
+    env = make_env_of(played, num_games, config.seed, config.backend)
     player = Player(saved, num_games, config.seed, greedy=config.greedy)
     games = FirstGames(num_games)
     while True:
@@ -92,6 +99,25 @@ def play(saved: SavedPolicy, config: EvaluationConfig, num_games: int) -> FirstG
         env.send(action.numpy())
 
 
+def played_env(game: str, trained: EnvConfig, config: EvaluationConfig) -> EnvConfig:
+    """Returns the settings of training, at the length that is asked for.
+
+    Raises:
+        ValueError: the game has no length.
+    """
+    if config.length is None:
+        return trained
+    longer = replace(trained, length=trained.length + 1)
+    if game not in TASKS or TASKS[game](longer).num_steps == TASKS[game](trained).num_steps:
+        raise ValueError(f"length {config.length} was asked for, but {game} has no length")
+    return replace(trained, length=config.length)
+
+
+def num_games(game: str, config: EvaluationConfig) -> int:
+    """Returns how many games of `game` are played."""
+    return config.episodes or (TASK_EPISODES if game in TASKS else ATARI_EPISODES)
+
+
 def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
     """Returns the result of an evaluation, as plain values.
 
@@ -101,13 +127,12 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
     """
     saved = load_policy(source)
     is_task = saved.spec.game in TASKS
-    num_games = config.episodes or (TASK_EPISODES if is_task else ATARI_EPISODES)
-    games = play(saved, config, num_games)
+    games = play(saved, config, num_games(saved.spec.game, config))
     returns = games.returns
     mean = float(returns.mean())
     return {
         "mean_return": mean,
-        "standard_error": float(stats.sem(returns)) if num_games > 1 else None,
+        "standard_error": float(stats.sem(returns)) if len(returns) > 1 else None,
         "min_return": float(returns.min()),
         "max_return": float(returns.max()),
         "human_normalised": None if is_task else human_normalised(saved.spec.game, mean),
@@ -138,15 +163,28 @@ def policy_size(policy: Policy) -> dict[str, int]:
 def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
     """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
     result = evaluate(source, config)
-    folder = owner_folder(source) / "evaluation"
-    folder.mkdir(exist_ok=True)
-    how = "greedy" if config.greedy else "sampled"
-    name = (
-        f"{result['updates']:012d}-{config.backend}-{how}-{len(result['episodes'])}-{config.seed}"
-    )
-    path = unused_path(folder / f"{name}.json")
+    path = unused_path(result_path(owner_folder(source), result["game"], result["updates"], config))
+    path.parent.mkdir(exist_ok=True)
     write_json(path, result)
     return path, result
+
+
+def kept_checkpoints(run: Path) -> list[Path]:
+    """Returns the checkpoints of a run folder, oldest first.
+
+    Raises:
+        ValueError: there is none.
+    """
+    newest_number(run / "checkpoints")  # refuses a folder without any
+    return sorted(run.glob("checkpoints/*.ckpt"))
+
+
+def result_path(run: Path, game: str, updates: int, config: EvaluationConfig) -> Path:
+    """Returns where the first result of a checkpoint's evaluation is written."""
+    how = "greedy" if config.greedy else "sampled"
+    name = f"{updates:012d}-{config.backend}-{how}-{num_games(game, config)}-{config.seed}"
+    length = "" if config.length is None else f"-length{config.length}"
+    return run / "evaluation" / f"{name}{length}.json"
 
 
 def summary(result: dict[str, Any], path: Path) -> str:

@@ -70,6 +70,18 @@ def save_numbered(
     return path
 
 
+def newest_number(folder: Path) -> int:
+    """Returns the number of the newest checkpoint that `save_numbered` wrote.
+
+    Raises:
+        ValueError: there is none.
+    """
+    numbers = [int(path.stem) for path in folder.glob("*.ckpt")]
+    if not numbers:
+        raise ValueError(f"no checkpoint in {folder}")
+    return max(numbers)
+
+
 def load_newest(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Reads the newest undamaged checkpoint of a run, and says which ones it passed over.
 

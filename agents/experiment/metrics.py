@@ -2,6 +2,7 @@
 
 import json
 import math
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         ValueError: a line is no row of metrics.
     """
     return [row for row, _ in _rows(path)]
+
+
+def newest_row(path: Path) -> dict[str, Any] | None:
+    """Returns the last whole row of a metrics file, of any size, or None where there is none."""
+    if not path.exists() or not path.stat().st_size:
+        return None
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        end = content.rfind(b"\n")
+        if end < 0:
+            return None
+        row: dict[str, Any] = json.loads(content[content.rfind(b"\n", 0, end) + 1 : end])
+    return row
 
 
 def _rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

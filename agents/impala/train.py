@@ -48,7 +48,7 @@ def train(config: TrainConfig, session: SessionConfig = DEFAULT_SESSION) -> Path
     """
     path = Path(config.run_dir or f"runs/{config.game}-{config.core.kind}-{config.seed}".lower())
     RunDir.refuse_used(path)
-    _set_threads(config)
+    set_threads(config)
     trainer = _make_trainer(config)
     run_dir = RunDir.create(path, config_values(config))
     return _run(run_dir, trainer, RunningReport(), session)
@@ -64,7 +64,7 @@ def resume(path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
     """
     config = config_from_values(read_config(path))
     run_dir = RunDir(path)
-    _set_threads(config)
+    set_threads(config)
     report = RunningReport()
     if not run_dir.has_checkpoint:
         logger.warning("%s has no checkpoint yet: it begins anew from its config.yaml", path)
@@ -205,6 +205,7 @@ def _save(
     )
 
 
-def _set_threads(config: TrainConfig) -> None:
+def set_threads(config: TrainConfig) -> None:
+    """Gives torch the number of threads that the settings ask for."""
     if config.num_threads:
         torch.set_num_threads(config.num_threads)

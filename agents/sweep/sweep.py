@@ -1,0 +1,49 @@
+"""Plans a sweep, says how long it will take, works it off, and reports what failed."""
+
+from agents.experiment.stop_signals import StopRequest, stop_signals
+from agents.sweep.display import SweepDisplay
+from agents.sweep.estimate import Speed, estimate, frames_left, measured_speed
+from agents.sweep.local import run_locally
+from agents.sweep.plan import RunPlan, SweepConfig, plan_runs
+
+
+def sweep(config: SweepConfig) -> bool:
+    """Works off a sweep; returns whether every run is finished.
+
+    Raises:
+        ValueError: the runs cannot be planned, or settings do not fit each other.
+        ArgumentError: a value that `train` would refuse.
+    """
+    plans = plan_runs(config)
+    with stop_signals() as stop:
+        speeds = _speeds(plans, stop)
+        if not stop.signal_name:
+            print(estimate(plans, speeds, config.jobs), flush=True)
+        with SweepDisplay(plans) as shown:
+            for ended in run_locally(plans, config.jobs, stop):
+                if ended is not None:
+                    shown.end(*ended)
+                shown.refresh()
+    print(_report(plans, shown, stop))
+    succeeded = [o for o in shown.outcomes.values() if o.kind in ("finished", "skipped")]
+    return len(succeeded) == len(plans)
+
+
+def _speeds(plans: list[RunPlan], stop: StopRequest) -> dict[str, Speed]:
+    speeds: dict[str, Speed] = {}
+    for plan in plans:
+        if frames_left(plan) and plan.group not in speeds and not stop.signal_name:
+            speeds[plan.group] = measured_speed(plan)
+    return speeds
+
+
+def _report(plans: list[RunPlan], shown: SweepDisplay, stop: StopRequest) -> str:
+    kinds = [outcome.kind for outcome in shown.outcomes.values()]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
+    if len(kinds) < len(plans):
+        counts.append(f"{len(plans) - len(kinds)} not begun after {stop.signal_name}")
+    lines = [f"{len(plans)} runs: {', '.join(counts)}"]
+    for plan, outcome in shown.outcomes.items():
+        if outcome.kind == "failed":
+            lines.append(f"failed: {plan.path}: {outcome.cause} (more in {plan.log})")
+    return "\n".join(lines)

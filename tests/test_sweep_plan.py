@@ -1,0 +1,104 @@
+"""Which runs a sweep consists of, where they lie, and what is refused before any begins."""
+
+from argparse import ArgumentError
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agents.experiment.config_values import config_values
+from agents.sweep.plan import SweepConfig, plan_runs
+
+SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
+
+
+def plan(tmp_path, **settings):
+    given = {"config": SMOKE, "cores": "lstm", "seeds": 1, "out": tmp_path / "out"} | settings
+    return plan_runs(SweepConfig(**given))
+
+
+def folders(plans, tmp_path):
+    return [str(p.path.relative_to(tmp_path / "out")) for p in plans]
+
+
+def test_runs_are_games_by_cores_by_seeds_and_every_core_comes_early(tmp_path):
+    plans = plan(tmp_path, cores="lstm,rdn,rdn-bptt1", seeds=2, games="tmaze,parity")
+    assert folders(plans, tmp_path) == [
+        f"{game}/{core}/seed{seed}"
+        for seed in (1, 2)
+        for game in ("tmaze", "parity")
+        for core in ("lstm", "rdn", "rdn-bptt1")
+    ]
+    last = plans[-1].config
+    assert (last.game, last.core.kind, last.core.bptt, last.seed) == ("parity", "rdn", 1, 2)
+    assert last.env.length == 5  # of the config file
+    assert last.run_dir == str(plans[-1].path)
+
+
+def test_varied_settings_are_combined_and_named(tmp_path):
+    vary = ["learner.entropy_cost=0.01,3e-3", "core.bptt=full,1"]
+    plans = plan(tmp_path, cores="rdn", vary=vary, set=["total_frames=100"])
+    assert folders(plans, tmp_path) == [
+        "tmaze/rdn-entropy_cost=0.01/seed1",
+        "tmaze/rdn-bptt1-entropy_cost=0.01/seed1",
+        "tmaze/rdn-entropy_cost=3e-3/seed1",
+        "tmaze/rdn-bptt1-entropy_cost=3e-3/seed1",
+    ]
+    configs = [p.config for p in plans]
+    assert [c.learner.entropy_cost for c in configs] == [0.01, 0.01, 0.003, 0.003]
+    assert [c.core.bptt for c in configs] == ["full", 1, "full", 1]
+    assert {c.total_frames for c in configs} == {100}
+
+
+def test_atari_games_lie_under_their_canonical_name(tmp_path):
+    assert folders(plan(tmp_path, games="Pong"), tmp_path) == ["Pong-v5/lstm/seed1"]
+
+
+def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
+    (run,) = plan(tmp_path, lengths="40,100")
+    assert [e.length for e in run.evaluations] == [None, 40, 100]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seeds": 0}, "seeds must be at least 1, got 0"),
+        ({"jobs": 0}, "jobs must be at least 1, got 0"),
+        ({"out": SMOKE}, "out must be a folder, .*smoke.yaml is a file"),
+        ({"cores": "rdm"}, "(?s)core.kind.*'rdn'.*rdm"),
+        ({"cores": "lstm,"}, "core.kind"),
+        ({"games": "Pung"}, "unknown game 'Pung'; close: Pong-v5"),
+        ({"vary": ["learner.entropy=0.1"]}, "unknown setting 'learner.entropy'; close: learner.en"),
+        ({"vary": ["learner.entropy_cost"]}, "--vary takes field=value, got 'learner.entropy_cost"),
+        ({"vary": ["learner.entropy_cost=low"]}, "(?s)learner.entropy_cost.*float.*low"),
+        ({"vary": ["learner.discount=2"]}, r"discount must be in \[0, 1\], got 2"),
+        ({"vary": ["seed=1,2"]}, "--vary seed: use --seeds"),
+        ({"set": ["core.kind=rdn"]}, "--set core.kind: use --cores"),
+        ({"set": ["num_threads=1,2"]}, "--set num_threads takes one value, got '1,2'"),
+        ({"cores": "rdn,rdn"}, "two runs of the sweep are .*rdn/seed1"),
+        ({"lengths": "40,x"}, "lengths must be whole numbers such as 40,100, got '40,x'"),
+        ({"lengths": "0"}, "length must be at least 1, got 0"),
+        ({"lengths": "40", "games": "key_value"}, "length 40 was asked for, but key_value has no"),
+        ({"lengths": "40", "games": "Pong"}, "length 40 was asked for, but Pong-v5 has no length"),
+        ({"config": Path("absent.yaml")}, "absent.yaml"),
+    ],
+    ids=lambda x: (
+        "-".join(f"{k}={v}" for k, v in x.items()).replace("/", "_")
+        if isinstance(x, dict)
+        else None
+    ),
+)
+def test_a_sweep_that_cannot_be_is_refused(tmp_path, settings, message):
+    with pytest.raises((ValueError, ArgumentError), match=message):
+        plan(tmp_path, **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_other_settings_is_not_continued(tmp_path):
+    (run,) = plan(tmp_path)
+    run.path.mkdir(parents=True)
+    settings = run.path / "config.yaml"
+    settings.write_text(yaml.safe_dump(config_values(run.config) | {"run_dir": "elsewhere"}))
+    assert plan(tmp_path) == [run]
+    with pytest.raises(ValueError, match="with total_frames 20000, the sweep has 5; choose"):
+        plan(tmp_path, set=["total_frames=5"])

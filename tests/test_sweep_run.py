@@ -1,0 +1,249 @@
+"""A sweep at work: what is skipped, resumed, begun anew, reported and stopped.
+
+Most tests put a stand-in for run_atari.py in place, which writes what a run leaves behind.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agents.experiment.config_values import config_values
+from agents.experiment.run_dir import RunDir
+from agents.experiment.session import SessionConfig
+from agents.experiment.stop_signals import StopRequest
+from agents.impala.config import TrainConfig
+from agents.impala.train import train
+from agents.sweep import display, steps
+from agents.sweep import sweep as whole
+from agents.sweep.display import SweepDisplay
+from agents.sweep.estimate import Speed, estimate, measured_speed, trial
+from agents.sweep.local import run_locally
+from agents.sweep.plan import SweepConfig, plan_runs
+from agents.sweep.steps import Outcome
+
+SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
+STAND_IN = """
+import json, os, pathlib, signal, sys, time
+
+def options():
+    return dict(text.removeprefix("--").split("=", 1) for text in sys.argv if "=" in text)
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+def train(status):
+    run = pathlib.Path(options().get("run_dir") or options()["resume"])
+    write(run / "config.yaml", "game: tmaze")
+    write(run / "metrics.jsonl", json.dumps({"frames": 20000, "wall_seconds": 4.0}) + "\\n")
+    write(run / "status.json", json.dumps({"status": status}))
+    write(run / "checkpoints/000000000009.ckpt", "")
+
+with open("calls.txt", "a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+seed = int(sys.argv[-1][-1]) if "seed" in sys.argv[-1] else 0
+if sys.argv[1] == "evaluate":
+    length = "-length" + options()["length"] if "length" in options() else ""
+    run = pathlib.Path(sys.argv[2])
+    name = f"evaluation/000000000009-gymnasium-sampled-500-0{length}.json"
+    write(run / name, json.dumps({"mean_return": 0.25}))
+elif BEHAVIOUR == "fail" and seed == 1:
+    print("one more thing")
+    sys.exit("error: the dog ate it")
+elif BEHAVIOUR == "die" and seed == 1:
+    os.kill(os.getpid(), signal.SIGKILL)
+elif BEHAVIOUR == "wait":
+    def leave(number, frame):
+        time.sleep(0.3 * (seed == 2))
+        train("stopped")
+        sys.exit()
+    signal.signal(signal.SIGTERM, leave)
+    pathlib.Path(f"waiting-{seed}").touch()
+    time.sleep(30)
+else:
+    train("finished")
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Returns a function that puts a stand-in of some behaviour in run_atari.py's place."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(steps, "ROOT", tmp_path)
+    monkeypatch.setattr(steps, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr("agents.sweep.local.POLL_SECONDS", 0.02)
+    monkeypatch.setattr(whole, "measured_speed", lambda plan: Speed(1e4, is_trial=True))
+    monkeypatch.setattr("agents.sweep.plan._refuse_other_settings", lambda plan: None)
+
+    def put(behaviour=""):
+        script = f"BEHAVIOUR = {behaviour!r}\n{STAND_IN}"
+        (tmp_path / "run_atari.py").write_text(script)
+
+    put()
+    return put
+
+
+def config(**settings):
+    given = {"config": SMOKE, "cores": "lstm", "seeds": 2, "out": Path("out")} | settings
+    return SweepConfig(**given)
+
+
+def calls():
+    file = Path("calls.txt")
+    lines = file.read_text().splitlines() if file.exists() else []
+    file.unlink(missing_ok=True)
+    return lines
+
+
+def outcomes(plans, jobs=1, stop=None):
+    ended = run_locally(plans, jobs, stop or StopRequest())
+    return {plan.name: outcome for plan, outcome in filter(None, ended)}
+
+
+def test_every_run_is_trained_then_evaluated_and_then_skipped(stand_in, capsys):
+    assert whole.sweep(config(lengths="40,100"))
+    train_1, *evaluations = calls()[:4]
+    assert train_1.endswith("--core.kind=lstm --seed=1 --run_dir=out/tmaze/lstm/seed1")
+    assert evaluations == [
+        "evaluate out/tmaze/lstm/seed1",
+        "evaluate out/tmaze/lstm/seed1 --length=40",
+        "evaluate out/tmaze/lstm/seed1 --length=100",
+    ]
+    printed = capsys.readouterr().out
+    assert "2 runs, 2 of them with frames left to train, 1 at a time" in printed
+    assert "estimated training time: 0:00:04" in printed
+    assert "[2 of 2] tmaze/lstm/seed2 finished mean return 0.250" in printed
+    assert "2 runs: 2 finished" in printed
+
+    assert whole.sweep(config(lengths="40,100,200"))
+    assert calls() == [f"evaluate out/tmaze/lstm/seed{k} --length=200" for k in (1, 2)]
+    assert whole.sweep(config(lengths="40,100,200"))
+    assert calls() == []
+    assert "2 runs: 2 skipped" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "cause"), [("fail", "error: the dog ate it"), ("die", "killed by SIGKILL")]
+)
+def test_a_failed_run_is_reported_with_its_cause_while_others_go_on(
+    stand_in, capsys, behaviour, cause
+):
+    stand_in(behaviour)
+    assert not whole.sweep(config(seeds=3))
+    printed = capsys.readouterr().out
+    assert "3 runs: 1 failed, 2 finished" in printed
+    assert f"failed: out/tmaze/lstm/seed1: {cause} (more in out/tmaze/lstm/seed1.log)" in printed
+    stand_in()
+    assert whole.sweep(config(seeds=3))
+
+
+@pytest.mark.parametrize("status", [None, "running", "stopped", "failed"])
+def test_an_interrupted_run_is_resumed(stand_in, status):
+    (run,) = plans = plan_runs(config(seeds=1))
+    run_dir = RunDir.create(run.path, {"game": "tmaze"})
+    if status:
+        run_dir.set_status(status)
+    assert outcomes(plans) == {"tmaze/lstm/seed1": Outcome("finished")}
+    assert calls()[0] == "train --resume=out/tmaze/lstm/seed1"
+
+
+def test_folders_that_hold_something_else_are_left_alone(stand_in):
+    published, broken = plans = plan_runs(config())
+    for run in plans:
+        RunDir.create(run.path, {"game": "tmaze"}).close()
+    (published.path / "metrics.jsonl").touch()
+    (broken.path / "status.json").write_text("{")
+    before = sorted(Path("out").rglob("*"))
+    causes = [outcome.cause for outcome in outcomes(plans).values()]
+    assert "holds published metrics, which a resume would overwrite" in causes[0]
+    assert "status.json is not JSON" in causes[1]
+    assert sorted(Path("out").rglob("*")) == before
+    assert calls() == []
+
+
+def test_a_stop_ends_the_runs_in_progress_and_begins_no_other(stand_in):
+    stand_in("wait")
+    plans, stop, ended = plan_runs(config(seeds=3)), StopRequest(), []
+    for event in run_locally(plans, 2, stop):
+        ended += [event] if event else []
+        if len(list(Path().glob("waiting-*"))) == 2:
+            stop.signal_name = "SIGTERM"
+    assert [(plan.name, outcome.kind) for plan, outcome in ended] == [
+        ("tmaze/lstm/seed1", "stopped"),
+        ("tmaze/lstm/seed2", "stopped"),
+    ]
+    statuses = [json.loads((plan.path / "status.json").read_text()) for plan in plans[:2]]
+    assert statuses == [{"status": "stopped"}] * 2
+
+
+def test_a_sweep_that_breaks_leaves_no_process_behind(stand_in):
+    stand_in("wait")
+    (run,) = plans = plan_runs(config(seeds=1))
+    events = run_locally(plans, 1, StopRequest())
+    while not Path("waiting-1").exists():
+        assert next(events) is None
+    events.close()
+    assert json.loads((run.path / "status.json").read_text())["status"] == "stopped"
+
+
+def test_real_runs_are_resumed_and_evaluated_and_their_failures_are_told(tmp_path, capsys):
+    shared = {"set": ["total_frames=768", "num_threads=1"], "cores": "lstm,rdn"}
+    settings = config(out=tmp_path / "out", seeds=1, **shared)
+    run, in_training = plan_runs(settings)
+    train(run.config, SessionConfig(stop_after_updates=1))
+    held = RunDir.create(in_training.path, config_values(in_training.config))
+    assert not whole.sweep(settings)
+    held.close()
+    assert f"train --resume={run.path}" in run.log.read_text()
+    (result,) = (run.path / "evaluation").glob("*.json")
+    assert json.loads(result.read_text())["frames"] == 768
+    printed = capsys.readouterr().out
+    assert "2 runs: 1 finished, 1 failed" in printed
+    assert f"error: {in_training.path} is being trained by another process (more in" in printed
+
+
+def test_the_estimate_takes_the_speed_of_earlier_runs_and_divides_among_jobs(stand_in):
+    first, second, third = plans = plan_runs(config(seeds=3))
+    first.path.mkdir(parents=True)
+    row = json.dumps({"frames": 20000, "wall_seconds": 40.0})
+    (first.path / "metrics.jsonl").write_text(row + "\n" + '{"frames": 9')
+    assert measured_speed(second) == Speed(500.0, is_trial=False)
+    speeds = {first.group: Speed(500.0, is_trial=False)}
+    text = estimate(plans, speeds, 1)
+    assert "3 runs, 2 of them with frames left to train" in text
+    assert "estimated training time: 0:01:20\n  1 settings at the speed of earlier runs" in text
+    assert "estimated training time: 0:00:40" in estimate(plans, speeds, 8)
+    assert third.group == first.group
+
+
+@pytest.mark.parametrize("total_frames", [256, 4000])
+def test_a_trial_measures_a_speed(total_frames, monkeypatch):
+    monkeypatch.setattr("agents.sweep.estimate.TRIAL_SECONDS", 0.1)
+    (plan,) = plan_runs(config(seeds=1, set=[f"total_frames={total_frames}", "num_threads=1"]))
+    assert isinstance(plan.config, TrainConfig)
+    assert 10 < trial(plan.config) < 1e7
+
+
+def test_the_table_shows_every_run_where_it_stands(stand_in, monkeypatch):
+    plans = plan_runs(config(cores="lstm,rdn", seeds=2))
+    monkeypatch.setattr(
+        display, "Console", lambda: Console(file=sys.stdout, force_terminal=True, width=90)
+    )
+    with SweepDisplay(plans) as shown:
+        assert outcomes(plans[:1])
+        shown.end(plans[0], Outcome("finished"))
+        shown.end(plans[1], Outcome("failed", "why"))
+        plans[2].path.mkdir()
+        (plans[2].path / "status.json").write_text('{"status": "running"}')
+        (plans[2].path / "metrics.jsonl").write_text('{"frames": 5000}\n')
+        shown._began -= 60
+        console = Console(width=90)
+        with console.capture() as captured:
+            console.print(shown._table())
+    table = " ".join(captured.get().split())
+    assert "tmaze/lstm │ finished 25% │ 0.250" in table
+    assert "tmaze/rdn │ failed waiting │" in table
+    assert "2 of 4 runs ended after 0:01:0" in table

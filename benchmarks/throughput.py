@@ -13,7 +13,6 @@ plain     a rollout of `plain_loop.PlainLoop` (Atari with a convolutional encode
 """
 
 import copy
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agents.experiment.memory import peak_memory_bytes
 from agents.impala.acting import make_act_step
 from agents.impala.config import TrainConfig
 from agents.impala.rollout import Rollout
@@ -201,13 +201,6 @@ def one_rollout(config: TrainConfig) -> Rollout:
     rollout = trainer.collect_one()
     trainer.close()
     return rollout
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """Returns the most memory held so far: the GPU's, or the process's where there is none."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def trace(config: TrainConfig, path: str) -> None:

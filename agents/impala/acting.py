@@ -86,7 +86,8 @@ class GraphedActStep:
         generator.set_state(drawn)  # the warm-up took numbers that belong to the game
         self._graph = torch.cuda.CUDAGraph()
         self._graph.register_generator_state(generator)
-        with torch.cuda.graph(self._graph, stream=stream):
+        # thread_local: the learner's thread may allocate meanwhile
+        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
             self._action, self._log_prob, new_state = self._step(*self._inputs, self._state)
             for held, new in zip(self._state, new_state, strict=True):
                 held.copy_(new)

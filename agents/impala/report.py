@@ -4,15 +4,16 @@ import time
 from collections import deque
 from typing import Any
 
+from agents.experiment.memory import peak_memory_bytes
 from agents.impala.trainer import Trainer
 
 GAMES_IN_MEAN = 100
-NEWEST = (
-    "learner/learning_rate",
-    "learner/skipped_updates",
-    "queue/actor_wait_seconds",
-    "queue/learner_wait_seconds",
-)
+NEWEST = ("learner/learning_rate", "learner/skipped_updates")
+WAITS = {
+    "queue/actor_wait_seconds": "queue/actor_wait_share",
+    "queue/learner_wait_seconds": "queue/learner_wait_share",
+}
+"""What a trainer says of waiting, in seconds so far, and the tag of its share of the time."""
 
 
 class RunningReport:
@@ -25,6 +26,7 @@ class RunningReport:
         self._games: list[tuple[float, int]] = []
         self._since = time.monotonic()
         self._frames: int | None = None
+        self._waited = dict.fromkeys(WAITS, 0.0)  # seconds, up to the last row
 
     @property
     def is_pending(self) -> bool:
@@ -54,13 +56,18 @@ class RunningReport:
             "games": self._games,
         }
         for tag, newest in self._rows[-1].items():
-            mean = sum(r[tag] for r in self._rows) / len(self._rows)
-            row[tag] = newest if tag in NEWEST else mean
+            if tag in WAITS:
+                row[WAITS[tag]] = (newest - self._waited[tag]) / elapsed
+                self._waited[tag] = newest
+            else:
+                mean = sum(r[tag] for r in self._rows) / len(self._rows)
+                row[tag] = newest if tag in NEWEST else mean
         if self._recent:
             row["return/last_100_games_points"] = sum(self._recent) / len(self._recent)
         seconds = trainer.take_seconds()
         spent = sum(seconds.values())
         row |= {f"share/{part}": value / spent for part, value in seconds.items()}
+        row["memory/peak_bytes"] = peak_memory_bytes(trainer.device)
         self._rows, self._games, self._since, self._frames = [], [], now, trainer.frames
         return row
 

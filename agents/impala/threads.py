@@ -66,9 +66,9 @@ class ActorThreads:
         self.queue.release()
 
     def metrics(self) -> dict[str, float]:
-        """Returns seconds waited so far, by side."""
+        """Returns seconds waited so far, by side; of actors, the mean over the threads."""
         return {
-            "queue/actor_wait_seconds": self.queue.actor_wait_seconds,
+            "queue/actor_wait_seconds": self.queue.actor_wait_seconds / len(self._threads),
             "queue/learner_wait_seconds": self.queue.learner_wait_seconds,
         }
 

@@ -2,7 +2,7 @@
 
 Run `python -m benchmarks.levers`. Every lever is one change to the same run (Pong, small encoder,
 LSTM); all of them take turns in one process. Writes `results/levers_*.json`, from which
-`benchmarks/pages.py` makes the table in docs/throughput.md.
+`benchmarks/pages` makes the table in docs/throughput.md.
 """
 
 import statistics

@@ -4,6 +4,8 @@ import dataclasses
 import re
 from pathlib import Path
 
+import pytest
+
 from agents.experiment.config_values import config_from_values
 from agents.impala.report import RunningReport
 from agents.impala.trainer import Trainer
@@ -60,8 +62,9 @@ def test_every_setting_has_a_line_of_help():
             assert re.search(rf"^\s+{field.name}: \S", part.__doc__, re.M), (name, field.name)
 
 
-def test_readme_shows_the_published_results():
-    assert (ROOT / "README.md").read_text() == pages.readme()
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_a_page_shows_the_published_results(page):
+    assert (ROOT / page).read_text() == pages.render(page)
 
 
 def test_every_config_named_in_a_command_exists():

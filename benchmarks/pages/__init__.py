@@ -1,0 +1,36 @@
+"""Blocks of the documentation that are written from result files, never by hand.
+
+A page marks a block with `<!-- results: NAME -->` and `<!-- end: NAME -->`. Run
+`python -m benchmarks.pages` after adding a result; `tests/test_docs.py` fails where a page and the
+files disagree.
+"""
+
+import re
+from collections.abc import Callable
+
+from benchmarks.pages.files import ROOT
+from benchmarks.pages.kernels import kernel_block
+from benchmarks.pages.memory import memory_block
+from benchmarks.pages.pong import pong_block
+from benchmarks.pages.throughput import lever_block, speed_block, throughput_block
+
+PAGES = ("README.md", "docs/throughput.md")
+BLOCKS: dict[str, Callable[[], str]] = {
+    "pong": pong_block,
+    "memory": memory_block,
+    "kernels": kernel_block,
+    "speed": speed_block,
+    "throughput": throughput_block,
+    "levers": lever_block,
+}
+
+
+def render(page: str) -> str:
+    """Returns the text of a page with its blocks as the result files give them."""
+    text = (ROOT / page).read_text()
+    for name in re.findall(r"<!-- results: (\w+) -->", text):
+        begin, end = f"<!-- results: {name} -->\n", f"<!-- end: {name} -->"
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+        text = f"{before}{begin}\n{BLOCKS[name]().strip()}\n\n{end}{after}"
+    return text

@@ -1,0 +1,56 @@
+"""The README's table of agents trained on Pong."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.pages.files import CORES, ROOT, last_row, machine, read_json, table
+
+RUNS = ROOT / "results" / "pong"
+VARIANTS = (*CORES, *(f"{core}-frame_stack1" for core in CORES))
+
+
+def pong_block() -> str:
+    """Returns the section."""
+    runs = {name: sorted((RUNS / name).glob("seed*")) for name in VARIANTS}
+    rows = [_row(name, folders) for name, folders in runs.items() if folders]
+    first = next(folders[0] for folders in runs.values() if folders)
+    frames = last_row(first)["frames"]
+    return "\n".join(
+        [
+            f"`configs/pong.yaml` ({frames / 1e6:.1f} M frames) with each core: mean return of 30 "
+            "full games per seed, sampled policy, played through gymnasium and ale-py. "
+            "`-frame_stack1` sees one frame at a time, so that velocity must be remembered. Two "
+            "runs went side by side, one CPU core each, with other work beside them: the minutes "
+            f"are an upper bound. {machine(read_json(first / 'provenance.json'))}.",
+            "",
+            table(
+                ["core", "seed: mean ± standard error", "steps to a mean of 18", "minutes each"],
+                rows,
+            ),
+        ]
+    )
+
+
+def _row(name: str, folders: list[Path]) -> list[str]:
+    results = [read_json(folder / "evaluation.json") for folder in folders]
+    seeds = [
+        f"{folder.name.removeprefix('seed')}: {r['mean_return']:.1f} ± {r['standard_error']:.1f}"
+        for folder, r in zip(folders, results, strict=True)
+    ]
+    minutes = [last_row(folder)["wall_seconds"] / 60 for folder in folders]
+    return [
+        f"`{name}`",
+        ", ".join(seeds),
+        ", ".join(_steps_to_18(folder) for folder in folders),
+        f"{np.median(minutes):.0f}",
+    ]
+
+
+def _steps_to_18(run: Path) -> str:
+    """Returns the agent steps after which the last 100 training games first averaged 18."""
+    for row in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
+        if row.get("return/last_100_games_points", -21.0) >= 18:
+            return f"{row['frames'] / 4e6:.2f} M"
+    return "never"

@@ -44,7 +44,9 @@ def test_every_metric_is_documented_and_every_documented_metric_exists():
 def test_every_relative_link_leads_to_a_file():
     for page in PAGES:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            assert link.startswith("https://") or (page.parent / link).exists(), (page.name, link)
+            folder = ROOT if link.startswith("/") else page.parent
+            found = (folder / link.lstrip("/")).exists()
+            assert link.startswith("https://") or found, (page.name, link)
 
 
 def test_every_file_named_in_the_pages_exists():

@@ -13,6 +13,7 @@ import yaml
 from agents.experiment.config_values import config_from_values
 from benchmarks import throughput_report
 from benchmarks.autotune import candidates
+from benchmarks.peers import time_recurrent_ppo
 from benchmarks.plain_loop import PlainLoop
 from benchmarks.throughput import Settings, time_parts, trace
 
@@ -136,3 +137,11 @@ def test_autotune_overwrites_nothing(tmp_path):
     assert done.returncode == 2
     assert "exists; name a new file" in done.stderr
     assert yaml.safe_load(path.read_text()) == {"game": "Pong"}
+
+
+@pytest.mark.slow
+def test_recurrent_ppo_runs_on_the_same_environments(one_thread):
+    pytest.importorskip("sb3_contrib", reason="needs the extra `peers`")
+    seconds = time_recurrent_ppo(tiny(), rounds=2)
+    assert len(seconds) >= 2
+    assert min(seconds) > 0

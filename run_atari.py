@@ -1,4 +1,4 @@
-"""The command line: train | sweep | evaluate | watch | bench. Parses and calls; no logic."""
+"""The command line: train | sweep | evaluate | watch | compare | bench. Parses; no logic."""
 
 import sys
 from argparse import ArgumentError
@@ -62,6 +62,16 @@ def watch_parser() -> ArgumentParser:
     parser = _parser("Film games of a saved policy, with its memory beside the picture.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
     parser.add_class_arguments(WatchConfig)
+    return parser
+
+
+def compare_parser() -> ArgumentParser:
+    """Returns the parser of `compare`."""
+    parser = _parser("Compare runs: a report of scores, curves, speed and how sure they are.")
+    parser.add_argument(
+        "folders", type=Path, nargs="+", help="run folders, or folders that hold them"
+    )
+    parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the report")
     return parser
 
 
@@ -145,6 +155,14 @@ def run_watch(parser: ArgumentParser, arguments: Namespace) -> None:
     print(f"written to {path}")
 
 
+def run_compare(parser: ArgumentParser, arguments: Namespace) -> None:
+    """Compares, writes the report and prints the answer."""
+    from agents.evaluation.compare import compare_and_write
+
+    parsed = parser.instantiate(arguments)
+    print(compare_and_write(parsed.folders, parsed.out))
+
+
 def run_bench(parser: ArgumentParser, arguments: Namespace) -> None:
     """Measures, prints and writes the result file."""
     from agents.impala.config import TrainConfig
@@ -165,6 +183,7 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None
     "sweep": (sweep_parser, run_sweep),
     "evaluate": (evaluate_parser, run_evaluate),
     "watch": (watch_parser, run_watch),
+    "compare": (compare_parser, run_compare),
     "bench": (bench_parser, run_bench),
 }
 

@@ -23,7 +23,6 @@ CONFIDENCE = 0.95
 RESAMPLES = 5000
 RESAMPLES_AT_ONCE = 500  # bounds memory
 BOOTSTRAP_SEED = 0
-PROFILE_THRESHOLDS = np.linspace(0.0, 1.2, 121)  # the scores tau of a performance profile
 
 
 class Estimate(NamedTuple):
@@ -34,8 +33,9 @@ class Estimate(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """Share of runs that score above each of `PROFILE_THRESHOLDS`, with bounds or None."""
+    """Share of runs that score above each of the thresholds, with bounds or None."""
 
+    thresholds: Array
     share: Array
     low: Array | None
     high: Array | None
@@ -96,15 +96,15 @@ def probability_of_improvement(x: Sequence[Array], y: Sequence[Array]) -> Estima
     return _estimate(*_with_bounds([*x, *y], statistic), 0)
 
 
-def performance_profile(tasks: Sequence[Array]) -> Profile:
+def performance_profile(tasks: Sequence[Array], thresholds: Array) -> Profile:
     """Returns the run-score distribution: the mean over tasks of the share of runs above tau."""
 
     def statistic(*samples: Array, axis: int = -1) -> Array:
-        above = [x[..., None, :] > PROFILE_THRESHOLDS[:, None] for x in samples]
+        above = [x[..., None, :] > thresholds[:, None] for x in samples]
         return np.moveaxis(np.mean([a.mean(axis=-1) for a in above], axis=0), -1, 0)
 
     share, bounds = _with_bounds(tasks, statistic)
-    return Profile(share, *(bounds or (None, None)))
+    return Profile(thresholds, share, *(bounds or (None, None)))
 
 
 def mean_of_runs(values: Array) -> Estimate:

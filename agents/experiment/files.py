@@ -1,9 +1,15 @@
-"""Files that are whole or absent: written beside their place, flushed, and renamed into it."""
+"""Files that are whole or absent: written beside their place, flushed, and renamed into it.
+
+What is read may come from anyone: it is read up to a limit, and parsed as plain data.
+"""
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+MEBIBYTE = 2**20
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -50,13 +56,44 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """Returns the content of a regular file.
+
+    Raises:
+        ValueError: it is no regular file (a pipe or a device would never end), or too large.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is no regular file")
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"{path} is larger than {max_bytes:,} bytes, the most that is read")
+    return content
+
+
+def read_json(path: Path, max_bytes: int = 16 * MEBIBYTE) -> Any:
     """Returns the value of a JSON file.
 
     Raises:
-        ValueError: it is not JSON.
+        ValueError: it is no regular file, too large, or not JSON.
     """
+    content = read_bounded(path, max_bytes)
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
+
+
+def whole_lines(path: Path, max_line_bytes: int = 16 * MEBIBYTE) -> Iterator[bytes]:
+    """Yields the lines of a file one at a time; a last line that is cut short is left out.
+
+    Raises:
+        ValueError: it is no regular file, or a line is too long.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is no regular file")
+    with path.open("rb") as file:
+        while (line := file.readline(max_line_bytes)).endswith(b"\n"):
+            yield line
+    if len(line) == max_line_bytes:
+        raise ValueError(f"{path} has a line longer than {max_line_bytes:,} bytes")

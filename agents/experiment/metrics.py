@@ -10,6 +10,8 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from agents.experiment.files import whole_lines
+
 
 class MetricsWriter:
     """Appends rows to both; a resumed run continues after the checkpoint's frames.
@@ -54,7 +56,7 @@ class MetricsWriter:
 def cut_metrics(path: Path, frames: int) -> None:
     """Ends a metrics file after the row of `frames`; rows stand in the order of their frames."""
     end = 0
-    for row, stop in _rows(path):
+    for row, stop in metric_rows(path):
         if row["frames"] > frames:
             break
         end = stop
@@ -67,7 +69,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: a line is no row of metrics.
     """
-    return [row for row, _ in _rows(path)]
+    return [row for row, _ in metric_rows(path)]
 
 
 def newest_row(path: Path) -> dict[str, Any] | None:
@@ -82,21 +84,22 @@ def newest_row(path: Path) -> dict[str, Any] | None:
     return row
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yields each whole row and the byte after it."""
+def metric_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yields each whole row of a metrics file and the byte after it.
+
+    Raises:
+        ValueError: a line is no row of metrics.
+    """
     end = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                return
-            end += len(line)
-            try:
-                row = json.loads(line, parse_constant=lambda _: None)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{path}, line {number} is not JSON: {error}") from None
-            if not isinstance(row, dict) or not isinstance(row.get("frames"), int):
-                raise ValueError(f"{path}, line {number} is no row of metrics: it has no frames")
-            yield row, end
+    for number, line in enumerate(whole_lines(path), 1):
+        end += len(line)
+        try:
+            row = json.loads(line, parse_constant=lambda _: None)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}, line {number} is not JSON: {error}") from None
+        if not isinstance(row, dict) or not isinstance(row.get("frames"), int):
+            raise ValueError(f"{path}, line {number} is no row of metrics: it has no frames")
+        yield row, end
 
 
 def _finite_or_none(value: Any) -> Any:

@@ -10,9 +10,17 @@ from typing import IO, Any, Literal
 
 import yaml
 
-from agents.experiment.files import read_json, temporary_of, write_atomically, write_json
+from agents.experiment.files import (
+    read_bounded,
+    read_json,
+    temporary_of,
+    write_atomically,
+    write_json,
+)
 from agents.experiment.provenance import provenance
 
+MAX_CONFIG_BYTES = 2**16
+MAX_CONFIG_BRACKETS = 100  # the parser's time grows with the square of their depth
 Status = Literal["running", "finished", "stopped", "failed"]
 
 
@@ -128,14 +136,20 @@ def read_config(path: Path) -> dict[str, Any]:
     """Returns the settings of a run folder as plain values.
 
     Raises:
-        ValueError: there is no config.yaml, or it is not YAML settings.
+        ValueError: there is no config.yaml, or it is not YAML settings (aliases, which can make
+            a small file endless, are none).
     """
     file = path / "config.yaml"
     if not file.is_file():
         raise ValueError(f"{path} is no run folder: it has no config.yaml")
+    content = read_bounded(file, MAX_CONFIG_BYTES)
+    if content.count(b"[") + content.count(b"{") > MAX_CONFIG_BRACKETS:
+        raise ValueError(f"{file} is not YAML settings: it is nested too deep")
     try:
-        config = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content)):
+            raise ValueError(f"{file} repeats values by alias; settings are written out")
+        config = yaml.safe_load(content)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{file} is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(config, dict):
         raise ValueError(f"{file} must hold settings by name, got {type(config).__name__}")

@@ -43,6 +43,7 @@ _LEVELS = 255  # odd, so that zero has a level of its own
 _PALETTE = np.stack(
     [np.interp(np.linspace(0, 6, _LEVELS), np.arange(7), _STOPS[:, c]) for c in range(3)], axis=-1
 ).astype(np.uint8)
+_BRIGHTENING = 0.7  # exponent of a magnitude in [0, 1]
 _FONTS = Path(matplotlib.get_data_path()) / "fonts/ttf"
 _SMOOTHING = 4  # corners are drawn this much larger and shrunk
 
@@ -55,11 +56,14 @@ def blank(width: int, height: int) -> Frame:
 def heat(values: Floats, limit: float) -> Frame:
     """Returns signed values as colours [..., 3]: blue below zero, dark at it, orange above.
 
+    Brightness grows faster near zero, so that small values show beside large ones.
+
     Args:
         values: any shape; NaN is drawn as zero is, which no weight of a sound policy is.
         limit: magnitude that gets the brightest colour, > 0.
     """
     share = np.clip(values / limit, -1.0, 1.0)
+    share = np.sign(share) * np.abs(share) ** _BRIGHTENING
     level = np.nan_to_num((share + 1.0) * (0.5 * (_LEVELS - 1)), nan=0.5 * (_LEVELS - 1))
     colours: Frame = _PALETTE[np.rint(level).astype(np.intp)]
     return colours

@@ -71,14 +71,17 @@ class Dashboard:
             x, y = at[0], round(at[1] + 22 + action * pitch)
             tall = max(round(pitch) - 4, 1)
             taken = action == moment.action
-            width = BARS_WIDTH - 90
+            width = BARS_WIDTH - 90 - 42
             canvas.fill(frame, (x + 90, y), (width, tall), canvas.SURFACE)
             colour = canvas.ACCENT if taken else canvas.MUTED
             canvas.fill(frame, (x + 90, y), (round(width * float(probability)), tall), colour)
-            if tall >= 8:
+            if tall >= 8:  # or a word does not fit
                 ink = canvas.INK if taken else canvas.MUTED
-                name = self._action_names[action]
-                canvas.text(frame, (x, y + tall // 2 + 4), name, min(12, tall), ink, bold=taken)
+                name, size = self._action_names[action], min(12, tall)
+                canvas.text(frame, (x, y + tall // 2 + 4), name, size, ink, bold=taken)
+                share = f"{probability:.0%}"
+                end = (x + BARS_WIDTH, y + tall // 2 + 4)
+                canvas.text(frame, end, share, size, ink, align="right")
 
 
 def _draw_picture(frame: Frame, picture: Frame) -> None:

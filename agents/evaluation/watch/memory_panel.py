@@ -93,8 +93,8 @@ class MemoryPanel:
     ) -> None:
         """Draws the key, the matrix and the query of one head, under its label."""
         x, y = at[0], at[1] + LABEL
-        label = f"{row.label}  head {head + 1}"
-        canvas.text(frame, (x, y - 8), label, 12, canvas.MUTED)
+        label = f"{row.label} head {head + 1}"
+        canvas.text(frame, (x, y - 8), label, 11, canvas.MUTED)
         end = x + side + 2 * (STRIP + GAP)
         strength = f"β {row.strength[head]:.2f}"
         canvas.text(frame, (end, y - 8), strength, 12, canvas.WRITE, bold=True, align="right")

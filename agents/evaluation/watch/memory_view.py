@@ -77,11 +77,11 @@ def _fast_weights(
     """Returns the matrices of a layer from a call of its fast net with T = B = 1."""
     slow, state, start = args
     before = tuple(torch.zeros_like(s) if start.item() else s for s in state)
+    accesses = net.accesses(slow[0], before)
+    labels = [label] if len(accesses) == 1 else [f"{label} {name}" for name in accesses]
     return [
-        FastWeights(f"{label}  {name}", *(_array(x[0]) for x in (matrix, *access)))
-        for (name, access), matrix in zip(
-            net.accesses(slow[0], before).items(), output[1], strict=False
-        )
+        FastWeights(of, *(_array(x[0]) for x in (matrix, *access)))
+        for of, access, matrix in zip(labels, accesses.values(), output[1], strict=False)
     ]
 
 

@@ -19,6 +19,7 @@ LARGE, SMALL = 104, 40  # sides of the tile in view, and of one on the tape
 PITCH, LINE = 53, 104  # from tile to tile and from line to line of the tape
 COLUMNS = SIZE[0] // PITCH
 MAX_LINES = 4
+ANSWERS = 200  # pixels for all that could be asked
 WRONG: Colour = (255, 92, 92)
 Ask = Callable[[Floats], Floats]
 """Observations [Q, size] -> probabilities [Q, A] of the answers, if they came next."""
@@ -102,7 +103,7 @@ class TaskPicture:
         self._draw_tape(picture, 190)
         if self._questions:
             probabilities = ask(np.stack(list(self._questions.values())))
-            self._draw_answers(picture, SIZE[1] - 34 * len(self._questions), probabilities)
+            self._draw_answers(picture, probabilities)
         return picture
 
     def _draw_now(self, picture: Frame, tile: Tile, answer: Answer | None) -> None:
@@ -131,17 +132,22 @@ class TaskPicture:
                 self._draw_tile(picture, (x, y + SMALL + 4), str(answer.given), answer.given, 26)
                 _verdict(picture, (x + 36, y + SMALL + 22), answer, 14)
 
-    def _draw_answers(self, picture: Frame, top: int, probabilities: Floats) -> None:
+    def _draw_answers(self, picture: Frame, probabilities: Floats) -> None:
         """Draws what the memory gives to each question now; a frame marks the right answer."""
-        words = "If it were asked now: probability of each answer"
-        canvas.text(picture, (0, top - 12), words, 13, canvas.MUTED)
-        shown = {tile.label: tile.value for tile, _ in self._tape if tile.value is not None}
+        height = min(ANSWERS // len(self._questions), 44)
         width = min((SIZE[0] - 48) // self._num_values, 100)
+        top = SIZE[1] - height * len(self._questions)
+        words = "If it were asked now: probability of each answer"
+        canvas.text(picture, (0, top - 34), words, 13, canvas.MUTED)
+        for value in range(self._num_values):
+            middle = (48 + value * width + width // 2 - 2, top - 10)
+            canvas.text(picture, middle, str(value), 12, self._colour(value), align="centre")
+        shown = {tile.label: tile.value for tile, _ in self._tape if tile.value is not None}
         for i, (label, row) in enumerate(zip(self._questions, probabilities, strict=True)):
-            y = top + 34 * i
-            canvas.text(picture, (0, y + 19), label, 13, bold=True)
+            y = top + height * i
+            canvas.text(picture, (0, y + height // 2 + 4), label, 14, bold=True)
             for value, probability in enumerate(row):
-                at, size = (48 + value * width, y), (width - 4, 28)
+                at, size = (48 + value * width, y), (width - 6, height - 6)
                 if shown.get(label) == value:
                     around = (at[0] - 2, at[1] - 2)
                     canvas.box(picture, around, (size[0] + 4, size[1] + 4), canvas.INK, 7)

@@ -83,7 +83,7 @@ class Timelines:
     def _reward(self, frame: Frame, at: tuple[int, int], height: int, rewards: Floats) -> None:
         """Draws every reward as a bar up or down from zero."""
         last = f"{rewards[-1]:+.3g}" if rewards[-1] else ""
-        self._name(frame, at, "Reward", last, canvas.ACCENT)
+        self._name(frame, at, f"Reward; {self.num_steps} steps across", last, canvas.ACCENT)
         low, high = _limits(rewards)
         self._area(frame, at, height, low, high)
         pixels = height / (high - low)
@@ -103,7 +103,7 @@ class Timelines:
         zero = min(top + round(high / (high - low) * height), top + height - 1)
         canvas.fill(frame, (at[0], zero), (self._width, 1), canvas.GRID)
         for y, number in ((top + 10, high), (top + height, low)):
-            canvas.text(frame, (at[0] - 6, y), f"{number:.3g}", 11, canvas.MUTED, align="right")
+            canvas.text(frame, (at[0] - 6, y), f"{number:.2g}", 11, canvas.MUTED, align="right")
 
     def _name(
         self, frame: Frame, at: tuple[int, int], name: str, now: str, colour: canvas.Colour

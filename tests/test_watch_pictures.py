@@ -198,6 +198,20 @@ def test_a_task_s_picture_tells_right_from_wrong_and_shows_what_would_be_answere
             assert (one != other).any() == ((i, j) != (4, 3)), (i, j)
 
 
+def test_a_frame_marks_the_value_that_a_key_was_shown_with():
+    config, told = EnvConfig(num_pairs=2, num_values=3), np.zeros((2, 3), np.float32)
+
+    def places(value):
+        shown = np.zeros(6, np.float32)
+        shown[[0, 2 + value]] = 1.0  # key A
+        drawn = TaskPicture("key_value", config, 3)
+        picture = drawn.draw(shown, True, 0, NO_QUESTION, lambda _: told)
+        return set(np.flatnonzero((picture[-60:] == canvas.INK).all(-1).any(0)))
+
+    none, *marked = places(0) & places(1), places(0), places(1), places(2)
+    assert all(marked[i] - none and max(marked[i]) < max(marked[i + 1]) for i in (0, 1))
+
+
 def test_long_episodes_stay_within_the_picture():
     drawn = TaskPicture("parity", EnvConfig(), 2)
     for t in range(120):

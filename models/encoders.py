@@ -179,12 +179,15 @@ class SmallTrunk(nn.Module):
         h = functional.relu_(functional.conv2d(squares, *self._first_over_squares(dtype)))
         return functional.relu_(self.second(h))
 
+    def first_kernels(self) -> Tensor:
+        """Returns the first layer's kernels [16, C, 8, 8], each centred."""
+        return self.first.weight - self.first.weight.mean((1, 2, 3), keepdim=True)
+
     def _first_over_squares(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Returns weight [16, C * 16, 2, 2] and bias of the first layer, for squares of pixels."""
         assert self.first.bias is not None
         out, channels = self.first.weight.shape[:2]
-        centred = self.first.weight - self.first.weight.mean((1, 2, 3), keepdim=True)
-        squares = (centred / PIXEL_MAX).view(out, channels, 2, 4, 2, 4)
+        squares = (self.first_kernels() / PIXEL_MAX).view(out, channels, 2, 4, 2, 4)
         weight = squares.permute(0, 2, 4, 1, 3, 5).reshape(out, 2, 2, -1).permute(0, 3, 1, 2)
         return weight.to(dtype), self.first.bias.to(dtype)
 

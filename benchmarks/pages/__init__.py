@@ -8,13 +8,14 @@ files disagree.
 import re
 from collections.abc import Callable
 
+from benchmarks.pages.encoder import encoder_block
 from benchmarks.pages.files import ROOT
 from benchmarks.pages.kernels import kernel_block
 from benchmarks.pages.memory import memory_block
 from benchmarks.pages.pong import pong_block
 from benchmarks.pages.throughput import lever_block, speed_block, throughput_block
 
-PAGES = ("README.md", "docs/throughput.md")
+PAGES = ("README.md", "docs/throughput.md", "docs/results.md")
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
     "memory": memory_block,
@@ -22,6 +23,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed_block,
     "throughput": throughput_block,
     "levers": lever_block,
+    "encoder": encoder_block,
 }
 
 

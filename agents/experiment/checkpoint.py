@@ -19,7 +19,7 @@ from agents.experiment.files import sync_folder, write_atomically
 logger = logging.getLogger(__name__)
 
 MAGIC = b"fast-weight-agents checkpoint 1\n"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 2
 MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
 IDENTITY = ("game", "env", "encoder", "core")  # settings that decide which weights fit
 
@@ -134,13 +134,7 @@ def _from_1(payload: dict[str, Any]) -> None:
         payload["trainer"]["learner"]["skipped_updates"] = 0
 
 
-def _from_2(payload: dict[str, Any]) -> None:
-    """The step size did not adapt."""
-    if "trainer" in payload:
-        payload["trainer"]["learner"]["step_size_factor"] = 1.0
-
-
-UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1, 2: _from_2}
+UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1}
 """What leads from each older format to the one after it."""
 
 

@@ -23,8 +23,6 @@ class LearnerConfig:
         optimizer: RMSProp as in IMPALA, or Adam.
         learning_rate: step size at frame 0.
         anneal: decay the step size linearly, to 0 at total_frames.
-        target_kl: with several passes, adapt the step size so that a rollout moves the policy by
-            about this many nats, decayed likewise; 0 leaves the step size as it is.
         rmsprop_decay: smoothing of the squared gradient (IMPALA: 0.99).
         optimizer_epsilon: added to the root of the squared gradient (2021: 0.01; Adam: 1e-5).
         max_gradient_norm: the gradient's L2 norm is clipped to this.
@@ -50,7 +48,6 @@ class LearnerConfig:
     optimizer: Literal["rmsprop", "adam"] = "rmsprop"
     learning_rate: float = 6e-4
     anneal: bool = True
-    target_kl: float = 0.0
     rmsprop_decay: float = 0.99
     optimizer_epsilon: float = 0.01
     max_gradient_norm: float = 40.0
@@ -82,11 +79,9 @@ class LearnerConfig:
         for name in ("discount", "vtrace_lambda", "rmsprop_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"learner.{name} must be in [0, 1], got {getattr(self, name)}")
-        for name in ("reward_clip", "entropy_cost", "value_cost", "target_kl"):
+        for name in ("reward_clip", "entropy_cost", "value_cost"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"learner.{name} must be >= 0, got {getattr(self, name)}")
-        if self.target_kl and self.num_passes == 1:
-            raise ValueError("learner.target_kl compares passes: learner.num_passes must be > 1")
         if not 0 < self.c_bar <= self.rho_bar:
             raise ValueError(
                 f"need 0 < learner.c_bar <= learner.rho_bar, got {self.c_bar} and {self.rho_bar}"

@@ -14,7 +14,6 @@ from agents.impala.config import LearnerConfig
 from agents.impala.loss import Loss, impala_loss
 from agents.impala.nonfinite import NonFiniteUpdate, first_nonfinite
 from agents.impala.rollout import Rollout
-from agents.impala.step_size import StepSize
 from models.policy import Policy
 
 
@@ -24,7 +23,7 @@ class Learner:
     Args:
         policy: the weights to improve, in place.
         config: how.
-        total_updates: updates of the whole run; see `StepSize`.
+        total_updates: updates of the whole run, over which the step size decays.
         generator: random stream of the minibatches, on the CPU.
     """
 
@@ -38,7 +37,7 @@ class Learner:
     ) -> None:
         self.policy = policy
         self.config = config
-        self.step_size = StepSize(config, total_updates)
+        self.total_updates = total_updates
         self.generator = generator
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
@@ -80,7 +79,6 @@ class Learner:
         if self.config.num_passes > 1:
             divergence = mean_divergence(log_policy_by_pass, rollout.valid)
             metrics["policy/first_to_last_pass_kl_nats"] = divergence.item()
-            self.step_size.adapt(divergence.item(), self.version)
         return metrics
 
     def _minibatches(self, batch_size: int) -> tuple[Tensor, ...]:
@@ -113,8 +111,9 @@ class Learner:
         return loss, norm, log_policy
 
     def _set_learning_rate(self) -> None:
+        left = max(0.0, 1.0 - self.version / self.total_updates) if self.config.anneal else 1.0
         for group in self.optimizer.param_groups:
-            group["lr"] = self.step_size.at(self.version)
+            group["lr"] = self.config.learning_rate * left
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything the next update depends on, save the rollout."""
@@ -124,7 +123,6 @@ class Learner:
             "generator": self.generator.get_state(),
             "version": self.version,
             "skipped_updates": self.skipped_updates,
-            "step_size_factor": self.step_size.factor,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -134,7 +132,6 @@ class Learner:
         self.generator.set_state(state["generator"])
         self.version = state["version"]
         self.skipped_updates = state["skipped_updates"]
-        self.step_size.factor = state["step_size_factor"]
 
 
 def mean_divergence(log_policy_by_pass: Tensor, valid: Tensor) -> Tensor:

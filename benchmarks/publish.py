@@ -1,4 +1,4 @@
-"""Copies what is worth keeping of finished, evaluated runs into `results/`.
+"""Copies what is worth keeping of ended, evaluated runs into `results/`.
 
 `python -m benchmarks.publish runs/pong results/pong` takes every run folder below the first path to
 the same place below the second: config, provenance, metrics and the sampled evaluation of its last
@@ -13,19 +13,20 @@ from agents.evaluation.saved_policy import export_policy
 from benchmarks.pages.files import read_json
 
 COPIED = ("config.yaml", "provenance.json", "metrics.jsonl")
+ENDED = ("finished", "stopped")
 MAX_POLICY_BYTES = 5_000_000
 
 
 def publish_all(runs: Path, results: Path) -> list[Path]:
-    """Publishes the finished runs below a folder; returns the new folders.
+    """Publishes the finished and the stopped runs below a folder; returns the new folders.
 
     Raises:
-        ValueError: a finished run has no evaluation, or its policy is too large to keep.
+        ValueError: an ended run has no evaluation, or its policy is too large to keep.
     """
     published = []
     for status in sorted(runs.rglob("status.json")):
         target = results / status.parent.relative_to(runs)
-        if read_json(status)["status"] == "finished" and not target.exists():
+        if read_json(status)["status"] in ENDED and not target.exists():
             publish(status.parent, target)
             published.append(target)
     return published

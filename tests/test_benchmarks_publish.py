@@ -48,7 +48,7 @@ def test_finished_runs_are_published_once(runs, tmp_path):
     assert publish_all(runs, tmp_path) == []
 
 
-def test_a_run_that_has_not_finished_is_left_out(runs, tmp_path):
+def test_a_run_under_way_is_left_out(runs, tmp_path):
     status = runs / "control/seed1/status.json"
     before = status.read_text()
     status.write_text(json.dumps(json.loads(before) | {"status": "running"}))

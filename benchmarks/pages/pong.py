@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.pages.files import CORES, ROOT, last_row, machine, read_json, table
 
 RUNS = ROOT / "results" / "pong"
@@ -16,17 +14,23 @@ def pong_block() -> str:
     runs = {name: sorted((RUNS / name).glob("seed*")) for name in VARIANTS}
     rows = [_row(name, folders) for name, folders in runs.items() if folders]
     first = next(folders[0] for folders in runs.values() if folders)
-    frames = last_row(first)["frames"]
     return "\n".join(
         [
-            f"`configs/pong.yaml` ({frames / 1e6:.1f} M frames) with each core: mean return of 30 "
-            "full games per seed, sampled policy, played through gymnasium and ale-py. "
-            "`-frame_stack1` sees one frame at a time, so that velocity must be remembered. Two "
-            "runs went side by side, one CPU core each, with other work beside them: the minutes "
-            f"are an upper bound. {machine(read_json(first / 'provenance.json'))}.",
+            "`configs/pong.yaml` with each core: mean return of 30 full games per seed, sampled "
+            "policy, played through gymnasium and ale-py. Its step size decays over 8 M frames; "
+            "runs were stopped (`--resume` goes on) once they played well. "
+            "`-frame_stack1` sees one frame at a time, so that velocity must be remembered. Two or "
+            "three runs went side by side on two cores, a thread each, with other work beside "
+            f"them: minutes are an upper bound. {machine(read_json(first / 'provenance.json'))}.",
             "",
             table(
-                ["core", "seed: mean ± standard error", "steps to a mean of 18", "minutes each"],
+                [
+                    "core",
+                    "seed: mean ± standard error",
+                    "frames",
+                    "frames to a mean of 18 in training",
+                    "minutes",
+                ],
                 rows,
             ),
         ]
@@ -43,14 +47,15 @@ def _row(name: str, folders: list[Path]) -> list[str]:
     return [
         f"`{name}`",
         ", ".join(seeds),
-        ", ".join(_steps_to_18(folder) for folder in folders),
-        f"{np.median(minutes):.0f}",
+        ", ".join(f"{r['frames'] / 1e6:.1f} M" for r in results),
+        ", ".join(_frames_to_18(folder) for folder in folders),
+        ", ".join(f"{m:.0f}" for m in minutes),
     ]
 
 
-def _steps_to_18(run: Path) -> str:
-    """Returns the agent steps after which the last 100 training games first averaged 18."""
+def _frames_to_18(run: Path) -> str:
+    """Returns the frames after which the last 100 training games first averaged 18."""
     for row in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
         if row.get("return/last_100_games_points", -21.0) >= 18:
-            return f"{row['frames'] / 4e6:.2f} M"
-    return "never"
+            return f"{row['frames'] / 1e6:.1f} M"
+    return "not yet"

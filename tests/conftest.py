@@ -11,6 +11,7 @@ import torch
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+torch.backends.cudnn.allow_tf32 = False  # results are compared with those in float64
 
 
 @pytest.fixture

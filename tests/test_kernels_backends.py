@@ -140,6 +140,14 @@ def test_starts_and_truncation_match_the_reference(op, backend, where, bptt):
     assert_matches_float64(op, backend, tensors, bptt=bptt)
 
 
+@pytest.mark.parametrize(("T", "bptt"), [(32, 1), (50, "full")])
+@every_compiled_backend
+def test_unrolls_over_several_checkpoints_match_the_reference(op, backend, T, bptt):
+    tensors = make_inputs(op, sizes(T, 1, 1, 8), torch.float32, device_of(backend), start_rate=0.05)
+    tensors["start"][[0, 15, 17, T - 2], 0] = True
+    assert_matches_float64(op, backend, tensors, bptt=bptt)
+
+
 @named([(op, backend) for op, backend in COMPILED if backend.name == "cpu"])
 @settings(max_examples=8, deadline=None, derandomize=True, database=None)
 @given(data=st.data())

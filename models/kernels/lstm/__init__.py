@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.kernels import dispatch, inputs
 
-from . import cpu, cuda_cell, gpu, reference
+from . import cpu, cudnn, gpu, reference
 
 Result = tuple[Tensor, Tensor, Tensor]
 
@@ -22,7 +22,7 @@ LAYOUT: inputs.Layout = {
 
 BACKENDS: tuple[dispatch.Backend[Result], ...] = (
     dispatch.Backend("triton", "cuda", gpu.run, gpu.rejects),
-    dispatch.Backend("cuda_cell", "cuda", cuda_cell.run, cuda_cell.rejects),
+    dispatch.Backend("cudnn", "cuda", cudnn.run, cudnn.rejects),
     dispatch.Backend("cpu", "cpu", cpu.run, cpu.rejects),
     dispatch.Backend("reference", None, reference.run),
 )

@@ -28,7 +28,10 @@ class CountingPolicy(nn.Module):
     def initial_state(self, batch_size, device=None):
         return (torch.zeros(batch_size, 1, device=device),)
 
-    def forward(self, observation, last_reward, start, state):
+    def encode(self, observation):
+        return observation
+
+    def decide(self, features, last_reward, start, state):
         (count,), values = state, []
         for start_B in start:
             count = torch.where(start_B[:, None], 0.0, count) + 1
@@ -66,19 +69,23 @@ def make_rollouts(num_rollouts, life_loss, num_groups=1):
 def test_every_row_says_what_its_action_led_to(life_loss, num_groups):
     rollouts, _ = make_rollouts(8, life_loss, num_groups)
     for r in rollouts:
-        before, after = r.observation[:-1].numpy(), r.observation[1:].numpy()
-        valid = r.valid.numpy()
-        length = episode_length(before[..., ENV].astype(int), before[..., EPISODE].astype(int))
-        np.testing.assert_array_equal(valid, before[..., STEP] < length)
-        np.testing.assert_array_equal(after[valid][:, ACTION], r.action.numpy()[valid])
-        np.testing.assert_array_equal(after[valid][:, STEP], before[valid][:, STEP] + 1)
-        reward = decode_reward(r.reward.numpy()[valid])
-        np.testing.assert_array_equal(reward["env"], before[valid][:, ENV])
-        np.testing.assert_array_equal(reward["step"], before[valid][:, STEP])
-        np.testing.assert_array_equal(reward["action"], r.action.numpy()[valid])
-        assert (r.reward.numpy()[~valid] == 0).all()
-        assert torch.equal(r.last_reward[1:], r.reward)
-        assert not torch.isnan(r.behaviour_log_prob).any()
+        assert_rows_say_what_their_actions_led_to(r)
+
+
+def assert_rows_say_what_their_actions_led_to(r):
+    before, after = r.observation[:-1].numpy(), r.observation[1:].numpy()
+    valid = r.valid.numpy()
+    length = episode_length(before[..., ENV].astype(int), before[..., EPISODE].astype(int))
+    np.testing.assert_array_equal(valid, before[..., STEP] < length)
+    np.testing.assert_array_equal(after[valid][:, ACTION], r.action.numpy()[valid])
+    np.testing.assert_array_equal(after[valid][:, STEP], before[valid][:, STEP] + 1)
+    reward = decode_reward(r.reward.numpy()[valid])
+    np.testing.assert_array_equal(reward["env"], before[valid][:, ENV])
+    np.testing.assert_array_equal(reward["step"], before[valid][:, STEP])
+    np.testing.assert_array_equal(reward["action"], r.action.numpy()[valid])
+    assert (r.reward.numpy()[~valid] == 0).all()
+    assert torch.equal(r.last_reward[1:], r.reward)
+    assert not torch.isnan(r.behaviour_log_prob).any()
 
 
 @pytest.mark.parametrize("life_loss", ["ignore", "zero_discount", "end_episode"])
@@ -97,6 +104,10 @@ def test_discount_is_zero_exactly_where_no_value_follows(life_loss):
 
 def test_row_T_of_a_rollout_is_row_0_of_the_next_and_no_row_is_lost():
     rollouts, _ = make_rollouts(8, "ignore")
+    assert_rollouts_follow_each_other_and_lose_no_row(rollouts)
+
+
+def assert_rollouts_follow_each_other_and_lose_no_row(rollouts):
     for r, following in pairwise(rollouts):
         for name in ("observation", "last_reward", "start"):
             assert torch.equal(getattr(r, name)[-1], getattr(following, name)[0])
@@ -110,12 +121,17 @@ def test_row_T_of_a_rollout_is_row_0_of_the_next_and_no_row_is_lost():
 @pytest.mark.parametrize("life_loss", ["ignore", "end_episode"])
 def test_core_state_counts_rows_since_the_last_start(life_loss):
     rollouts, _ = make_rollouts(8, life_loss)
+    assert_core_state_counts_rows_since_the_last_start(rollouts, life_loss)
+
+
+def assert_core_state_counts_rows_since_the_last_start(rollouts, life_loss):
     for r in rollouts[1:]:
         previous_step = r.observation[0, :, STEP].numpy()  # rows of this game before row 0
         if life_loss == "end_episode":
             previous_step = np.where(previous_step > 2, previous_step - 2, previous_step)
         fresh = r.start[0].numpy()
         np.testing.assert_array_equal(r.core_state[0][~fresh, 0].numpy(), previous_step[~fresh])
+        assert (~fresh).any()
 
 
 def test_finished_games_are_counted_once_with_their_whole_return():

@@ -1,5 +1,6 @@
 """One update, resumption and both modes, through the whole of `Trainer`."""
 
+import copy
 import dataclasses
 import threading
 import time
@@ -96,6 +97,29 @@ def test_training_resumes_bit_for_bit(num_groups):
         second.learner.optimizer.state.values(), whole.learner.optimizer.state.values(), strict=True
     ):
         assert torch.equal(a["square_avg"], b["square_avg"])
+
+
+def test_two_resumes_of_an_atari_run_from_one_checkpoint_are_bit_equal():
+    config = dataclasses.replace(
+        CONFIG,
+        game="Pong",
+        env=EnvConfig(frame_size=42, num_threads=1),
+        encoder="small",
+        learner=dataclasses.replace(LEARNER, unroll_length=5),
+    )
+    first = Trainer(config)
+    train(first, 2)
+    saved = first.state_dict()
+    first.close()
+    results = []
+    for _ in range(2):
+        resumed = Trainer(config, num_learned=saved["num_learned"])
+        resumed.load_state_dict(copy.deepcopy(saved))  # the optimiser goes on in what it is given
+        results.append((train(resumed, 3), weights(resumed)))
+        resumed.close()
+    assert results[0][0] == results[1][0]
+    assert torch.equal(results[0][1], results[1][1])
+    assert not torch.equal(results[0][1], weights(first))
 
 
 def async_config(**settings):

@@ -1,6 +1,7 @@
 """What a user sees of a run: a live table on a terminal, plain lines elsewhere."""
 
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,7 @@ SHOWN = (
     ("learner/lag_updates", "lag, updates", "{:.1f}"),
     ("share/env", "time in env", "{:.0%}"),
     ("share/inference", "time in inference", "{:.0%}"),
+    ("share/acting_core", "of that in the core", "{:.0%}"),
     ("share/learner", "time in learner", "{:.0%}"),
 )
 PLAIN_INTERVAL_SECONDS = 10.0
@@ -33,6 +35,7 @@ class ProgressDisplay:
     """
 
     def __init__(self, title: str, frames: int, total_frames: int) -> None:
+        self._total_frames = total_frames
         self._console = Console()
         self._bar = Progress(
             TextColumn(title),
@@ -75,5 +78,12 @@ class ProgressDisplay:
         now, is_last = time.monotonic(), self._bar.tasks[0].finished
         if is_last or now - self._last_line >= PLAIN_INTERVAL_SECONDS:
             self._last_line = now
-            values = "  ".join(f"{label} {value}" for label, value in shown)
+            left = time_left(row, self._total_frames)
+            values = "  ".join(f"{label} {value}" for label, value in [("left", left), *shown])
             print(f"{row['frames']:>12,} frames  {values}", flush=True)
+
+
+def time_left(row: dict[str, Any], total_frames: int) -> str:
+    """Returns h:mm:ss to total_frames at the speed of this row of metrics."""
+    seconds = max(0, total_frames - row["frames"]) / row["speed/frames_per_second"]
+    return str(timedelta(seconds=round(seconds)))

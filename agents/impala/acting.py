@@ -1,6 +1,7 @@
 """One step of acting: forward pass and sampled action, on a GPU as one CUDA graph."""
 
-from collections.abc import Callable
+import time
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -8,12 +9,31 @@ from torch import Tensor
 from models.cores import CoreState
 from models.policy import Policy
 
-ActStep = Callable[[Tensor, Tensor, Tensor, CoreState], tuple[Tensor, Tensor, CoreState]]
-"""(observation [1, B, ...], last_reward [1, B], start [1, B], core state) -> action [B] int64,
-its log-probability [B] float32, core state. The state may be written in place."""
-
 WARM_UP = 3
 """Calls before the capture, in which Triton compiles and cuDNN chooses its algorithms."""
+
+
+class ActStep(Protocol):
+    """A way to act on one row of every environment."""
+
+    @property
+    def core_seconds(self) -> float | None:
+        """Spent in core and heads so far; None where one launch runs them with all the rest."""
+
+    def __call__(
+        self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
+    ) -> tuple[Tensor, Tensor, CoreState]:
+        """Acts once.
+
+        Args:
+            observation: [1, B, ...] in the environment's dtype.
+            last_reward: [1, B] float32.
+            start: [1, B] bool.
+            state: of the core; may be written in place.
+
+        Returns:
+            action [B] int64, its log-probability [B] float32, and the core's state.
+        """
 
 
 def make_act_step(policy: Policy, generator: torch.Generator) -> ActStep:
@@ -33,13 +53,17 @@ class EagerActStep:
     def __init__(self, policy: Policy, generator: torch.Generator) -> None:
         self.policy = policy
         self.generator = generator
+        self.core_seconds = 0.0
 
     @torch.inference_mode()
     def __call__(
         self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
     ) -> tuple[Tensor, Tensor, CoreState]:
         """Acts once; see `ActStep`."""
-        output, state = self.policy(observation, last_reward, start, state)
+        features = self.policy.encode(observation)
+        began = time.perf_counter()
+        output, state = self.policy.decide(features, last_reward, start, state)
+        self.core_seconds += time.perf_counter() - began
         action, log_prob = sample_action(output.logits[0], self.generator)
         return action, log_prob, state
 
@@ -49,6 +73,8 @@ class GraphedActStep:
 
     Inputs are copied to where the graph reads them; the state stays where the graph writes it.
     """
+
+    core_seconds = None
 
     def __init__(self, step: EagerActStep) -> None:
         self._step = step

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Any
 
 from agents.experiment.memory import peak_memory_bytes
-from agents.impala.trainer import Trainer
+from agents.impala.trainer import PARTS, Trainer
 
 GAMES_IN_MEAN = 100
 NEWEST = ("learner/learning_rate", "learner/skipped_updates")
@@ -65,7 +65,7 @@ class RunningReport:
         if self._recent:
             row["return/last_100_games_points"] = sum(self._recent) / len(self._recent)
         seconds = trainer.take_seconds()
-        spent = sum(seconds.values())
+        spent = sum(seconds[part] for part in PARTS)
         row |= {f"share/{part}": value / spent for part, value in seconds.items()}
         row["memory/peak_bytes"] = peak_memory_bytes(trainer.device)
         self._rows, self._games, self._since, self._frames = [], [], now, trainer.frames

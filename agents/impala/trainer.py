@@ -41,7 +41,7 @@ class Trainer:
         self.device = choose_device(config.device)
         self.num_learned = num_learned
         self.learn_seconds = 0.0  # since the trainer was made
-        self._seconds_taken = dict.fromkeys(PARTS, 0.0)
+        self._seconds_taken: dict[str, float] = {}
         self._episodes: list[Episode] = []
         num_crews = config.num_actors if config.mode == "async" else 1
         self._envs = [
@@ -122,14 +122,21 @@ class Trainer:
         return episodes
 
     def take_seconds(self) -> dict[str, float]:
-        """Returns seconds spent by part since the last call; in async mode parts overlap."""
-        totals = {
+        """Returns seconds spent by part since the last call; in async mode parts overlap.
+
+        Beside PARTS: "acting_core", the share of inference in core and heads, where known.
+        """
+        totals: dict[str, float] = {
             "env": sum(actor.env_seconds for actor in self._actors()),
             "inference": sum(actor.inference_seconds for actor in self._actors()),
             "learner": self.learn_seconds,
         }
+        in_core = [actor.core_seconds for actor in self._actors()]
+        known = [seconds for seconds in in_core if seconds is not None]
+        if len(known) == len(in_core):
+            totals["acting_core"] = sum(known)
         before, self._seconds_taken = self._seconds_taken, totals
-        return {part: totals[part] - before[part] for part in PARTS}
+        return {part: total - before.get(part, 0.0) for part, total in totals.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything a resumed run needs.

@@ -40,7 +40,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ValueError: missing, not a checkpoint, damaged, or of a format that this code cannot read.
     """
     if not path.is_file():
-        raise ValueError(f"no checkpoint at {path}")
+        raise ValueError(f"no checkpoint at {path}; give a run folder, a checkpoint or a policy.pt")
     content = path.read_bytes()
     if not content.startswith(MAGIC):
         raise ValueError(f"{path} is not a checkpoint of this suite")
@@ -92,16 +92,19 @@ def load_newest(folder: Path, config: Mapping[str, Any] | None = None) -> dict[s
     Raises:
         ValueError: there is none, or it is of another game, environment, encoder or core.
     """
+    unusable: list[str] = []
     for path in sorted(folder.glob("*.ckpt"), reverse=True):
         try:
             payload = load_checkpoint(path)
         except ValueError as error:
-            logger.warning("%s; trying the one before", error)
+            unusable.append(str(error))
             continue
+        for reason in unusable:
+            logger.warning("%s; using %s", reason, path.name)
         if config is not None:
             _check_identity(path, payload, config)
         return payload
-    raise ValueError(f"no usable checkpoint in {folder}")
+    raise ValueError("; ".join([f"no usable checkpoint in {folder}", *unusable]))
 
 
 def _unpack(path: Path, body: bytes) -> dict[str, Any]:

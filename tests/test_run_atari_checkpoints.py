@@ -1,0 +1,111 @@
+"""Checkpoints that cannot be used: one line, exit code 2, and every file as it was."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+import run_atari
+from agents.experiment.checkpoint import load_checkpoint, save_checkpoint
+
+SMOKE = str(Path(__file__).parents[1] / "configs/smoke.yaml")
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of one update."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    limits = ["--run_dir", str(run), "--stop_after_updates", "1"]
+    assert run_atari.main(["train", "--config", SMOKE, *limits]) == 0
+    return run
+
+
+@pytest.fixture
+def run(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(trained, "run"))
+
+
+def checkpoint_of(run):
+    (path,) = (run / "checkpoints").glob("*.ckpt")
+    return path
+
+
+def assert_refused(arguments, message, capfd):
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    capfd.readouterr()
+    assert run_atari.main(arguments) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [("core", "kind", "lstm"), ("core", "hidden_size", 64), ("env", "length", 6)],
+)
+def test_a_checkpoint_of_another_core_or_environment_is_not_resumed(
+    run, capfd, section, name, value
+):
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config[section][name] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    message = f"{checkpoint_of(run).name} is of another run: its {section} is {{"
+    assert_refused(["train", "--resume", "run"], message, capfd)
+
+
+def with_changed(run, section, name, value):
+    payload = load_checkpoint(checkpoint_of(run))
+    payload[section][name] = value
+    save_checkpoint(checkpoint_of(run), payload)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "watch"])
+def test_weights_of_another_core_are_not_played(run, capfd, command):
+    config = load_checkpoint(checkpoint_of(run))["config"]
+    with_changed(run, "config", "core", config["core"] | {"kind": "delta_net"})
+    message = "run holds weights of another policy than its delta_net core and 2 actions describe"
+    assert_refused([command, "run"], message, capfd)
+
+
+def test_a_policy_of_another_action_set_is_not_played(run, capfd):
+    with_changed(run, "spec", "num_actions", 5)
+    message = "run holds weights of another policy than its rdn core and 5 actions describe"
+    assert_refused(["evaluate", "run"], message, capfd)
+
+
+def test_a_policy_of_more_actions_than_the_game_has_is_not_played(run, capfd):
+    payload = load_checkpoint(checkpoint_of(run))
+    payload["spec"]["num_actions"] = 5
+    for name in ("weight", "bias"):
+        rows = payload["policy"][f"policy_head.{name}"]
+        payload["policy"][f"policy_head.{name}"] = rows[[0, 1, 0, 1, 0]]
+    save_checkpoint(checkpoint_of(run), payload)
+    assert_refused(["evaluate", "run"], "the policy has 5 actions, tmaze here has 2", capfd)
+
+
+@pytest.mark.parametrize("command", [["train", "--resume"], ["evaluate"], ["watch"]])
+@pytest.mark.parametrize("kept_bytes", [0, 10, 2000])
+def test_a_truncated_checkpoint_is_named(run, capfd, command, kept_bytes):
+    path = checkpoint_of(run)
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    assert_refused([*command, "run"], f"no usable checkpoint in run/checkpoints; {path} is ", capfd)
+
+
+def test_a_truncated_checkpoint_asked_for_by_name_is_named(run, capfd):
+    path = checkpoint_of(run)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert_refused(["evaluate", str(path)], f"{path} is damaged", capfd)
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["watch"]])
+def test_a_missing_checkpoint_is_named_with_what_would_be_right(run, capfd, command):
+    missing = "run/checkpoints/000000000009.ckpt"
+    message = f"no checkpoint at {missing}; give a run folder, a checkpoint or a policy.pt"
+    assert_refused([*command, missing], message, capfd)
+    checkpoint_of(run).unlink()
+    assert_refused([*command, "run"], "no usable checkpoint in run/checkpoints", capfd)

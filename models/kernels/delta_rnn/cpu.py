@@ -1,54 +1,28 @@
 """The Delta RNN in C++ for CPU tensors: cpu.cpp, with its fake and its autograd formula."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native
+from models.kernels.dispatch import Bptt
 
 
-def run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    rk: Tensor,
-    rv: Tensor,
-    rbeta: Tensor,
-    state_w: Tensor,
-    state_r: Tensor,
-    state_h: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `delta_rnn`."""
     load()
-    floats = (q, k, v, beta, rk, rv, rbeta, state_w, state_r, state_h)
     h, state_w, state_r, state_h, *_ = torch.ops.fast_weights.delta_rnn(
-        *floats, start, bptt == 1, native.needs_grad(*floats)
+        *args, bptt == 1, native.needs_grad(*args)
     )
     return h, state_w, state_r, state_h
 
 
-def rejects(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    rk: Tensor,
-    rv: Tensor,
-    rbeta: Tensor,
-    state_w: Tensor,
-    state_r: Tensor,
-    state_h: Tensor,
-    start: Tensor,
-) -> str | None:
+def rejects(*args: Tensor) -> str | None:
     """Returns why the compiled kernel cannot take this call, or None."""
     return (
-        native.rejects_dtypes((q, k, v, beta, rk, rv, rbeta), (state_w, state_r, state_h))
-        or native.rejects_head_sizes(q.shape[-1])
+        native.rejects_dtypes(args[:7], args[7:10])
+        or native.rejects_head_sizes(args[0].shape[-1])
         or load()
     )
 

@@ -5,35 +5,21 @@ The forward keeps both matrices before every write and the softmax it read R wit
 them instead of replaying segments. A call without gradients keeps nothing.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native, triton_launch
+from models.kernels.dispatch import Bptt
 from models.kernels.triton_launch import leading_strides, rows
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    rk: Tensor,
-    rv: Tensor,
-    rbeta: Tensor,
-    state_w: Tensor,
-    state_r: Tensor,
-    state_h: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `delta_rnn`."""
-    args = (q, k, v, beta, rk, rv, rbeta, state_w, state_r, state_h)
-    h, state_w, state_r, state_h, *_ = _forward(*args, start, bptt == 1, native.needs_grad(*args))
+    h, state_w, state_r, state_h, *_ = _forward(*args, bptt == 1, native.needs_grad(*args))
     return h, state_w, state_r, state_h
 
 
@@ -79,21 +65,8 @@ def _forward(
 
 
 @_forward.register_fake
-def _fake(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    rk: Tensor,
-    rv: Tensor,
-    rbeta: Tensor,
-    state_w: Tensor,
-    state_r: Tensor,
-    state_h: Tensor,
-    start: Tensor,
-    truncate: bool,
-    save: bool,
-) -> Outputs:
+def _fake(*args: Any) -> Outputs:
+    q, *_, state_w, state_r, state_h, _, _, save = args
     states = (state_w, state_r, state_h)
     final_w, final_r, final_h = (x.new_empty(x.shape) for x in states)
     saved_steps = len(q) if save else 0

@@ -1,27 +1,18 @@
 """The delta rule in C++ for CPU tensors: cpu.cpp, with its fake and its autograd formula."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native
+from models.kernels.dispatch import Bptt
 
 
-def run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    state: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `delta_rule`."""
     load()
-    save = native.needs_grad(q, k, v, beta, state)
-    y, state, _, _ = torch.ops.fast_weights.delta_rule(q, k, v, beta, state, start, bptt == 1, save)
+    y, state, *_ = torch.ops.fast_weights.delta_rule(*args, bptt == 1, native.needs_grad(*args))
     return y, state
 
 
@@ -36,16 +27,8 @@ def rejects(
     )
 
 
-def _fake(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    state: Tensor,
-    start: Tensor,
-    truncate: bool,
-    save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _fake(*args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    _, _, v, _, state, _, _, save = args
     return (
         v.new_empty(v.shape),
         state.new_empty(state.shape),

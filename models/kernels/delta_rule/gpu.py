@@ -5,28 +5,19 @@ H = 4, K = V = 32), so that the backward reads it instead of replaying segments.
 gradients keeps nothing.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native, triton_launch
+from models.kernels.dispatch import Bptt
 from models.kernels.triton_launch import leading_strides, rows
 
 
-def run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    state: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `delta_rule`."""
-    save = native.needs_grad(q, k, v, beta, state)
-    y, state, _ = _forward(q, k, v, beta, state, start, bptt == 1, save)
+    y, state, _ = _forward(*args, bptt == 1, native.needs_grad(*args))
     return y, state
 
 
@@ -71,16 +62,8 @@ def _forward(
 
 
 @_forward.register_fake
-def _fake(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    state: Tensor,
-    start: Tensor,
-    truncate: bool,
-    save: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _fake(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    _, _, v, _, state, _, _, save = args
     saved_steps = len(v) if save else 0
     return (
         v.new_empty(v.shape),
@@ -132,17 +115,8 @@ def _backward(
 
 
 @_backward.register_fake
-def _fake_backward(
-    dy: Tensor,
-    dstate: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    beta: Tensor,
-    start: Tensor,
-    states: Tensor,
-    truncate: bool,
-) -> tuple[Tensor, ...]:
+def _fake_backward(_dy: Tensor, dstate: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    q, k, v, beta, *_ = args
     return tuple(x.new_empty(x.shape) for x in (q, k, v, beta, dstate))
 
 

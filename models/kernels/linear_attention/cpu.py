@@ -1,25 +1,18 @@
 """Linear attention in C++ for CPU tensors: cpu.cpp, with its fake and its autograd formula."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native
+from models.kernels.dispatch import Bptt
 
 
-def run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    state: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `linear_attention`."""
     load()
-    y, state = torch.ops.fast_weights.linear_attention(q, k, v, state, start, bptt == 1)
+    y, state = torch.ops.fast_weights.linear_attention(*args, bptt == 1)
     return y, state
 
 

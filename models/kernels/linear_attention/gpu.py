@@ -3,26 +3,19 @@
 Nothing but the inputs is kept for the backward, which rebuilds W from the initial state.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native, triton_launch
+from models.kernels.dispatch import Bptt
 from models.kernels.triton_launch import leading_strides, rows
 
 
-def run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    state: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `linear_attention`."""
-    y, state = _forward(q, k, v, state, start, bptt == 1)
+    y, state = _forward(*args, bptt == 1)
     return y, state
 
 
@@ -100,16 +93,8 @@ def _backward(
 
 
 @_backward.register_fake
-def _fake_backward(
-    dy: Tensor,
-    dstate: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    state: Tensor,
-    start: Tensor,
-    truncate: bool,
-) -> tuple[Tensor, ...]:
+def _fake_backward(_dy: Tensor, _dstate: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    q, k, v, state, *_ = args
     return tuple(x.new_empty(x.shape) for x in (q, k, v, state))
 
 

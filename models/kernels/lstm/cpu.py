@@ -1,29 +1,21 @@
 """The LSTM in C++ for CPU tensors: cpu.cpp, with its fake and its autograd formula."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native
+from models.kernels.dispatch import Bptt
 
 MAX_HIDDEN_SIZE = 512
 
 
-def run(
-    gates: Tensor,
-    w_hh: Tensor,
-    state_h: Tensor,
-    state_c: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `lstm`."""
     load()
-    floats = (gates, w_hh, state_h, state_c)
     h, state_h, state_c, *_ = torch.ops.fast_weights.lstm(
-        *floats, start, bptt == 1, native.needs_grad(*floats)
+        *args, bptt == 1, native.needs_grad(*args)
     )
     return h, state_h, state_c
 
@@ -37,15 +29,8 @@ def rejects(
     return native.rejects_dtypes((gates, w_hh), (state_h, state_c)) or load()
 
 
-def _fake(
-    gates: Tensor,
-    w_hh: Tensor,
-    state_h: Tensor,
-    state_c: Tensor,
-    start: Tensor,
-    truncate: bool,
-    save: bool,
-) -> tuple[Tensor, ...]:
+def _fake(*args: Any) -> tuple[Tensor, ...]:
+    gates, w_hh, state_h, state_c, _, _, save = args
     T, B, _ = gates.shape
     N = w_hh.shape[1]
     kept = T if save else 0

@@ -7,12 +7,13 @@ The backward kernel writes the gradient of the gates; that of W_hh is one matrix
 with the h that entered each step.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native, triton_launch
+from models.kernels.dispatch import Bptt
 from models.kernels.triton_launch import leading_strides, rows
 
 MAX_HIDDEN_SIZE = 256
@@ -21,19 +22,10 @@ Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Gradients = tuple[Tensor, Tensor, Tensor]
 
 
-def run(
-    gates: Tensor,
-    w_hh: Tensor,
-    state_h: Tensor,
-    state_c: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `lstm`."""
-    args = (gates, w_hh, state_h, state_c)
-    y, state_h, state_c, *_ = _forward(*args, start, bptt == 1, native.needs_grad(*args))
-    return y.to(gates.dtype), state_h, state_c
+    y, state_h, state_c, *_ = _forward(*args, bptt == 1, native.needs_grad(*args))
+    return y.to(args[0].dtype), state_h, state_c
 
 
 def rejects(
@@ -83,15 +75,8 @@ def _forward(
 
 
 @_forward.register_fake
-def _fake(
-    gates: Tensor,
-    w_hh: Tensor,
-    state_h: Tensor,
-    state_c: Tensor,
-    start: Tensor,
-    truncate: bool,
-    save: bool,
-) -> Outputs:
+def _fake(*args: Any) -> Outputs:
+    gates, w_hh, state_h, state_c, _, _, save = args
     T, B, _ = gates.shape
     N = w_hh.shape[-1]
     saved_steps = T if save else 0

@@ -1,54 +1,26 @@
 """The Recurrent Delta Net in C++ for CPU tensors: cpu.cpp, with its fake and autograd formula."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native
+from models.kernels.dispatch import Bptt
 
 
-def run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    b: Tensor,
-    r_q: Tensor,
-    r_k: Tensor,
-    r_v: Tensor,
-    r_b: Tensor,
-    state_w: Tensor,
-    state_y: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `rdn`."""
     load()
-    floats = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y)
-    y, state_w, state_y, _, _ = torch.ops.fast_weights.rdn(
-        *floats, start, bptt == 1, native.needs_grad(*floats)
-    )
+    y, state_w, state_y, *_ = torch.ops.fast_weights.rdn(*args, bptt == 1, native.needs_grad(*args))
     return y, state_w, state_y
 
 
-def rejects(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    b: Tensor,
-    r_q: Tensor,
-    r_k: Tensor,
-    r_v: Tensor,
-    r_b: Tensor,
-    state_w: Tensor,
-    state_y: Tensor,
-    start: Tensor,
-) -> str | None:
+def rejects(*args: Tensor) -> str | None:
     """Returns why the compiled kernel cannot take this call, or None."""
     return (
-        native.rejects_dtypes((q, k, v, b, r_q, r_k, r_v, r_b), (state_w, state_y))
-        or native.rejects_head_sizes(q.shape[-1])
+        native.rejects_dtypes(args[:8], args[8:10])
+        or native.rejects_head_sizes(args[0].shape[-1])
         or load()
     )
 

@@ -8,36 +8,22 @@ The backward kernel writes the gradients before softmax and sigmoid; those of R_
 r_b are one matrix product of them with tanh of the last output.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.kernels import native, triton_launch
+from models.kernels.dispatch import Bptt
 from models.kernels.triton_launch import leading_strides, rows
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 Gradients = tuple[Tensor, Tensor, Tensor]
 
 
-def run(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    b: Tensor,
-    r_q: Tensor,
-    r_k: Tensor,
-    r_v: Tensor,
-    r_b: Tensor,
-    state_w: Tensor,
-    state_y: Tensor,
-    start: Tensor,
-    *,
-    bptt: Literal["full", 1] = "full",
-) -> tuple[Tensor, Tensor, Tensor]:
+def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `rdn`."""
-    args = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y)
-    y, state_w, state_y, *_ = _forward(*args, start, bptt == 1, native.needs_grad(*args))
+    y, state_w, state_y, *_ = _forward(*args, bptt == 1, native.needs_grad(*args))
     return y, state_w, state_y
 
 
@@ -83,21 +69,8 @@ def _forward(
 
 
 @_forward.register_fake
-def _fake(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    b: Tensor,
-    r_q: Tensor,
-    r_k: Tensor,
-    r_v: Tensor,
-    r_b: Tensor,
-    state_w: Tensor,
-    state_y: Tensor,
-    start: Tensor,
-    truncate: bool,
-    save: bool,
-) -> Outputs:
+def _fake(*args: Any) -> Outputs:
+    q, *_, state_w, state_y, _, _, save = args
     T, B, H, D = q.shape
     saved_steps = T if save else 0
     return (

@@ -31,6 +31,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from benchmarks.result_file import write_new
 from models.kernels import delta_rnn, delta_rule, linear_attention, lstm, rdn, triton_launch
 
 OPERATORS = (linear_attention, delta_rule, delta_rnn, rdn, lstm)
@@ -193,12 +194,10 @@ def table(rows: list[Resources]) -> str:
 
 
 def write(rows: list[Resources], command: list[str]) -> Path:
-    """Writes the rows beside what they were made with; returns the file."""
+    """Writes the rows beside what they were made with, never over others; returns the file."""
     git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
     date = datetime.date.today().isoformat()
-    path = ROOT / "benchmarks" / "results" / f"gpu_resources_sm80_sm90_{date}_{commit}.json"
-    path.parent.mkdir(exist_ok=True)
     header = {
         "command": " ".join(["python", "benchmarks/gpu_resources.py", *command]),
         "commit": commit,
@@ -209,8 +208,8 @@ def write(rows: list[Resources], command: list[str]) -> Path:
         "B": B,
         "H": H,
     }
-    path.write_text(json.dumps({**header, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
-    return path
+    report = {**header, "rows": [asdict(r) for r in rows]}
+    return write_new(f"gpu_resources_sm80_sm90_{date}_{commit}", report)
 
 
 def main() -> None:

@@ -27,7 +27,11 @@ def write_result(what: str, report: dict[str, Any], folder: Path = RESULTS) -> P
     machine = hardware["gpu"] or f"{hardware['cpu']} {hardware['cores']} cores"
     slug = re.sub(r"[^a-z0-9]+", "-", machine.lower()).strip("-")
     commit = (report["commit"] or report["source_hash"])[:7]
-    name = f"{what}_{slug}_{report['date'][:10]}_{commit}"
+    return write_new(f"{what}_{slug}_{report['date'][:10]}_{commit}", report, folder)
+
+
+def write_new(name: str, report: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """Writes `<name>[-<number>].json` in folder, which it may have to make; returns the file."""
     folder.mkdir(exist_ok=True)
     path, number = folder / f"{name}.json", 1
     while path.exists():

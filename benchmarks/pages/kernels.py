@@ -1,6 +1,11 @@
-"""The README's table of what the fused kernels gain."""
+"""The README's tables of what the fused kernels gain, and of how their time grows."""
 
+from typing import Any
+
+from benchmarks.kernel_cases import OPS
 from benchmarks.pages.files import link, machine, reports, table
+
+STEPS, BATCHES = (20, 50, 100, 200, 400), (8, 64, 128, 256)
 
 
 def kernel_block() -> str:
@@ -26,7 +31,36 @@ def kernel_block() -> str:
             "",
             table(["ratio", "value", "goal", "commit and file"], rows),
             "",
+            *scaling(files),
+            "",
             "The Triton kernels are checked in Triton's interpreter and compiled ahead of time for "
             "sm_80 and sm_90; they have not run on a GPU yet.",
         ]
     )
+
+
+def scaling(files: list[tuple[str, Any]]) -> list[str]:
+    """Returns how time grows with T and B, in the newest run that timed every operator."""
+    name, report = [named for named in files if times_per_row(named[1]).keys() == set(OPS)][-1]
+    times = times_per_row(report)
+    sizes = [*((T, 32) for T in STEPS), *((50, B) for B in BATCHES)]
+    return [
+        "Microseconds per step and batch row of the fused kernels, forward plus backward (`lstm`: "
+        "256 units): constant where time is linear in T and B. What grows with the largest calls "
+        f"is the price of memory ([why](docs/results.md), {link(name, report)}).",
+        "",
+        table(
+            ["op", *(f"T = {T}, B = {B}" for T, B in sizes)],
+            [[f"`{op}`", *(f"{times[op][size]:.2f}" for size in sizes)] for op in OPS],
+        ),
+    ]
+
+
+def times_per_row(report: Any) -> dict[str, dict[tuple[int, int], float]]:
+    """Returns microseconds per step and batch row by operator and (T, B) at the main head size."""
+    times: dict[str, dict[tuple[int, int], float]] = {}
+    for r in report["rows"]:
+        if r["backend"] == "cpu" and r["ok"] and r["K"] == (256 if r["op"] == "lstm" else 32):
+            per_row = 1e3 * r["total_ms"] / (r["T"] * r["B"])
+            times.setdefault(r["op"], {})[r["T"], r["B"]] = per_row
+    return times

@@ -15,8 +15,9 @@ ORIGIN = {
 SIZE = {"parameters": 5000, "core_parameters": 4000, "state_bytes": 512}
 
 
-def settings(game="tmaze", core="rdn", seed=1, **others):
-    values = {"game": game, "core": {"kind": core}, "encoder": "mlp", "seed": seed}
+def settings(game="tmaze", core="rdn", bptt="full", seed=1, **others):
+    core = {"kind": core, "bptt": bptt}
+    values = {"game": game, "core": core, "encoder": "mlp", "seed": seed}
     return config_values(config_from_values(values | {"total_frames": 1000} | others))
 
 

@@ -71,6 +71,9 @@ def write(folder: Path, files: dict[str, str], values: dict[str, object]) -> Non
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "comparison.json").is_file():
         raise ValueError(f"{folder} holds something else than a report; choose another --out")
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+    for old in (folder / FIGURES).iterdir():
+        if old.suffix in (".svg", ".csv") and f"{FIGURES}/{old.name}" not in files:
+            old.unlink()  # of an earlier report that had more to show
     for name, content in files.items():
         write_atomically(folder / name, content.encode())
     write_json(folder / "comparison.json", values)

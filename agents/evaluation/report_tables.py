@@ -74,8 +74,11 @@ def returns(comparison: Comparison) -> Table:
                 *(number(getattr(theirs, name) if theirs else None) for name in others),
             ]
         )
-    header = ["task", "floor", "ceiling", *comparison.cores, *others.values()]
-    return Table(header=header, rows=rows)
+    grid: list[Sequence[str]] = [["", "floor", "ceiling", *comparison.cores, *others.values()]]
+    grid += rows
+    if len(rows) < len(comparison.cores):
+        grid = list(zip(*grid, strict=True))  # the longer side goes down the page
+    return Table(header=grid[0], rows=grid[1:])
 
 
 def aggregates(comparison: Comparison) -> Table | None:

@@ -1,0 +1,178 @@
+"""The report: its files, its numbers, that it changes nothing else, and that a browser shows it."""
+
+import csv
+import html
+import json
+import re
+import shutil
+import subprocess
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from agents.evaluation.compare import compare_and_write
+from agents.evaluation.curves import mean_curve
+from agents.evaluation.figure_style import looks
+from agents.evaluation.report import Section, _markdown, _templates
+from agents.evaluation.report_tables import Table
+from tests.run_folders import evaluation, write_evaluation, write_run, write_seeds
+
+FIGURES = ["aggregates", "curves_frames", "curves_time", "improvement", "profiles", "scores"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for game in ("tmaze", "parity"):
+        write_seeds(folder, "lstm", [0.6, 0.7, 0.8, 0.9, 1.0], game=game)
+        write_seeds(folder, "rdn", [0.8, 0.9, 0.9, 1.0, 1.0], game=game)
+    longer = evaluation([0.55] * 500, game="parity", length=40)
+    write_evaluation(folder / "parity/lstm/seed1", longer, "longer")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(runs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "report"
+    compare_and_write([runs], out)
+    return out
+
+
+def snapshot(folder):
+    return {
+        p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+def test_the_report_has_every_figure_with_its_data(report):
+    names = sorted(p.name for p in (report / "figures").iterdir())
+    assert names == sorted(f"{name}.{kind}" for name in FIGURES for kind in ("csv", "svg"))
+    for name in FIGURES:
+        ElementTree.parse(report / f"figures/{name}.svg")
+        rows = list(csv.DictReader((report / f"figures/{name}.csv").open()))
+        assert rows, name
+    assert {r["score"] for r in csv.DictReader((report / "figures/scores.csv").open())} >= {"1.0"}
+
+
+def test_page_and_markdown_say_the_same(report):
+    page = html.unescape((report / "index.html").read_text())
+    text = (report / "report.md").read_text()
+    for needle in (
+        "Highest IQM across 2 tasks: rdn, ",
+        "0.920 (0.816 to 1.024), n = 5",  # rdn: half a t interval is 2.776 * 0.0837 / 5**0.5
+        "length=40",
+        "a processor",
+        "feedbeef",
+    ):
+        assert needle in text, needle
+        assert needle in page, needle
+    for name in FIGURES:
+        assert f"figures/{name}.svg" in text
+        assert f'id="{name}"' in page
+
+
+def test_the_page_needs_no_network_and_runs_nothing(report):
+    page = (report / "index.html").read_text()
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page)
+
+
+def test_nothing_in_the_run_folders_changes(runs, tmp_path):
+    before = snapshot(runs)
+    compare_and_write([runs], tmp_path / "report")
+    assert snapshot(runs) == before
+
+
+def test_the_same_runs_give_the_same_report(runs, report, tmp_path):
+    compare_and_write([runs], tmp_path / "again")
+    again = {p.relative_to(tmp_path / "again"): c for p, (_, c) in snapshot(tmp_path).items()}
+    assert again == {p.relative_to(report): content for p, (_, content) in snapshot(report).items()}
+
+
+def test_a_report_replaces_a_report_and_nothing_else(runs, tmp_path):
+    compare_and_write([runs], tmp_path / "report")
+    compare_and_write([runs / "tmaze"], tmp_path / "report")
+    assert "parity" not in (tmp_path / "report/report.md").read_text()
+    assert not (tmp_path / "report/figures/aggregates.svg").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/index.html").write_text("mine")
+    with pytest.raises(ValueError, match="mine holds something else than a report"):
+        compare_and_write([runs], tmp_path / "mine")
+    assert (tmp_path / "mine/index.html").read_text() == "mine"
+    with pytest.raises(ValueError, match="lies in the run folder"):
+        compare_and_write([runs], runs / "tmaze/rdn/seed1/report")
+    assert not (runs / "tmaze/rdn/seed1/report").exists()
+
+
+def test_what_a_folder_says_is_shown_and_never_run(tmp_path):
+    evil = "<script>alert(1)</script>|`x`"
+    origin = {"commit": evil, "source_hash": evil, "hardware": {"cpu": evil, "cores": evil}}
+    run = write_run(tmp_path / "runs" / "<img src=x onerror=alert(1)>", origin=origin)
+    write_evaluation(run, evaluation([0.5] * 500, note=evil), "noted")
+    compare_and_write([tmp_path / "runs"], tmp_path / "report")
+    page = (tmp_path / "report/index.html").read_text()
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    text = (tmp_path / "report/report.md").read_text()
+    assert not re.search(r"(?<!\\)<(?:script|img)", text)
+
+
+def test_a_table_row_stays_one_row_in_markdown():
+    assert _markdown("a|b\n<c> `d` [e](f)") == r"a\|b \<c\> \`d\` \[e\](f)"
+    section = Section(title="T", table=Table(header=["a|b", "c"], rows=[["x\ny", "|"]]))
+    values = {"title": "t", "lead": "l", "warnings": [], "sections": [section], "figures": "f"}
+    text = _templates(autoescape=False).get_template("report.md").render(values)
+    assert "| a\\|b | c |\n|---|---:|\n| x y | \\| |\n" in text
+
+
+def test_curves_have_a_mean_only_where_all_of_them_have_data():
+    a = np.array([0.0, 2.0]), np.array([0.0, 2.0])
+    b = np.array([1.0, 3.0]), np.array([3.0, 5.0])
+    mean = mean_curve([a, b])
+    assert (mean.x[0], mean.x[-1]) == (1.0, 2.0)
+    np.testing.assert_allclose(mean.mean, mean.x + 1.0)
+    assert mean.half_width is None
+    five = mean_curve([a, b, a, b, a])
+    half = 2.7764451 * np.std([0.0, 2.0, 0.0, 2.0, 0.0], ddof=1) / 5**0.5
+    np.testing.assert_allclose(five.half_width, half)
+    assert mean_curve([a, (np.array([2.0, 3.0]), np.array([0.0, 0.0]))]) is None
+
+
+def test_cores_are_told_apart_without_colour():
+    cores = ["feedforward", "lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn"]
+    drawn = looks([*cores, "rdn-bptt1", "rdn-bptt1 entropy_cost=0.1"])
+    assert len({(look.marker, str(look.dashes)) for look in drawn.values()}) == 8
+    assert len({look.color for look in drawn.values()}) == 6
+
+
+@pytest.mark.slow
+def test_a_browser_shows_every_figure_and_table(report, tmp_path):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    # The page may run nothing, so a script can only be put into a copy that allows it.
+    page = (report / "index.html").read_text()
+    probe = (
+        "<script>onload = () => { document.title = JSON.stringify({"
+        "images: [...document.images].map(i => [i.id, i.naturalWidth, i.getClientRects().length]),"
+        "tables: [...document.querySelectorAll('table')].map(t => t.rows.length)}) }</script>"
+    )
+    copy = tmp_path / "page.html"
+    copy.write_text(page.replace("default-src 'none'", "script-src 'unsafe-inline'") + probe)
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
+    shown = subprocess.run(
+        [chromium, *flags, "--virtual-time-budget=10000", "--dump-dom", copy.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    ).stdout
+    title = html.unescape(re.search(r"<title>(.*?)</title>", shown)[1])
+    found = json.loads(title)
+    assert sorted(name for name, *_ in found["images"]) == FIGURES
+    assert all(width > 200 and boxes for _, width, boxes in found["images"])
+    assert len(found["tables"]) == 7
+    assert all(rows > 1 for rows in found["tables"])

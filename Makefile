@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: pong test test-slow lint
+.PHONY: pong test test-slow lint browser
 
 .venv/run: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -21,6 +21,10 @@ test: lint
 
 test-slow: .venv/test
 	$(BIN)/python -m pytest -m slow
+
+# What the slow test of the report opens its page with; Debian only, and only as root.
+browser:
+	command -v chromium || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 
 lint: .venv/test
 	$(BIN)/ruff check .

@@ -39,6 +39,7 @@ def test_the_score_is_the_newest_evaluation_of_the_usual_kind(tmp_path):
     write_evaluation(run, evaluation([0.1] * 500, updates=30, greedy=True), "greedy")
     write_evaluation(run, evaluation([0.2] * 30, updates=40), "few")
     write_evaluation(run, evaluation([0.3] * 500, updates=30, length=40), "long")
+    write_evaluation(run, evaluation([0.7] * 500, updates=15, length=20), "as trained")
     record = read_run(run)
     assert record.score.mean_return == pytest.approx(0.8)
     assert record.score.updates == 20

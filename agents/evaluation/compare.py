@@ -30,4 +30,5 @@ def compare_and_write(folders: Sequence[Path], out: Path) -> str:
     files = render(comparison, all_plots(comparison))
     write(out, files, as_values(comparison))
     lines = [f"warning: {warning}" for warning in comparison.warnings]
-    return "\n".join([*lines, headline(comparison), f"report: {out / 'index.html'}"])
+    lines += [headline(comparison), f"report: {out / 'index.html'}"]
+    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)

@@ -60,11 +60,14 @@ def scores(comparison: Comparison) -> Plot | None:
     figure, panels = _panels(len(tasks), height=0.32 * most + 0.75)
     rows: list[Sequence[Any]] = []
     for task, axes in zip(tasks, panels, strict=True):
+        drawn = [0.0, 1.0]
         for y, core in enumerate(task.scored):
             values = task.normalised(core)
             beneath = np.full(len(values), y + 0.3)
             axes.scatter(values, beneath, s=14, color=style[core].color, alpha=0.6, lw=0)
-            _estimate(axes, mean_of_runs(values), y, style[core])
+            estimate = mean_of_runs(values)
+            _estimate(axes, estimate, y, style[core])
+            drawn += [*values, *(estimate.interval or ())]
             rows += [
                 (task.name, core, run.config.seed, run.score and run.score.mean_return, value)
                 for run, value in zip(task.scored[core], values, strict=True)
@@ -72,9 +75,8 @@ def scores(comparison: Comparison) -> Plot | None:
         _rows_of_cores(axes, list(task.scored))
         axes.set_title(task.name)
         if task.scale:
-            axes.set_xlim(
-                *_around([0.0, 1.0, *(v for c in task.scored for v in task.normalised(c))])
-            )
+            margin = 0.05 * (max(drawn) - min(drawn))
+            axes.set_xlim(min(drawn) - margin, max(drawn) + margin)
             _reference_lines(axes)
         axes.set_xlabel("score" if task.scale else "return, points")
     return Plot(
@@ -261,11 +263,6 @@ def _rows_of_cores(axes: Axes, cores: Sequence[str]) -> None:
 def _reference_lines(axes: Axes) -> None:
     for x in (0.0, 1.0):
         axes.axvline(x, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=0.5)
-
-
-def _around(values: Iterable[float]) -> tuple[float, float]:
-    low, high = np.min(kept := list(values)), np.max(kept)
-    return low - 0.06 * (high - low), high + 0.06 * (high - low)
 
 
 def _legend(figure: Figure, cores: Sequence[str], style: dict[str, Look]) -> None:

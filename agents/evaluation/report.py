@@ -87,15 +87,15 @@ def headline(comparison: Comparison) -> str:
         )
         where = f"IQM across {len(comparison.shared_tasks)} tasks"
     else:
-        task = next(task for task in comparison.tasks if task.scored)
+        task = max(comparison.tasks, key=lambda task: len(task.scored))
         ranked = sorted(
             ((mean_of_runs(task.normalised(core)), core) for core in task.scored), reverse=True
         )
         where = f"mean score on {task.name}" if task.scale else f"mean return on {task.name}"
     estimate, best = ranked[0]
-    sentence = f"Highest {where}: {best}, {interval(estimate)}."
     if len(ranked) == 1:
-        return sentence
+        return f"{best}: {where} {interval(estimate)}."
+    sentence = f"Highest {where}: {best}, {interval(estimate)}."
     second = ranked[1][1]
     wins = tables.probability(comparison, best, second)
     if wins is None:
@@ -173,8 +173,9 @@ OTHERS_TEXT = (
 )
 SPEED_TEXT = (
     "Frames per second over the whole run (median over seeds), of one machine's training loop with "
-    "everything in it; each part's share of the time; parameters of the policy and of its core; "
-    "bytes of memory that the core carries from step to step, for one environment."
+    "everything in it; each part's share of the time; the most memory held (the GPU's, or the "
+    "process's); parameters of the policy and of its core; bytes of state that the core carries "
+    "from step to step, for one environment."
 )
 SETTINGS_TEXT = "Within a task, only the core should differ; whatever else does is listed here."
 

@@ -7,11 +7,12 @@ from statistics import median
 from agents.evaluation.comparability import machine
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.grouping import Task, differing
-from agents.evaluation.run_record import RunRecord
+from agents.evaluation.run_record import Evaluation, RunRecord
 from agents.evaluation.statistics import AGGREGATES, Estimate, mean_of_runs
 from envs.scores import published_scores
 
 NONE = "-"
+SHARES = ("env", "inference", "learner")
 PUBLISHED = {
     "impala_deep_200m": "IMPALA, 200 M frames (Espeholt et al. 2018)",
     "r2d2_10b": "R2D2, 10 B frames (Kapturowski et al. 2019)",
@@ -101,20 +102,17 @@ def improvement(comparison: Comparison) -> Table | None:
 
 
 def other_evaluations(comparison: Comparison) -> Table | None:
-    """Mean return under other settings than those of the score."""
+    """Mean return under other settings than those of the score, beside the score's own."""
+    groups = [(task, core, runs) for task in comparison.tasks for core, runs in task.runs.items()]
+    kinds = {e.variation: None for _, _, runs in groups for run in runs for e in run.others}
     rows = []
-    for task in comparison.tasks:
-        for core, runs in task.runs.items():
-            by_variation: dict[str, list[float]] = {}
-            for run in runs:
-                for evaluation in run.others:
-                    by_variation.setdefault(evaluation.variation, []).append(evaluation.mean_return)
-            for variation, values in by_variation.items():
-                mean = sum(values) / len(values)
-                rows.append([task.name, variation, core, number(mean), str(len(values))])
-    rows.sort(key=lambda row: row[:2])
-    header = ["task", "evaluated with", "core", "mean return", "seeds"]
-    return Table(header=header, rows=rows, num_labels=3) if rows else None
+    for task, core, runs in groups:
+        found = [[e for run in runs for e in run.others if e.variation == kind] for kind in kinds]
+        if any(found):
+            usual = [run.score for run in runs if run.score]
+            rows.append([task.name, core, *map(_mean_of_seeds, [usual, *found])])
+    header = ["task", "core", "as for the score", *kinds]
+    return Table(header=header, rows=rows, num_labels=2) if rows else None
 
 
 def speed(comparison: Comparison) -> Table:
@@ -125,16 +123,15 @@ def speed(comparison: Comparison) -> Table:
             core,
             _median(_frames_per_second(run) for run in runs),
             *(_share(run.metrics.end.get(f"share/{part}") for run in runs) for part in SHARES),
+            _median(_peak_megabytes(run) for run in runs),
             *(_sizes(runs, name) for name in ("parameters", "core_parameters", "state_bytes")),
         ]
         for task in comparison.tasks
         for core, runs in task.runs.items()
     ]
-    header = ["task", "core", "frames/s", *SHARES, "parameters", "of the core", "memory, bytes"]
+    sizes = ["parameters", "of the core", "state, bytes"]
+    header = ["task", "core", "frames/s", *SHARES, "peak memory, MB", *sizes]
     return Table(header=header, rows=rows, num_labels=2)
-
-
-SHARES = ("env", "inference", "learner")
 
 
 def origins(comparison: Comparison) -> Table:
@@ -193,9 +190,21 @@ def _return_cell(task: Task, core: str) -> str:
     return f"{interval(mean_of_runs(values))}, n = {len(values)}" if len(values) else NONE
 
 
+def _mean_of_seeds(evaluations: Sequence[Evaluation]) -> str:
+    if not evaluations:
+        return NONE
+    mean = sum(evaluation.mean_return for evaluation in evaluations) / len(evaluations)
+    return f"{number(mean)}, n = {len(evaluations)}"
+
+
 def _frames_per_second(run: RunRecord) -> float | None:
     frames, seconds = run.metrics.end.get("frames"), run.metrics.end.get("wall_seconds")
     return frames / seconds if frames and seconds else None
+
+
+def _peak_megabytes(run: RunRecord) -> float | None:
+    peak = run.metrics.end.get("memory/peak_bytes")
+    return peak / 1e6 if peak is not None else None
 
 
 def _median(values: Iterable[float | None]) -> str:

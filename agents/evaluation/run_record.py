@@ -26,9 +26,18 @@ from envs.memory import TASKS
 MAX_FOLDERS = 100_000  # looked into in search of runs
 MAX_METRICS_BYTES = 1024 * MEBIBYTE
 MAX_CURVE_POINTS = 1000
+MAX_VARIATION = 200  # characters
 MAX_NUMBER = 1e15  # beyond it a float no longer counts frames exactly
 RETURN_TAG = "return/last_100_games_points"
-END_TAGS = ("frames", "updates", "wall_seconds", "share/env", "share/inference", "share/learner")
+END_TAGS = (
+    "frames",
+    "updates",
+    "wall_seconds",
+    "memory/peak_bytes",
+    "share/env",
+    "share/inference",
+    "share/learner",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +133,12 @@ def read_run(path: Path) -> RunRecord:
         game = canonical_game(config.game)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    score, others = _newest(_evaluations(path, game))
+    score, others = _newest(_evaluations(path, game, config))
     return RunRecord(
         path=path,
         game=game,
         config=config,
-        status=str(_optional_json(path / "status.json").get("status", "")),
+        status=str(_optional_json(path / "status.json").get("status", ""))[:20],
         origin=_optional_json(path / "provenance.json"),
         metrics=thinned_metrics(path / "metrics.jsonl"),
         score=score,
@@ -205,15 +214,17 @@ def _newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation | None, tuple
     return score, tuple(newest[name] for name in sorted(newest))
 
 
-def _evaluations(path: Path, game: str) -> Iterator[Evaluation]:
+def _evaluations(path: Path, game: str, config: TrainConfig) -> Iterator[Evaluation]:
+    usual = flatten(asdict(EvaluationConfig(episodes=default_episodes(game))))
+    usual |= {"length": config.env.length}  # that of training, asked for or not
     for file in sorted([*path.glob("evaluation*.json"), *path.glob("evaluation/*.json")]):
         result = _json_object(file)
         if result.get("game") != game:
             raise ValueError(f"{file} is of {str(result.get('game'))[:80]!r}, the run of {game}")
-        yield _evaluation(result, str(file), game)
+        yield _evaluation(result, str(file), usual)
 
 
-def _evaluation(result: dict[str, Any], where: str, game: str) -> Evaluation:
+def _evaluation(result: dict[str, Any], where: str, usual: dict[str, Any]) -> Evaluation:
     games, settings = result.get("episodes"), result.get("settings")
     if not isinstance(games, list) or not games or not isinstance(settings, dict):
         raise ValueError(f"{where} is no evaluation: it needs settings and episodes")
@@ -224,7 +235,7 @@ def _evaluation(result: dict[str, Any], where: str, game: str) -> Evaluation:
     if not isinstance(size, dict):
         raise ValueError(f"{where}: size must be an object")
     return Evaluation(
-        variation=_variation(settings | {"episodes": len(games)}, game),
+        variation=_variation(settings | {"episodes": len(games)}, usual),
         mean_return=float(np.mean(returns)),
         num_games=len(games),
         frames=int(_finite(result.get("frames"), "frames", where)),
@@ -233,11 +244,11 @@ def _evaluation(result: dict[str, Any], where: str, game: str) -> Evaluation:
     )
 
 
-def _variation(settings: dict[str, Any], game: str) -> str:
+def _variation(settings: dict[str, Any], usual: dict[str, Any]) -> str:
     """Returns the settings that differ from those of a score, as "length=40, greedy=True"."""
-    usual = flatten(asdict(EvaluationConfig(episodes=default_episodes(game))))
     unusual = {k: v for k, v in flatten(settings).items() if v is not None and usual.get(k) != v}
-    return ", ".join(f"{name.split('.')[-1]}={value}" for name, value in unusual.items())
+    text = ", ".join(f"{name.split('.')[-1]}={value}" for name, value in unusual.items())
+    return text[:MAX_VARIATION]
 
 
 def _finite(value: Any, name: str, where: str) -> float:

@@ -25,7 +25,7 @@ from benchmarks.throughput import Whole
 from benchmarks.timing import take_turns
 
 ROOT = Path(__file__).parents[1]
-ROUNDS = 7
+ROUNDS = 5
 
 Change = Callable[[TrainConfig], TrainConfig]
 
@@ -49,10 +49,6 @@ SETTINGS: dict[str, Change] = {
 }
 
 
-def _compile_encoder(trainer: Trainer) -> None:
-    trainer.policy.encoder = torch.compile(trainer.policy.encoder)  # type: ignore[assignment]
-
-
 def _whole_batches(trainer: Trainer) -> None:
     trainer.policy.encoder.trunk.CPU_CHUNK = 2**20  # type: ignore[union-attr]
 
@@ -63,7 +59,6 @@ def _plain_adam(trainer: Trainer) -> None:
 
 
 PATCHES: dict[str, Callable[[Trainer], None]] = {
-    "torch.compile of the encoder": _compile_encoder,
     "large batches through the encoder at once": _whole_batches,
     "Adam one tensor at a time": _plain_adam,
 }

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: pong test test-slow lint browser
+.PHONY: pong test test-slow faults lint browser
 
 .venv/run: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -20,7 +20,11 @@ test: lint
 	$(BIN)/python -m pytest -m "not slow" --durations=10
 
 test-slow: .venv/test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not faults"
+
+faults: .venv/test
+	FAULTS_REPORT=benchmarks/results/reliability.json $(BIN)/python -m pytest -m faults
+	$(BIN)/python -m benchmarks.pages
 
 # What the slow test of the report opens its page with; Debian only, and only as root.
 browser:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PARTS = (
     ("envs/", "env"),
     ("agents/impala/learner.py", "learner"),
-    ("agents/impala/actor.py", "actor"),
+    ("agents/impala/act", "actor"),
     ("agents/experiment/", "run folder"),
 )
 WAITING = "agents/impala/queue.py"  # for another part

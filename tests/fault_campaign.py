@@ -1,0 +1,216 @@
+"""What the fault campaign does to a run, and what must then be true of it.
+
+A run is compared with one that nothing happened to: in serial mode bit for bit, in both modes row
+by row. What the long campaign counts goes to the file that $FAULTS_REPORT names.
+"""
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from agents.experiment.checkpoint import load_newest
+from agents.experiment.files import write_json
+from agents.experiment.metrics import read_metrics
+from agents.experiment.provenance import provenance
+from agents.experiment.run_dir import read_status
+from tests import fault_runs
+from tests.fault_runs import Fault
+
+CONFIG = Path(__file__).parent / "data" / "faults.yaml"
+MODES = {"serial": [], "async": ["--mode", "async", "--num_actors", "2", "--max_policy_lag", "4"]}
+FRAMES = list(range(20, 301, 20))  # of the rows of a whole run
+TIMED = ("wall_seconds", "speed/", "share/", "queue/")
+SESSION_OPERATIONS = 500  # on files, in a whole run; measured (2026-11-24)
+SESSION_CPU_SECONDS = 0.6  # of a whole run, likewise
+
+
+class Subject:
+    """One run in a folder, started, resumed and looked at."""
+
+    def __init__(self, folder: Path, mode: str) -> None:
+        self.folder = folder
+        self.run = folder / "run"
+        self.mode = mode
+
+    def arguments(self, *more):
+        """Returns what starts the run or, once it has begun, goes on with it."""
+        if (self.run / "config.yaml").exists():
+            return ["train", "--resume", self.run, *more]
+        return ["train", "--config", CONFIG, "--run_dir", self.run, *MODES[self.mode], *more]
+
+    def go(self, *more, fault=None):
+        """Runs one session to its end, whatever that is."""
+        return fault_runs.run(self.arguments(*more), self.folder, fault)
+
+    def send(self, number, cpu_seconds, *more):
+        """Runs a session and sends it a signal once it has computed for `cpu_seconds`."""
+        process = fault_runs.start(self.arguments(*more), self.folder)
+        while process.is_alive() and _cpu_seconds(process.pid) < cpu_seconds:
+            time.sleep(0.002)
+        if process.is_alive():
+            os.kill(process.pid, number)
+        return fault_runs.wait(process, self.folder)
+
+    def ask_and_demand(self, number, fault):
+        """Sends a signal to a session that hangs once it has written a row, and then another."""
+        process = fault_runs.start(self.arguments(), self.folder, fault)
+        metrics = self.run / "metrics.jsonl"
+        while not (metrics.exists() and metrics.read_text()):
+            time.sleep(0.01)
+        os.kill(process.pid, number)
+        process.join(0.3)
+        assert process.is_alive()
+        os.kill(process.pid, number)
+        return fault_runs.wait(process, self.folder)
+
+    def finish(self):
+        """Goes on to the end of the run, without a fault."""
+        ended = self.go()
+        assert ended.code == 0, ended.stderr
+        assert read_status(self.run)["status"] == "finished"
+
+    def check_like(self, whole: "Subject") -> None:
+        """Asserts that the finished run lost nothing, `whole` being one that nothing befell."""
+        rows = [read_metrics(s.run / "metrics.jsonl") for s in (self, whole)]
+        assert [row["frames"] for row in rows[0]] == FRAMES
+        if self.mode == "serial":
+            kept = [[_timeless(row) for row in of] for of in rows]
+            assert kept[0] == kept[1]
+            assert_same(*(s.final_state() for s in (self, whole)))
+
+    def final_state(self):
+        """Returns the last checkpoint without what depends on the clock and the folder."""
+        payload = load_newest(self.run / "checkpoints")
+        del payload["report"]["seconds"], payload["config"]
+        return payload
+
+
+def _timeless(row):
+    return {tag: value for tag, value in row.items() if not tag.startswith(TIMED)}
+
+
+def _cpu_seconds(pid):
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return float("inf")
+
+
+def assert_same(a, b, at="checkpoint"):
+    """Asserts that two trees of tensors and plain values are equal, bit for bit."""
+    assert type(a) is type(b), at
+    if isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype, at
+        assert a.numpy().tobytes() == b.numpy().tobytes(), at
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), at
+        for name in a:
+            assert_same(a[name], b[name], f"{at}.{name}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), at
+        for index, pair in enumerate(zip(a, b, strict=True)):
+            assert_same(*pair, f"{at}[{index}]")
+    else:
+        assert a == b, at
+
+
+@dataclass
+class Tally:
+    """What a campaign counted."""
+
+    runs: int = 0
+    kills_between_operations: int = 0
+    kills_at_a_file_operation: int = 0
+    most_kills_of_one_run: int = 0
+    ends_by_signal: int = 0
+    ends_before_the_handlers: int = 0
+    bit_exact_runs: int = 0
+
+    @property
+    def kills(self):
+        return self.kills_between_operations + self.kills_at_a_file_operation
+
+
+def campaign_of_kills(folder: Path, mode: str, whole: Subject, num_kills: int, seed: int) -> Tally:
+    """Kills sessions, and resumes them, until `num_kills` have been killed; checks each run."""
+    rng, tally = np.random.default_rng(seed), Tally()
+    while tally.kills < num_kills:
+        subject, killed = Subject(folder / f"{mode}-{tally.runs}", mode), 0
+        while tally.kills < num_kills:
+            at_operation = bool(rng.integers(2))
+            if at_operation:
+                after = int(rng.integers(SESSION_OPERATIONS // 2))
+                ended = subject.go(fault=Fault("kill", after))
+            else:
+                moment = rng.uniform(0, SESSION_CPU_SECONDS / 2)
+                ended = subject.send(signal.SIGKILL, moment)
+            if ended.code != -signal.SIGKILL:
+                assert ended.code == 0, ended.stderr
+                break
+            killed += 1
+            tally.kills_at_a_file_operation += at_operation
+            tally.kills_between_operations += not at_operation
+        subject.finish()
+        subject.check_like(whole)
+        tally.runs += 1
+        tally.bit_exact_runs += mode == "serial"
+        tally.most_kills_of_one_run = max(tally.most_kills_of_one_run, killed)
+    return tally
+
+
+def campaign_of_signals(
+    folder: Path, mode: str, whole: Subject, number: int, num_signals: int, seed: int
+) -> Tally:
+    """Asks sessions to end, and resumes them, `num_signals` times; checks each run."""
+    rng, tally = np.random.default_rng(seed), Tally()
+    while tally.ends_by_signal < num_signals:
+        subject = Subject(folder / f"{mode}-{number}-{tally.runs}", mode)
+        while tally.ends_by_signal < num_signals:
+            ended = subject.send(
+                number, rng.uniform(0, SESSION_CPU_SECONDS / 2), "--requeue", "true"
+            )
+            if ended.code == -number:  # before a session began, or after it had ended
+                tally.ends_before_the_handlers += 1
+                continue
+            status = read_status(subject.run)
+            if status["status"] == "finished":
+                assert ended.code == 0, ended.stderr
+                break
+            assert ended.code == run_again_code(), ended.stderr
+            assert status == {"status": "stopped", "why": signal.Signals(number).name}
+            assert load_newest(subject.run / "checkpoints")
+            tally.ends_by_signal += 1
+        subject.finish()
+        subject.check_like(whole)
+        tally.runs += 1
+        tally.bit_exact_runs += mode == "serial"
+    return tally
+
+
+def run_again_code():
+    """Returns the exit code that asks a scheduler for another session."""
+    return fault_runs.run_atari.REQUEUE
+
+
+@dataclass
+class Report:
+    """The file that the long campaign leaves, where $FAULTS_REPORT names one."""
+
+    path: Path | None = field(
+        default_factory=lambda: Path(p) if (p := os.environ.get("FAULTS_REPORT")) else None
+    )
+
+    def publish(self, part: str, name: str, value) -> None:
+        """Adds what one part of the campaign found."""
+        if self.path is None:
+            return
+        content = json.loads(self.path.read_text()) if self.path.exists() else {}
+        content["provenance"] = provenance()
+        content.setdefault(part, {})[name] = value
+        write_json(self.path, content)

@@ -6,6 +6,8 @@ from typing import Literal
 PresetName = Literal["default", "paper2021", "impala", "machado2018"]
 LifeLoss = Literal["ignore", "zero_discount", "end_episode"]
 Backend = Literal["envpool", "gymnasium"]
+MAX_SIZES = {"length": 4096, "num_pairs": 256, "k": 4096, "num_values": 256}
+"""Of the memory tasks: a settings file from elsewhere must not ask for all of the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,7 @@ class EnvConfig:
             raise ValueError(f"frame_size must be in 16 to 160 pixels, got {self.frame_size}")
         if self.num_threads < 0:
             raise ValueError(f"num_threads must be >= 0, got {self.num_threads}")
-        for name in ("length", "num_pairs", "k"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.num_values < 2:
-            raise ValueError(f"num_values must be >= 2, got {self.num_values}")
+        for name, most in MAX_SIZES.items():
+            least = 2 if name == "num_values" else 1
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be in {least} to {most}, got {getattr(self, name)}")

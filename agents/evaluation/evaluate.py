@@ -16,7 +16,7 @@ from scipy import stats
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
 from agents.experiment.checkpoint import newest_number
-from agents.experiment.files import unused_path, write_json
+from agents.experiment.files import refuse_link, unused_path, write_json
 from agents.experiment.provenance import provenance
 from envs.config import Backend, EnvConfig
 from envs.memory import TASKS
@@ -164,6 +164,7 @@ def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dic
     """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
     result = evaluate(source, config)
     path = unused_path(result_path(owner_folder(source), result["game"], result["updates"], config))
+    refuse_link(path.parent)
     path.parent.mkdir(exist_ok=True)
     write_json(path, result)
     return path, result

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from agents.experiment.checkpoint import load_checkpoint, load_newest, save_checkpoint
 from agents.experiment.config_values import config_from_values
 from agents.impala.config import TrainConfig
@@ -36,20 +38,35 @@ def load_policy(source: Path) -> SavedPolicy:
     """
     payload = _policy_part(source)
     config = config_from_values(payload["config"])
-    values = payload["spec"]
-    spec = EnvSpec(**values | {"observation_shape": tuple(values["observation_shape"])})
-    here = replace(config, core=replace(config.core, kernel="auto"))
-    policy = make_policy(here, spec)
     try:
+        spec = _spec(payload["spec"])
+        progress = {name: int(payload["progress"][name]) for name in ("updates", "frames")}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{source} holds no policy: {error!r}") from None
+    here = replace(config, core=replace(config.core, kernel="auto"))
+    try:
+        with torch.device("meta"):  # sizes without memory: settings and weights must agree first
+            make_policy(here, spec).load_state_dict(payload["policy"], assign=True)
+        policy = make_policy(here, spec)
         policy.load_state_dict(payload["policy"])
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"{source} holds weights of another policy than its {config.core.kind} core and "
             f"{spec.num_actions} actions describe: {reason}"
         ) from None
-    progress = payload["progress"]
     return SavedPolicy(policy.eval(), config, spec, progress["updates"], progress["frames"])
+
+
+def _spec(values: Mapping[str, Any]) -> EnvSpec:
+    """Returns the spec that a checkpoint describes."""
+    spec = EnvSpec(**dict(values) | {"observation_shape": tuple(values["observation_shape"])})
+    sizes = (*spec.observation_shape, spec.num_actions, spec.frame_skip)
+    if any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError(f"sizes must be counts, got {sizes}")
+    if spec.observation_dtype not in ("uint8", "float32") or not isinstance(spec.game, str):
+        raise ValueError(f"no such observations: {spec.game!r}, {spec.observation_dtype!r}")
+    return spec
 
 
 def owner_folder(source: Path) -> Path:

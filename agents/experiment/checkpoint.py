@@ -1,25 +1,27 @@
 """Checkpoints: written whole, checked when read, and never more than data.
 
 A file is a line of magic, the SHA-256 of the rest, and what `torch.save` wrote of tensors, plain
-numbers, strings, lists and dicts. It is read with `weights_only=True`, which runs no code.
+numbers, strings, lists and dicts. It is read with `weights_only=True`, which runs no code, after
+`archive.py` has compared every size in it with what is there.
 """
 
 import hashlib
 import io
 import logging
-import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from agents.experiment.files import sync_folder, write_atomically
+from agents.experiment.archive import load_archive
+from agents.experiment.files import read_bounded, sync_folder, write_atomically
 
 logger = logging.getLogger(__name__)
 
 MAGIC = b"fast-weight-agents checkpoint 1\n"
 FORMAT_VERSION = 2
+MAX_BYTES = 1 << 32  # of a checkpoint; the largest policy here takes a hundredth
 MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
 IDENTITY = ("game", "env", "encoder", "core")  # settings that decide which weights fit
 
@@ -41,7 +43,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}; give a run folder, a checkpoint or a policy.pt")
-    content = path.read_bytes()
+    content = read_bounded(path, MAX_BYTES)
     if not content.startswith(MAGIC):
         raise ValueError(f"{path} is not a checkpoint of this suite")
     checksum, _, body = content[len(MAGIC) :].partition(b"\n")
@@ -110,9 +112,9 @@ def load_newest(folder: Path, config: Mapping[str, Any] | None = None) -> dict[s
 def _unpack(path: Path, body: bytes) -> dict[str, Any]:
     """Returns what `torch.save` wrote, without running code from it."""
     try:
-        payload = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is refused: it is no file of tensors and plain values") from error
+        payload = load_archive(body)
+    except ValueError as error:
+        raise ValueError(f"{path} is refused: {error}") from None
     if not isinstance(payload, dict):
         raise ValueError(f"{path} holds a {type(payload).__name__}, not a checkpoint")
     return payload
@@ -121,20 +123,23 @@ def _unpack(path: Path, body: bytes) -> dict[str, Any]:
 def _upgrade(path: Path, payload: dict[str, Any]) -> None:
     """Brings a payload of an older format to the present one, in place."""
     version = payload.get("format_version")
-    if version not in (*UPGRADES, FORMAT_VERSION):
+    if type(version) is not int or version not in (*UPGRADES, FORMAT_VERSION):
         raise ValueError(
             f"{path} has format version {version}, this code reads {min(UPGRADES)} to "
             f"{FORMAT_VERSION}; read it with the commit in its run's provenance.json"
         )
-    for step in range(version, FORMAT_VERSION):
-        UPGRADES[step](payload)
+    try:
+        for step in range(version, FORMAT_VERSION):
+            UPGRADES[step](payload)
+    except (AttributeError, TypeError):
+        raise ValueError(f"{path} is no checkpoint of format {version}") from None
     payload["format_version"] = FORMAT_VERSION
 
 
 def _from_1(payload: dict[str, Any]) -> None:
     """Updates could not be skipped."""
-    if "trainer" in payload:
-        payload["trainer"]["learner"]["skipped_updates"] = 0
+    learner = payload.get("trainer", {}).get("learner", {})
+    learner["skipped_updates"] = 0
 
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1}

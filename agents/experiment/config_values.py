@@ -51,11 +51,14 @@ def config_from_values(values: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ValueError: an unknown key, a wrong type, or a value out of bounds.
     """
+    for name in ("env", "core", "learner"):  # text would be taken for the path of a file
+        if not isinstance(values.get(name, {}), Mapping):
+            raise ValueError(f"unusable settings: {name} must hold settings by name")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(TrainConfig, "train")
     try:
         parsed = parser.parse_object({"train": dict(values)})
         config: TrainConfig = parser.instantiate(parsed).train
-    except ArgumentError as error:
+    except (ArgumentError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"unusable settings: {error}") from None
     return config

@@ -51,6 +51,12 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def refuse_link(path: Path) -> None:
+    """Raises ValueError where a link, in a folder from elsewhere, would lead writing elsewhere."""
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link to {path.readlink()}; a run folder holds its own files")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes a value as indented JSON, atomically."""
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
@@ -64,11 +70,9 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     """
     if not path.is_file():
         raise ValueError(f"{path} is no regular file")
-    with path.open("rb") as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
+    if path.stat().st_size > max_bytes:
         raise ValueError(f"{path} is larger than {max_bytes:,} bytes, the most that is read")
-    return content
+    return path.read_bytes()
 
 
 def read_json(path: Path, max_bytes: int = 16 * MEBIBYTE) -> Any:

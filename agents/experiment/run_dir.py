@@ -13,6 +13,7 @@ import yaml
 from agents.experiment.files import (
     read_bounded,
     read_json,
+    refuse_link,
     temporary_of,
     write_atomically,
     write_json,
@@ -36,6 +37,8 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         read_config(path)
+        for entry in path.iterdir():
+            refuse_link(entry)
         self.path = path
         self._lock = _lock(path)
 

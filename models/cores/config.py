@@ -6,6 +6,7 @@ from typing import Literal
 CoreKind = Literal["feedforward", "lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn"]
 Bptt = Literal["full", 1]
 KernelName = Literal["auto", "reference", "cpu", "triton"]
+MAX_LAYERS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,8 @@ class CoreConfig:
         for name in ("num_layers", "hidden_size", "num_heads", "feedforward_size", "lstm_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"core.{name} must be >= 1, got {getattr(self, name)}")
+        if self.num_layers > MAX_LAYERS:
+            raise ValueError(f"core.num_layers must be <= {MAX_LAYERS}, got {self.num_layers}")
         if self.hidden_size % self.num_heads:
             raise ValueError(
                 f"core.hidden_size must be a multiple of core.num_heads = {self.num_heads}, "

@@ -1,0 +1,274 @@
+"""Files from elsewhere are data: a clear message or a value; no code, no memory, nothing written.
+
+The default suite tries some mutants, `make faults` ten thousand.
+"""
+
+import io
+import os
+import resource
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save
+from agents.evaluation.saved_policy import load_policy
+from agents.experiment.archive import load_archive
+from agents.experiment.checkpoint import load_checkpoint, save_checkpoint
+from agents.experiment.config_values import config_from_values
+from agents.experiment.metrics import read_metrics
+from agents.experiment.run_dir import RunDir, read_config
+from tests.fault_campaign import Report
+from tests.file_mutations import (
+    GOOD_CONFIG,
+    GOOD_METRICS,
+    TOKENS,
+    CheckpointMutator,
+    mutate,
+    sealed,
+)
+
+pytestmark = pytest.mark.faults
+QUICK = {"checkpoint": 120, "config": 25, "metrics": 200}
+LONG = {"checkpoint": 6000, "config": 1500, "metrics": 2500}
+MOST_SECONDS = 20.0  # for one file, on a busy machine
+MOST_MEMORY_BYTES = 1 << 29  # above what was in use before
+FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect")
+_seen: list[str] | None = None
+
+
+def _audit(event, arguments):
+    if _seen is None:
+        return
+    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wxa+")
+    if event in FORBIDDEN or writes or event in ("os.remove", "os.rename", "os.mkdir"):
+        _seen.append(f"{event} {arguments}")
+
+
+sys.addaudithook(_audit)
+
+
+class Watched:
+    """Asserts that what runs inside raises at most ValueError, in one line, and does no harm."""
+
+    def __enter__(self):
+        global _seen
+        _seen = []
+        self.began = time.monotonic()
+        self.refused = False
+
+    def __exit__(self, kind, error, trace):
+        global _seen
+        seen, _seen = _seen, None
+        assert not seen, seen
+        assert time.monotonic() - self.began < MOST_SECONDS
+        assert kind is None or issubclass(kind, ValueError), repr(error)
+        assert kind is None or str(error).strip()
+        return True
+
+
+def read_mutant(kind, path):
+    if kind == "checkpoint":
+        load_checkpoint(path)
+        load_policy(path)
+    elif kind == "config":
+        config_from_values(read_config(path.parent))
+    else:
+        read_metrics(path)
+
+
+NAMES = {"checkpoint": "x.ckpt", "config": "config.yaml", "metrics": "metrics.jsonl"}
+
+
+def mutants(kind, number, seed):
+    rng = np.random.default_rng(seed)
+    if kind == "checkpoint":
+        mutator = CheckpointMutator()
+        yield from (mutator.mutant(rng) for _ in range(number))
+        return
+    good = {"config": GOOD_CONFIG, "metrics": GOOD_METRICS}[kind]
+    yield from (mutate(good, rng, TOKENS) for _ in range(number))
+
+
+def try_mutants(folder, kind, number, seed):
+    """Reads mutants; returns how many there were and by how many bytes memory grew."""
+    path = folder / NAMES[kind]
+    before, count = peak_bytes(), 0
+    for mutant in mutants(kind, number, seed):
+        path.write_bytes(mutant)
+        with Watched():
+            read_mutant(kind, path)
+        count += 1
+    grown = peak_bytes() - before
+    assert grown < MOST_MEMORY_BYTES
+    assert [p.name for p in folder.iterdir()] == [path.name]
+    return {"files": count, "memory_grew_bytes": grown}
+
+
+def peak_bytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_mutated_files_are_refused_in_one_line_or_read(tmp_path, kind):
+    try_mutants(tmp_path, kind, QUICK[kind], seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", LONG)
+def test_ten_thousand_mutated_files(tmp_path, kind):
+    found = try_mutants(tmp_path, kind, LONG[kind], seed=2)
+    Report().publish("fuzzing", kind, found)
+
+
+def test_good_files_are_read(tmp_path):
+    """The mutants start from files that are not refused."""
+    for kind, content in (
+        ("checkpoint", CheckpointMutator().good),
+        ("config", GOOD_CONFIG),
+        ("metrics", GOOD_METRICS),
+    ):
+        (tmp_path / NAMES[kind]).write_bytes(content)
+        read_mutant(kind, tmp_path / NAMES[kind])
+
+
+class Calls:
+    """Pickles into a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (Calls(os.system, "touch owned"), "it names posix.system"),
+        (Calls(bytearray, 10**12), "it names __builtin__.bytearray"),
+        (Calls(exec, "raise SystemExit"), "it names __builtin__.exec"),
+        (np.zeros(3), "it names numpy"),
+        (torch.nn.Linear(2, 2), "its pickle uses NEWOBJ"),
+        ({"x": b"bytes"}, "it names _codecs.encode"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else None,
+)
+def test_a_pickle_may_name_nothing_but_tensors(value, message):
+    file = io.BytesIO()
+    torch.save(value, file)
+    with pytest.raises(ValueError, match=f"no file of tensors and plain values: {message}"):
+        load_archive(file.getvalue())
+
+
+def replaced(value, old, new):
+    """Returns the archive of a value with one place of its pickle changed."""
+    file, changed = io.BytesIO(), io.BytesIO()
+    torch.save(value, file)
+    with zipfile.ZipFile(file) as archive, zipfile.ZipFile(changed, "w") as target:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name.endswith("data.pkl"):
+                assert content.count(old) == 1
+                content = content.replace(old, new)
+            target.writestr(name, content)
+    return changed.getvalue()
+
+
+HUGE = b"J\xff\xff\xff\x7f"  # BININT of 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"K\x03K\x05\x86", b"K\x03" + HUGE + b"\x86", "does not fit 15 elements"),
+        (b"K\x03K\x05\x86", b"K\x03K\x06\x86", "does not fit 15 elements"),
+        (b"K\x05K\x01\x86", HUGE + b"K\x01\x86", "does not fit 15 elements"),
+        (b"K\x05K\x01\x86", b"J\xff\xff\xff\xffK\x01\x86", "no count"),
+        (b"K\x0ft", HUGE + b"t", "storage 0 says 2147483647 elements"),
+    ],
+    ids=["shape", "one row more", "stride", "negative", "storage"],
+)
+def test_a_tensor_that_does_not_lie_in_its_storage_is_refused(old, new, message):
+    value = {"x": torch.zeros(3, 5)}
+    assert load_archive(replaced(value, old, old))["x"].shape == (3, 5)
+    with pytest.raises(ValueError, match=message):
+        load_archive(replaced(value, old, new))
+
+
+def test_a_bomb_of_references_is_refused():
+    value = []
+    for _ in range(40):
+        value = [value, value]
+    file = io.BytesIO()
+    torch.save({"x": value}, file)
+    with pytest.raises(ValueError, match="holds more than 1000000 values"):
+        load_archive(file.getvalue())
+
+
+def test_a_compressed_archive_is_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\0" * 10_000_000)
+    with pytest.raises(ValueError, match="a record is compressed"):
+        load_archive(file.getvalue())
+
+
+def test_no_file_longer_than_a_checkpoint_can_be_is_read(tmp_path):
+    path = tmp_path / "x.ckpt"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # sparse
+    with pytest.raises(ValueError, match="is larger than"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"core": {"num_layers": 10**9}}, "num_layers must be <="),
+        ({"core": {"hidden_size": 4 * 10**9}}, "weights of another policy"),
+        ({"env": {"length": 10**12}}, "length must be in 1 to"),
+        ({"env": "/etc/passwd"}, "env must hold settings by name"),
+    ],
+    ids=str,
+)
+def test_settings_that_ask_for_all_of_the_memory_are_refused(tmp_path, settings, message):
+    path = tmp_path / "x.ckpt"
+    path.write_bytes(CheckpointMutator().good)
+    payload = load_checkpoint(path)
+    for name, values in settings.items():
+        old = payload["config"][name]
+        payload["config"][name] = values if isinstance(values, str) else old | values
+    save_checkpoint(path, payload)
+    before = peak_bytes()
+    with pytest.raises(ValueError, match=message):
+        load_policy(path)
+    assert peak_bytes() - before < MOST_MEMORY_BYTES
+
+
+def test_an_evaluation_does_not_follow_a_link_out_of_the_folder(tmp_path):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (run / "checkpoints").mkdir(parents=True)
+    elsewhere.mkdir()
+    (run / "checkpoints/000000000010.ckpt").write_bytes(CheckpointMutator().good)
+    (run / "evaluation").symlink_to(elsewhere)
+    with pytest.raises(ValueError, match="is a link to"):
+        evaluate_and_save(run, EvaluationConfig(episodes=1))
+    assert not list(elsewhere.iterdir())
+
+
+def test_training_does_not_follow_a_link_out_of_the_folder(tmp_path):
+    (tmp_path / "config.yaml").write_text("game: tmaze\n")
+    (tmp_path / "metrics.jsonl").symlink_to(tmp_path.parent / "elsewhere")
+    with pytest.raises(ValueError, match="is a link to"):
+        RunDir(tmp_path)
+
+
+def test_a_checksum_does_not_make_a_file_trusted(tmp_path):
+    (tmp_path / "x.ckpt").write_bytes(sealed(b"PK hello"))
+    with pytest.raises(ValueError, match=r"x\.ckpt is refused"):
+        load_checkpoint(tmp_path / "x.ckpt")

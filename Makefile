@@ -24,7 +24,6 @@ test-slow: .venv/test
 
 faults: .venv/test
 	FAULTS_REPORT=benchmarks/results/reliability.json $(BIN)/python -m pytest -m faults
-	$(BIN)/python -m benchmarks.pages
 
 # What the slow test of the report opens its page with; Debian only, and only as root.
 browser:

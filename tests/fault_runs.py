@@ -24,7 +24,7 @@ import agents.impala.train  # imported once, by the fork server
 import envs.memory.env
 import run_atari
 
-PATIENCE_SECONDS = 300.0  # for a process that should end by itself, on a busy machine
+PATIENCE_SECONDS = 900.0  # for a process that should end by itself, on a busy machine
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tests.fault_runs"])
 HOUR_SECONDS = 3600.0

@@ -7,13 +7,15 @@ from PIL import Image
 
 from agents.evaluation.evaluate import EvaluationConfig
 from agents.evaluation.evaluate import play as evaluate_play
-from agents.evaluation.saved_policy import load_policy
+from agents.evaluation.saved_policy import SavedPolicy, load_policy
 from agents.evaluation.watch.dashboard import HEIGHT, WIDTH
 from agents.evaluation.watch.film import WatchConfig, play, watch
 from agents.evaluation.watch.scenes import make_scene
+from agents.evaluation.watch.video import video_writer
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.train import train
-from envs import EnvConfig
+from agents.impala.trainer import make_policy
+from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig
 
 LENGTH = 3
@@ -75,6 +77,40 @@ def test_the_games_are_those_that_evaluation_plays(runs):
         evaluated = evaluate_play(saved, EvaluationConfig(seed=seed), 1).returns
         assert returns[seed] == evaluated[0]
     assert set(returns.values()) == {0.0, 1.0}
+
+
+def test_an_atari_film_shows_the_emulator_s_own_screen():
+    config = TrainConfig(
+        game="Pong", encoder="small", core=CoreConfig(kind="rdn", kernel="reference")
+    )
+    spec = make_env("Pong", config.env, 1, 0, "gymnasium").spec
+    saved = SavedPolicy(make_policy(config, spec), config, spec, updates=0, frames=0)
+    scene = make_scene(saved, seed=0)
+    assert scene.fps == 15
+    assert scene.action_names == ["NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE"]
+    shown = []
+    for moment in play(saved, scene, WatchConfig(max_steps=3)):
+        screen = scene.env.screen(0)
+        np.testing.assert_array_equal(moment.picture, screen)
+        assert screen.shape == (210, 160, 3)
+        assert [row.weights.shape for row in moment.memory] == [(4, 32, 32)] * 2
+        shown.append(screen)
+    assert (shown[0] != shown[2]).any()
+    assert (shown[0].max(-1) != shown[0].min(-1)).any()  # in colour
+
+
+def test_a_film_that_another_one_overtook_does_not_replace_it(tmp_path):
+    path, frame = tmp_path / "film.mp4", np.zeros((16, 16, 3), np.uint8)
+
+    def film():
+        with video_writer(path, (16, 16), 1.0) as write:
+            write(frame)
+            path.write_text("first")
+
+    with pytest.raises(ValueError, match=r"film.mp4 exists already"):
+        film()
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_max_steps_ends_a_film(runs):

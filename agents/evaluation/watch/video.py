@@ -1,5 +1,6 @@
 """Frames into a file: mp4 or gif through ffmpeg, and a PNG per frame."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,7 +43,7 @@ def video_writer(path: Path, size: tuple[int, int], fps: float) -> Iterator[Fram
         ValueError: path exists, its folder does not, or it has another suffix.
     """
     check_new_file(path)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     options = _ENCODERS[path.suffix]
     encoder = imageio_ffmpeg.write_frames(
         str(temporary),
@@ -57,6 +58,7 @@ def video_writer(path: Path, size: tuple[int, int], fps: float) -> Iterator[Fram
         encoder.send(None)
         yield lambda frame: encoder.send(np.ascontiguousarray(frame))
         encoder.close()
+        check_new_file(path)  # another film may have been finished meanwhile
         temporary.rename(path)
     finally:
         encoder.close()

@@ -14,7 +14,7 @@ from benchmarks.autotune import autotune
 from benchmarks.peers import time_recurrent_ppo
 from benchmarks.result_file import show, write_result
 from benchmarks.throughput import Settings, time_parts, trace
-from envs.memory import TASKS
+from envs import canonical_game, is_atari
 from envs.presets import FRAME_SKIP
 
 EFFICIENCY_GOAL = 0.9
@@ -71,6 +71,7 @@ def figures(config: TrainConfig, speeds: dict[str, Any]) -> dict[str, Any]:
     rate = {name: speed["steps_per_second"] for name, speed in speeds.items()}
     bound = 1 / sum(1 / rate[part] for part in SERIAL_PARTS)
     plain = rate.get("plain")
+    frame_skip = FRAME_SKIP if is_atari(canonical_game(config.game)) else 1
     return {
         "game": config.game,
         "core": config.core.kind,
@@ -81,7 +82,7 @@ def figures(config: TrainConfig, speeds: dict[str, Any]) -> dict[str, Any]:
         "act_steps_per_second": rate["act"],
         "learn_steps_per_second": rate["learn"],
         "steps_per_second": rate["whole"],
-        "frames_per_second": rate["whole"] * (1 if config.game in TASKS else FRAME_SKIP),
+        "frames_per_second": rate["whole"] * frame_skip,
         "efficiency": rate["whole"] / bound,
         "share_of_random_play": rate["whole"] / rate["env_only"],
         "plain_steps_per_second": plain,

@@ -7,7 +7,10 @@ from envs.memory import TASKS, MemoryEnv
 from envs.probe import ProbeEnv
 from envs.spec import EnvSpec, EnvStep, StatefulVecEnv, VecEnv
 
+MINIGRID_GAMES = ("MiniGrid-MemoryS7-v0",)
+
 __all__ = [
+    "MINIGRID_GAMES",
     "Backend",
     "EnvConfig",
     "EnvSpec",
@@ -15,6 +18,7 @@ __all__ = [
     "StatefulVecEnv",
     "VecEnv",
     "canonical_game",
+    "is_atari",
     "make_env",
 ]
 
@@ -25,7 +29,8 @@ def make_env(
     """Makes B environments of one game.
 
     Args:
-        game: an Atari game ("Pong" or "Pong-v5"), a memory task, or "probe".
+        game: an Atari game ("Pong" or "Pong-v5"), a memory task, "MiniGrid-MemoryS7-v0", or
+            "probe".
         config: how the game is played.
         num_envs: B.
         seed: same seed, config and actions: same rows. In Atari, environment i plays with
@@ -40,6 +45,10 @@ def make_env(
         raise ValueError(f"num_envs must be >= 1, got {num_envs}")
     if name in TASKS:
         return MemoryEnv(name, config, num_envs, seed)
+    if name in MINIGRID_GAMES:
+        from envs.minigrid import EnvpoolMiniGrid  # memory tasks must not load envpool
+
+        return EnvpoolMiniGrid(name, config, num_envs, seed)
     if name == "probe":
         return ProbeEnv(config, num_envs, seed)
     if backend == "envpool":
@@ -59,7 +68,7 @@ def canonical_game(game: str) -> str:
     Raises:
         ValueError: no such game; the message lists close matches.
     """
-    if game in TASKS or game == "probe":
+    if game in (*TASKS, *MINIGRID_GAMES, "probe"):
         return game
     from envs.gym_atari import atari_games
 
@@ -67,7 +76,13 @@ def canonical_game(game: str) -> str:
     name = game if game.endswith("-v5") else f"{game}-v5"
     if name in atari:
         return name
-    known = {n.lower(): n for n in [*TASKS, *atari]}
+    known = {n.lower(): n for n in [*TASKS, *MINIGRID_GAMES, *atari]}
     close = get_close_matches(game.lower(), known, n=3, cutoff=0.4)
     hint = f"; close: {', '.join(known[n] for n in close)}" if close else ""
-    raise ValueError(f"unknown game {game!r}{hint}; others: {', '.join(TASKS)}, or an Atari game")
+    others = ", ".join([*TASKS, *MINIGRID_GAMES])
+    raise ValueError(f"unknown game {game!r}{hint}; others: {others}, or an Atari game")
+
+
+def is_atari(game: str) -> bool:
+    """Returns whether a canonical name is that of an Atari game."""
+    return game not in (*TASKS, *MINIGRID_GAMES, "probe")

@@ -1,20 +1,20 @@
 """Atari through envpool: B emulators in C++ threads, observations handed on without a copy."""
 
+from typing import Any
+
 import envpool
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.config import EnvConfig
+from envs.envpool_rows import EnvpoolRows
 from envs.episodes import EpisodeTracker
 from envs.presets import FRAME_SKIP, PRESETS, game_seeds, resolve_life_loss
 from envs.spec import EnvSpec, EnvStep
 
 
-class EnvpoolAtari:
-    """A `VecEnv` over envpool in its synchronous mode.
-
-    Every `recv` hands over arrays that nothing writes to afterwards. A second `recv` without a
-    `send` returns the same rows. envpool cannot save an emulator, so this is no `StatefulVecEnv`.
+class EnvpoolAtari(EnvpoolRows):
+    """A `VecEnv` over envpool's Atari.
 
     Args:
         game: canonical name, such as "Pong-v5".
@@ -25,7 +25,7 @@ class EnvpoolAtari:
 
     def __init__(self, game: str, config: EnvConfig, num_envs: int, seed: int) -> None:
         preset = PRESETS[config.preset]
-        self._env = envpool.make_gymnasium(
+        env = envpool.make_gymnasium(
             _envpool_name(game),
             num_envs=num_envs,
             batch_size=num_envs,
@@ -43,46 +43,27 @@ class EnvpoolAtari:
             episodic_life=False,
             reward_clip=False,
         )
-        self.num_envs = num_envs
+        super().__init__(env, num_envs)
         self.spec = EnvSpec(
             game=game,
-            observation_shape=tuple(self._env.observation_space.shape),
+            observation_shape=tuple(env.observation_space.shape),
             observation_dtype="uint8",
-            num_actions=int(self._env.action_space.n),
+            num_actions=int(env.action_space.n),
             frame_skip=FRAME_SKIP,
         )
-        self._env_ids = np.arange(num_envs, dtype=np.int32)
         self._episodes = EpisodeTracker(num_envs, resolve_life_loss(config))
-        self._is_running = False
-        self._step: EnvStep | None = None
 
-    def recv(self) -> EnvStep:
-        """Returns the next row of every environment; the first call begins all games."""
-        if self._step is None:
-            if not self._is_running:
-                self._env.async_reset()
-                self._is_running = True
-            observation, reward, _, cut, info = self._env.recv()
-            game_over = info["terminated"].astype(bool)
-            self._step = self._episodes.step(observation, reward, game_over, cut, info["lives"])
-        return self._step
-
-    def send(self, action: NDArray[np.int64]) -> None:
-        """Answers the last `recv` with action [B].
-
-        Raises:
-            ValueError: `recv` has not been called since the last `send`, or action is not [B].
-        """
-        if self._step is None:
-            raise ValueError("send answers recv: call recv first")
-        if action.shape != (self.num_envs,):
-            raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
-        self._step = None
-        self._env.send(action, self._env_ids)
-
-    def close(self) -> None:
-        """Stops the emulator threads."""
-        self._env.close()
+    def read(
+        self,
+        observation: NDArray[np.uint8],
+        reward: NDArray[np.float32],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        info: dict[str, Any],
+    ) -> EnvStep:
+        """Takes the end of a game from info; see `EnvpoolRows.read`."""
+        game_over = info["terminated"].astype(bool)
+        return self._episodes.step(observation, reward, game_over, truncated, info["lives"])
 
 
 def _envpool_name(game: str) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-EncoderKind = Literal["impala", "small", "mlp"]
+EncoderKind = Literal["impala", "small", "mlp", "minigrid"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 PIXEL_MAX = 255.0
@@ -31,10 +31,10 @@ class EncoderConfig:
 
     Args:
         kind: impala (residual CNN, 2018) or small (CNN that a CPU can train) for pixels, mlp for
-            vectors.
+            float vectors, minigrid for vectors of symbols.
         precision: what the convolutional encoders compute in; parameters and features are
-            float32. "auto" is bfloat16 on a CPU with instructions for it, else float32. The mlp
-            computes in float32.
+            float32. "auto" is bfloat16 on a CPU with instructions for it, else float32. The others
+            compute in float32.
         output_size: features, >= 1.
     """
 
@@ -266,6 +266,35 @@ class MLP(Encoder):
         return functional.relu(self.second(functional.relu(self.first(observation))))
 
 
+class SymbolMLP(Encoder):
+    """An MLP over one-hot symbols: object, colour and state of each cell in view, and a direction.
+
+    Numbers of symbols: `minigrid/core/constants.py` of Farama's MiniGrid.
+    """
+
+    CELL = (11, 6, 3)
+    NUM_DIRECTIONS = 4
+    positions: Tensor  # [F] where a feature's symbol stands in the observation
+    symbols: Tensor  # [F] uint8, the symbol for which it is 1
+
+    def __init__(self, config: EncoderConfig, num_symbols: int) -> None:
+        super().__init__()
+        num_cells = num_symbols // len(self.CELL)
+        sizes = torch.tensor([*self.CELL * num_cells, self.NUM_DIRECTIONS])
+        positions = torch.arange(num_symbols).repeat_interleave(sizes)
+        symbols = torch.cat([torch.arange(size, dtype=torch.uint8) for size in sizes.tolist()])
+        self.register_buffer("positions", positions, persistent=False)
+        self.register_buffer("symbols", symbols, persistent=False)
+        self.mlp = MLP(config, len(symbols))
+        self.output_size = config.output_size
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Encodes uint8 symbols [N, num_symbols]; see `Encoder.forward`."""
+        one_hot = observation[:, self.positions] == self.symbols
+        features: Tensor = self.mlp(one_hot.float())
+        return features
+
+
 def initialise_orthogonal(encoder: PixelEncoder) -> PixelEncoder:
     """Gives every layer orthogonal weights of gain sqrt(2) and zero biases, in place.
 
@@ -286,6 +315,7 @@ ENCODERS: dict[EncoderKind, Callable[[EncoderConfig, tuple[int, ...]], Encoder]]
     "impala": lambda config, shape: PixelEncoder(config, ResidualTrunk(shape)),
     "small": lambda config, shape: initialise_orthogonal(PixelEncoder(config, SmallTrunk(shape))),
     "mlp": lambda config, shape: MLP(config, shape[0]),
+    "minigrid": lambda config, shape: SymbolMLP(config, shape[0]),
 }
 SMALL_MIN_SIDE = 20  # pixels; below it the second convolution of `small` has no output
 
@@ -298,7 +328,7 @@ def make_encoder(
     Args:
         config: kind, precision and size.
         observation_shape: [C, H, W] for pixels, [D] for vectors; without the batch.
-        observation_dtype: "uint8" for pixels, "float32" for vectors.
+        observation_dtype: "uint8" for pixels and symbols, "float32" for other vectors.
 
     Raises:
         ValueError: no such kind, or one that does not fit the observation.
@@ -317,4 +347,6 @@ def make_encoder(
 def _encoders_for(shape: tuple[int, ...], dtype: str) -> tuple[EncoderKind, ...]:
     if dtype == "uint8" and len(shape) == 3:
         return ("impala", "small") if min(shape[1:]) >= SMALL_MIN_SIDE else ("impala",)
+    if dtype == "uint8" and len(shape) == 1:
+        return ("minigrid",)
     return ("mlp",) if dtype == "float32" and len(shape) == 1 else ()

@@ -11,9 +11,10 @@ from envs.spec import EnvStep
 
 NUM_ENVS, NUM_STEPS = 3, 180
 MEMORY = ["tmaze", "key_value", "repeat_previous", "parity", "control"]
+MINIGRID = "MiniGrid-MemoryS7-v0"
 LIFE_LOSS = ["ignore", "zero_discount", "end_episode"]
 CASES = [
-    *[(game, "envpool", "ignore") for game in MEMORY],
+    *[(game, "envpool", "ignore") for game in (*MEMORY, MINIGRID)],
     *[("probe", "envpool", life_loss) for life_loss in LIFE_LOSS],
     *[("Breakout", "envpool", life_loss) for life_loss in LIFE_LOSS],
     ("Breakout", "gymnasium", "end_episode"),
@@ -84,7 +85,7 @@ def test_a_game_begins_on_the_row_after_an_end_and_nowhere_else(make):
 
 def test_atari_and_probe_end_in_every_way(make):
     rows = stacked(make[0]())
-    if make[0]().spec.game not in MEMORY:
+    if make[0]().spec.game not in (*MEMORY, MINIGRID):
         assert rows.game_over.any()
         assert rows.truncated.any()
         assert (np.diff(rows.lives, axis=0) < 0).any()

@@ -120,6 +120,15 @@ def test_parameters_gradients_and_features_are_float32(kind, precision):
         assert parameter.grad.abs().sum() > 0
 
 
+def test_minigrid_symbols_become_one_hot_in_their_own_places():
+    encoder = build("minigrid", (2 * 3 + 1,))
+    encoder.mlp = nn.Identity()
+    observation = torch.tensor([[10, 5, 2, 0, 1, 0, 3], [6, 0, 1, 9, 4, 2, 0]], dtype=torch.uint8)
+    sizes = (11, 6, 3, 11, 6, 3, 4)
+    want = [functional.one_hot(observation[:, i].long(), n) for i, n in enumerate(sizes)]
+    assert torch.equal(encoder(observation), torch.cat(want, dim=1).float())
+
+
 # The chunks' gradients are summed in another order; worst seen: 2e-7 (AVX-512 CPU, 2026-11-24).
 def test_chunks_change_neither_features_nor_gradients(monkeypatch):
     encoder, pixels = build("small", (4, 42, 42)), frames(10, (4, 42, 42))
@@ -184,7 +193,12 @@ def test_auto_is_bfloat16_only_on_a_cpu_that_has_it():
         ("mlp", FRAMES, "uint8", r"'mlp' does not fit uint8 .* \(4, 84, 84\); impala or small"),
         ("small", (4, 16, 84), "uint8", r"'small' does not fit .*; impala would"),
         ("impala", FRAMES, "float32", r"; no encoder would"),
-        ("resnet", FRAMES, "uint8", r"unknown encoder 'resnet'; choose one of impala, small, mlp"),
+        (
+            "resnet",
+            FRAMES,
+            "uint8",
+            r"unknown encoder 'resnet'; choose one of impala, small",
+        ),
     ],
 )
 def test_an_encoder_that_does_not_fit_says_what_would(kind, shape, dtype, message):

@@ -18,6 +18,7 @@ from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folde
 from agents.experiment.checkpoint import newest_number
 from agents.experiment.files import refuse_link, unused_path, write_json
 from agents.experiment.provenance import provenance
+from envs import is_atari
 from envs.config import Backend, EnvConfig
 from envs.memory import TASKS
 from envs.scores import human_normalised
@@ -33,7 +34,7 @@ class EvaluationConfig:
     """How a policy is evaluated.
 
     Args:
-        episodes: whole games; null is 30 on Atari and 500 on a memory task.
+        episodes: whole games; null is 30 on Atari and 500 elsewhere.
         backend: what emulates Atari; gymnasium shares no code with training's envpool.
         greedy: take the likeliest action instead of sampling.
         seed: on Atari game i is played with seed + i; on a memory task all draw from seed.
@@ -115,7 +116,7 @@ def played_env(game: str, trained: EnvConfig, config: EvaluationConfig) -> EnvCo
 
 def num_games(game: str, config: EvaluationConfig) -> int:
     """Returns how many games of `game` are played."""
-    return config.episodes or (TASK_EPISODES if game in TASKS else ATARI_EPISODES)
+    return config.episodes or (ATARI_EPISODES if is_atari(game) else TASK_EPISODES)
 
 
 def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         "standard_error": float(stats.sem(returns)) if len(returns) > 1 else None,
         "min_return": float(returns.min()),
         "max_return": float(returns.max()),
-        "human_normalised": None if is_task else human_normalised(saved.spec.game, mean),
+        "human_normalised": human_normalised(saved.spec.game, mean),
         "per_life_mean_return": float(np.mean(games.life_returns)),
         "game": saved.spec.game,
         "core": saved.config.core.kind,

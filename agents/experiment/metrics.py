@@ -4,13 +4,14 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
 from agents.experiment.files import whole_lines
+from agents.experiment.hparams import hparam_summaries
 
 
 class MetricsWriter:
@@ -27,6 +28,11 @@ class MetricsWriter:
             cut_metrics(path, frames)
         self._file = path.open("a")
         self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=frames + 1)
+
+    def describe(self, settings: Mapping[str, Any]) -> None:
+        """Tells TensorBoard the run's settings, by full name, so that it can group runs."""
+        for summary in hparam_summaries(settings):
+            self._board.file_writer.add_summary(summary)  # type: ignore[attr-defined]  # torch's
 
     def write(self, row: dict[str, Any]) -> None:
         """Appends a row; numbers go to TensorBoard too, with `frames` as their step.

@@ -127,7 +127,7 @@ class TrainConfig:
     game: str = "Pong-v5"
     env: EnvConfig = field(default_factory=EnvConfig)
     core: CoreConfig = field(default_factory=CoreConfig)
-    encoder: Literal["impala", "small", "mlp"] = "impala"
+    encoder: Literal["impala", "small", "mlp", "minigrid"] = "impala"
     encoder_precision: Literal["auto", "float32", "bfloat16"] = "auto"
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     mode: Literal["serial", "async"] = "serial"

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from agents.experiment.checkpoint import load_newest, save_checkpoint, save_numbered
-from agents.experiment.config_values import config_from_values, config_values
+from agents.experiment.config_values import config_from_values, config_values, flat_values
 from agents.experiment.failure import cause, end_process, failure, out_of_memory
 from agents.experiment.metrics import MetricsWriter
 from agents.experiment.progress import ProgressDisplay
@@ -93,6 +93,7 @@ def _make_trainer(config: TrainConfig, num_learned: int = 0) -> Trainer:
 def _run(run_dir: RunDir, trainer: Trainer, report: RunningReport, session: SessionConfig) -> Path:
     run_dir.record_session(trainer.frames)
     metrics = MetricsWriter(run_dir.path, frames=trainer.frames)
+    metrics.describe(flat_values(config_values(trainer.config)))
     run_dir.set_status("running")
     watchdog = Watchdog(session.stall_seconds, partial(end_process, run_dir))
     try:

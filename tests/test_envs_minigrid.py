@@ -1,0 +1,64 @@
+"""MiniGrid: the packed observation, the return of the Memory game, the step limit."""
+
+import envpool
+import numpy as np
+
+from envs import EnvConfig, make_env
+from envs.minigrid import EnvpoolMiniGrid
+from envs.presets import game_seeds
+
+GAME = "MiniGrid-MemoryS7-v0"
+FORWARD, NUM_TURNS_AND_FORWARD = 2, 3
+
+
+def test_an_observation_is_envpools_dictionary_in_one_vector():
+    env = make_env(GAME, EnvConfig(num_threads=1), 4, seed=3)
+    raw = envpool.make_gymnasium(
+        GAME, num_envs=4, batch_size=4, num_threads=1, seed=game_seeds(3, 4)
+    )
+    raw.async_reset()
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        expected, reward, _, _, _ = raw.recv()
+        step = env.recv()
+        np.testing.assert_array_equal(
+            step.observation[:, :-1].reshape(4, 7, 7, 3), expected["image"]
+        )
+        np.testing.assert_array_equal(step.observation[:, -1], expected["direction"])
+        np.testing.assert_array_equal(step.reward, reward)
+        action = rng.integers(NUM_TURNS_AND_FORWARD, size=4)
+        env.send(action)
+        raw.send(action, np.arange(4, dtype=np.int32))
+    env.close()
+    raw.close()
+
+
+def test_the_right_object_is_worth_one_less_the_time_taken_and_the_wrong_one_nothing():
+    env = make_env(GAME, EnvConfig(num_threads=1), 64, seed=0)
+    rng = np.random.default_rng(0)
+    elapsed, returns = np.zeros(64), []
+    for _ in range(200):
+        step = env.recv()
+        np.testing.assert_allclose(
+            step.reward, np.where(step.reward > 0, 1 - 0.9 * elapsed / 245, 0), rtol=1e-5
+        )
+        assert (step.game_over | (step.reward == 0)).all()
+        returns += step.reward[step.game_over].tolist()
+        elapsed = np.where(step.valid, elapsed + 1, 0)
+        env.send(np.where(rng.random(64) < 0.6, FORWARD, rng.integers(2, size=64)))
+    env.close()
+    assert 0.2 < np.mean(np.array(returns) > 0) < 0.8
+    assert len(returns) > 20
+
+
+def test_the_step_limit_cuts_a_game():
+    env = EnvpoolMiniGrid(GAME, EnvConfig(num_threads=1), 2, seed=0, max_episode_steps=5)
+    cut = []
+    for _ in range(12):
+        step = env.recv()
+        assert not step.terminated.any()
+        assert not step.game_over.any()
+        cut.append(step.truncated.all())
+        env.send(np.zeros(2, np.int64))  # turns on the spot
+    env.close()
+    assert [t for t, is_cut in enumerate(cut) if is_cut] == [5, 11]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluation.run_record import RunRecord, flatten
+from agents.evaluation.run_record import RunRecord
+from agents.experiment.config_values import flat_values
 from envs.scores import Scores, game_scores
 from models.cores import CORES
 
@@ -65,7 +66,7 @@ class Task:
 
 def settings(run: RunRecord) -> dict[str, Any]:
     """Returns the settings of a run that can change its result, by dotted name."""
-    values = flatten(asdict(run.config)) | {"game": run.game}
+    values = flat_values(asdict(run.config)) | {"game": run.game}
     return {k: v for k, v in values.items() if k not in INCIDENTAL}
 
 

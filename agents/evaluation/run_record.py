@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluation.evaluate import ATARI_EPISODES, TASK_EPISODES, EvaluationConfig
-from agents.experiment.config_values import config_from_values
+from agents.evaluation.evaluate import EvaluationConfig, num_games
+from agents.experiment.config_values import config_from_values, flat_values
 from agents.experiment.files import MEBIBYTE, read_json
 from agents.experiment.metrics import metric_rows
 from agents.experiment.run_dir import read_config
 from agents.impala.config import TrainConfig
 from envs import canonical_game
-from envs.memory import TASKS
 
 MAX_FOLDERS = 100_000  # looked into in search of runs
 MAX_METRICS_BYTES = 1024 * MEBIBYTE
@@ -180,18 +179,7 @@ def thinned_metrics(path: Path) -> Metrics:
 
 def default_episodes(game: str) -> int:
     """Returns how many games a score is the mean of."""
-    return TASK_EPISODES if game in TASKS else ATARI_EPISODES
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested settings as one level of dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
+    return num_games(game, EvaluationConfig())
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -215,7 +203,7 @@ def _newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation | None, tuple
 
 
 def _evaluations(path: Path, game: str, config: TrainConfig) -> Iterator[Evaluation]:
-    usual = flatten(asdict(EvaluationConfig(episodes=default_episodes(game))))
+    usual = flat_values(asdict(EvaluationConfig(episodes=default_episodes(game))))
     usual |= {"length": config.env.length}  # that of training, asked for or not
     for file in sorted([*path.glob("evaluation*.json"), *path.glob("evaluation/*.json")]):
         result = _json_object(file)
@@ -246,7 +234,9 @@ def _evaluation(result: dict[str, Any], where: str, usual: dict[str, Any]) -> Ev
 
 def _variation(settings: dict[str, Any], usual: dict[str, Any]) -> str:
     """Returns the settings that differ from those of a score, as "length=40, greedy=True"."""
-    unusual = {k: v for k, v in flatten(settings).items() if v is not None and usual.get(k) != v}
+    unusual = {
+        k: v for k, v in flat_values(settings).items() if v is not None and usual.get(k) != v
+    }
     text = ", ".join(f"{name.split('.')[-1]}={value}" for name, value in unusual.items())
     return text[:MAX_VARIATION]
 

@@ -25,7 +25,7 @@ from tests.fault_runs import Fault
 CONFIG = Path(__file__).parent / "data" / "faults.yaml"
 MODES = {"serial": [], "async": ["--mode", "async", "--num_actors", "2", "--max_policy_lag", "4"]}
 FRAMES = list(range(20, 301, 20))  # of the rows of a whole run
-TIMED = ("wall_seconds", "speed/", "share/", "queue/")
+TIMED = ("wall_seconds", "speed/", "share/", "queue/", "memory/")
 SESSION_OPERATIONS = 500  # on files, in a whole run; measured (2026-11-24)
 SESSION_CPU_SECONDS = 0.6  # of a whole run, likewise
 

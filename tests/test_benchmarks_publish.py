@@ -39,7 +39,7 @@ def test_a_run_without_evaluation_is_refused(runs, tmp_path):
 def test_finished_runs_are_published_once(runs, tmp_path):
     for seed in (1, 2):
         evaluate_and_save(runs / f"control/seed{seed}", EvaluationConfig(episodes=5))
-    first, second = publish_all(runs, tmp_path)
+    first, second = publish_all(runs, tmp_path, with_policies=True)
     kept = {"config.yaml", "provenance.json", "metrics.jsonl", "evaluation.json"}
     assert {f.name for f in first.iterdir()} == kept | {"policy.pt"}
     assert {f.name for f in second.iterdir()} == kept

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -14,6 +15,7 @@ def write(folder, *, after, frames, loss=1.0):
     for f in frames:
         writer.write({"frames": f, "loss/total": loss})
     writer.close()
+    time.sleep(1.1)  # files of TensorBoard are in order by the second
 
 
 def board_steps(folder):

@@ -6,22 +6,20 @@ from pathlib import Path
 from benchmarks.pages.files import CORES, ROOT, last_row, machine, read_json, table
 
 RUNS = ROOT / "results" / "pong"
-VARIANTS = (*CORES, *(f"{core}-frame_stack1" for core in CORES))
 
 
 def pong_block() -> str:
     """Returns the section."""
-    runs = {name: sorted((RUNS / name).glob("seed*")) for name in VARIANTS}
+    runs = {name: sorted((RUNS / name).glob("seed*")) for name in CORES}
     rows = [_row(name, folders) for name, folders in runs.items() if folders]
     first = next(folders[0] for folders in runs.values() if folders)
     return "\n".join(
         [
             "`configs/pong.yaml` with each core: mean return of 30 full games per seed, sampled "
-            "policy, played through gymnasium and ale-py. Its step size decays over 8 M frames; "
-            "runs were stopped (`--resume` goes on) once they played well. "
-            "`-frame_stack1` sees one frame at a time, so that velocity must be remembered. Two or "
-            "three runs went side by side on two cores, a thread each, with other work beside "
-            f"them: minutes are an upper bound. {machine(read_json(first / 'provenance.json'))}.",
+            "policy, played through gymnasium and ale-py. The step size decays over 8 M frames; "
+            "the runs that are shorter were stopped once they played well. Two or three runs went "
+            "side by side on two cores, a thread each, with other work beside them: minutes are an "
+            f"upper bound. {machine(read_json(first / 'provenance.json'))}.",
             "",
             table(
                 [

@@ -13,7 +13,7 @@ from benchmarks.pages.files import ROOT
 from benchmarks.pages.kernels import kernel_block
 from benchmarks.pages.memory import memory_block
 from benchmarks.pages.pong import pong_block
-from benchmarks.pages.throughput import lever_block, speed_block, throughput_block
+from benchmarks.pages.throughput import speed_block, throughput_block
 
 PAGES = ("README.md", "docs/throughput.md", "docs/results.md")
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -22,7 +22,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "kernels": kernel_block,
     "speed": speed_block,
     "throughput": throughput_block,
-    "levers": lever_block,
     "encoder": encoder_block,
 }
 

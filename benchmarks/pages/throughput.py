@@ -71,19 +71,3 @@ def throughput_block() -> str:
 
 
 PARTS = ("env", "env_only", "act", "learn", "whole", "plain")
-
-
-def lever_block() -> str:
-    """Returns what the newest run of `benchmarks.levers` found."""
-    name, report = reports("levers_*.json")[-1]
-    rows = [
-        [
-            row["lever"],
-            f"{row['steps_per_second']:,.0f}",
-            f"{row['quartiles'][0]:,.0f} to {row['quartiles'][1]:,.0f}",
-            f"{row['ratio']:.2f}",
-        ]
-        for row in report["rows"]
-    ]
-    header = ["change", "steps/s", "quartiles", "times as shipped"]
-    return f"{table(header, rows)}\n\n{machine(report)}, {link(name, report)}."

@@ -1,7 +1,7 @@
 """Every backend of every operator against the reference in float64 on the same inputs.
 
 The backends are read from each operator's BACKENDS. Triton's run on a GPU where there is one,
-and otherwise in its interpreter, on the smaller shapes only.
+and otherwise in its interpreter, where the larger shapes are slow tests.
 """
 
 import pytest
@@ -48,7 +48,7 @@ SHAPES = [
     (3, 1, 1, 128, 11),
 ]
 LSTM_SHAPES = [(1, 32, 1, 256), (17, 3, 1, 200), (5, 7, 1, 512)]
-MAX_INTERPRETED_WORK = 18  # T B H, of a few milliseconds each
+MAX_INTERPRETED_WORK = 18  # T B H, of a few milliseconds each, in the default suite
 
 
 def ids(value):
@@ -76,11 +76,15 @@ def shapes(op, backend):
     return suitable + [shape for shape in LSTM_SHAPES if shape[3] <= largest]
 
 
-MATCHED = [
-    pytest.param(op, backend, shape, id=f"{op.name}-{backend.name}-{'x'.join(map(str, shape))}")
-    for op, backend in PAIRS
-    for shape in shapes(op, backend)
-]
+def matched(op, backend, shape):
+    """Returns a case; what takes the interpreter long runs with the slow tests."""
+    T, B, H, K, _ = shape = (*shape, shape[3])[:5]
+    is_long = is_interpreted(backend) and (T * B * H > MAX_INTERPRETED_WORK or K > 128)
+    name = f"{op.name}-{backend.name}-{'x'.join(map(str, shape))}"
+    return pytest.param(op, backend, shape, id=name, marks=[pytest.mark.slow] if is_long else [])
+
+
+MATCHED = [matched(op, backend, shape) for op, backend in PAIRS for shape in shapes(op, backend)]
 
 
 def run(op, backend):
@@ -108,11 +112,8 @@ def assert_matches_float64(op, backend, tensors, **options):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize(("op", "backend", "shape"), MATCHED)
 def test_results_match_the_reference_in_float64(op, backend, shape, dtype):
-    device = device_of(backend)
-    T, B, H, K, *_ = shape
-    if is_interpreted(backend) and (T * B * H > MAX_INTERPRETED_WORK or K > 128):
-        pytest.skip("too slow in the interpreter")
-    assert_matches_float64(op, backend, make_inputs(op, sizes(*shape), dtype, device))
+    tensors = make_inputs(op, sizes(*shape), dtype, device_of(backend))
+    assert_matches_float64(op, backend, tensors)
 
 
 def num_steps(backend):

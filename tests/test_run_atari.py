@@ -46,7 +46,7 @@ def test_train_stop_resume_equals_training_through(tmp_path):
     for index, moments in states[0].items():
         for name, value in moments.items():
             assert torch.equal(value, states[1][index][name])
-    timed = ("wall_seconds", "speed/", "share/")
+    timed = ("wall_seconds", "speed/", "share/", "memory/")  # the machine, not the run
     rows = [
         [
             {k: v for k, v in row.items() if not k.startswith(timed)}
@@ -59,7 +59,7 @@ def test_train_stop_resume_equals_training_through(tmp_path):
 
 
 def test_a_session_that_the_clock_ended_asks_for_another_one(tmp_path):
-    limits = ["--max_seconds", 0, "--requeue", "true"]
+    limits = ["--max_seconds", 0, "--requeue"]
     assert run_atari("train", *SMOKE, "--run_dir", "run", *limits, cwd=tmp_path).returncode == 143
     done = run_atari("train", "--resume", "run", "--stop_after_updates", 1, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -67,9 +67,11 @@ def test_a_session_that_the_clock_ended_asks_for_another_one(tmp_path):
 
 def test_evaluate_prints_the_file_it_writes(tmp_path):
     check("train", *SMOKE, "--run_dir", "run", "--stop_after_updates", 1, cwd=tmp_path)
-    printed = json.loads(check("evaluate", "run", "--episodes", 5, "--json", cwd=tmp_path))
-    (written,) = (tmp_path / "run/evaluation").glob("*.json")
+    how = ["--episodes", 5, "--greedy", "--json"]
+    printed = json.loads(check("evaluate", "run", *how, cwd=tmp_path))
+    (written,) = (tmp_path / "run/evaluation").glob("*-greedy-*.json")
     assert json.loads(written.read_text()) == printed
+    assert printed["settings"]["greedy"] is True
 
 
 def test_evaluate_all_plays_every_kept_checkpoint(tmp_path):

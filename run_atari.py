@@ -16,6 +16,12 @@ def _parser(description: str) -> ArgumentParser:
     return ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
 
 
+def _add_greedy(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--greedy", action="store_true", help="take the likeliest action instead of sampling"
+    )
+
+
 def train_parser() -> ArgumentParser:
     """Returns the parser of `train`."""
     from agents.experiment.config_values import settings_parser
@@ -25,7 +31,12 @@ def train_parser() -> ArgumentParser:
     parser.add_argument(
         "--resume", type=Path | None, default=None, help="run folder to continue, as it was set"
     )
-    parser.add_class_arguments(SessionConfig)
+    parser.add_class_arguments(SessionConfig, skip={"requeue"})
+    parser.add_argument(
+        "--requeue",
+        action="store_true",
+        help=f"exit with {REQUEUE} where the session ends before its run, for a scheduler",
+    )
     return parser
 
 
@@ -49,7 +60,8 @@ def evaluate_parser() -> ArgumentParser:
 
     parser = _parser("Play whole games with a saved policy.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
-    parser.add_class_arguments(EvaluationConfig)
+    parser.add_class_arguments(EvaluationConfig, skip={"greedy"})
+    _add_greedy(parser)
     parser.add_argument("--all", action="store_true", help="every checkpoint of a run folder")
     parser.add_argument("--json", action="store_true", help="print the result file's content")
     return parser
@@ -61,7 +73,8 @@ def watch_parser() -> ArgumentParser:
 
     parser = _parser("Film games of a saved policy, with its memory beside the picture.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
-    parser.add_class_arguments(WatchConfig)
+    parser.add_class_arguments(WatchConfig, skip={"greedy"})
+    _add_greedy(parser)
     return parser
 
 

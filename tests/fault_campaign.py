@@ -172,9 +172,7 @@ def campaign_of_signals(
     while tally.ends_by_signal < num_signals:
         subject = Subject(folder / f"{mode}-{number}-{tally.runs}", mode)
         while tally.ends_by_signal < num_signals:
-            ended = subject.send(
-                number, rng.uniform(0, SESSION_CPU_SECONDS / 2), "--requeue", "true"
-            )
+            ended = subject.send(number, rng.uniform(0, SESSION_CPU_SECONDS / 2), "--requeue")
             if ended.code == -number:  # before a session began, or after it had ended
                 tally.ends_before_the_handlers += 1
                 continue

@@ -58,8 +58,7 @@ def test_every_fault_has_its_message():
 
 
 def test_killed_runs_go_on(whole, tmp_path):
-    if whole.mode == "serial":  # the long campaign kills both
-        campaign_of_kills(tmp_path, whole.mode, whole, QUICK_KILLS, seed=1)
+    campaign_of_kills(tmp_path, whole.mode, whole, QUICK_KILLS, seed=1)
 
 
 @pytest.mark.parametrize("number", LONG_SIGNALS, ids=lambda n: n.name)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from agents.experiment.provenance import provenance
 from benchmarks.result_file import show, write_result
-from models.encoders import EncoderConfig, SmallTrunk, make_encoder
+from models.encoders import EncoderConfig, make_encoder
+from models.encoders.small import SmallTrunk
 
 NUM_ENVS, WARM_UP_STEPS, STEPS = 16, 100, 600
 NUM_TRAINED = 8_000  # of NUM_ENVS * STEPS frames; the rest measures

@@ -5,14 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.encoders import (
-    EncoderConfig,
-    SmallTrunk,
-    compute_dtype,
-    cpu_has_bfloat16,
-    make_encoder,
-    space_to_depth,
-)
+from models.encoders import EncoderConfig, make_encoder
+from models.encoders.pixels import compute_dtype, cpu_has_bfloat16
+from models.encoders.small import SmallTrunk, space_to_depth
 
 KINDS = ("impala", "small")
 FRAMES = (4, 84, 84)

@@ -1,0 +1,53 @@
+"""Encoders: one observation in, one feature vector out, with no memory."""
+
+from collections.abc import Callable
+
+from models.encoders.base import Encoder
+from models.encoders.config import EncoderConfig, EncoderKind
+from models.encoders.impala import ResidualTrunk
+from models.encoders.minigrid import SymbolMLP
+from models.encoders.mlp import MLP
+from models.encoders.pixels import PixelEncoder
+from models.encoders.small import SmallTrunk, initialise_orthogonal
+
+__all__ = ["ENCODERS", "Encoder", "EncoderConfig", "EncoderKind", "make_encoder"]
+
+ENCODERS: dict[EncoderKind, Callable[[EncoderConfig, tuple[int, ...]], Encoder]] = {
+    "impala": lambda config, shape: PixelEncoder(config, ResidualTrunk(shape)),
+    "small": lambda config, shape: initialise_orthogonal(PixelEncoder(config, SmallTrunk(shape))),
+    "mlp": lambda config, shape: MLP(config, shape[0]),
+    "minigrid": lambda config, shape: SymbolMLP(config, shape[0]),
+}
+SMALL_MIN_SIDE = 20  # pixels; below it the second convolution of `small` has no output
+
+
+def make_encoder(
+    config: EncoderConfig, observation_shape: tuple[int, ...], observation_dtype: str
+) -> Encoder:
+    """Builds the encoder that config.kind names.
+
+    Args:
+        config: kind, precision and size.
+        observation_shape: [C, H, W] for pixels, [D] for vectors; without the batch.
+        observation_dtype: "uint8" for pixels and symbols, "float32" for other vectors.
+
+    Raises:
+        ValueError: no such kind, or one that does not fit the observation.
+    """
+    if config.kind not in ENCODERS:
+        raise ValueError(f"unknown encoder {config.kind!r}; choose one of {', '.join(ENCODERS)}")
+    fitting = _encoders_for(observation_shape, observation_dtype)
+    if config.kind not in fitting:
+        raise ValueError(
+            f"encoder {config.kind!r} does not fit {observation_dtype} observations of shape "
+            f"{tuple(observation_shape)}; {' or '.join(fitting) or 'no encoder'} would"
+        )
+    return ENCODERS[config.kind](config, observation_shape)
+
+
+def _encoders_for(shape: tuple[int, ...], dtype: str) -> tuple[EncoderKind, ...]:
+    if dtype == "uint8" and len(shape) == 3:
+        return ("impala", "small") if min(shape[1:]) >= SMALL_MIN_SIDE else ("impala",)
+    if dtype == "uint8" and len(shape) == 1:
+        return ("minigrid",)
+    return ("mlp",) if dtype == "float32" and len(shape) == 1 else ()

@@ -1,0 +1,69 @@
+"""The residual CNN of IMPALA."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.encoders.pixels import PIXEL_MAX, Convolution, Trunk
+
+
+class ResidualTrunk(Trunk):
+    """The residual CNN: three sections of 16, 32, 32 channels, each halving the sides.
+
+    Sizes: the agents of Irie et al. 2021 (https://arxiv.org/abs/2106.06295), in their code.
+    """
+
+    CHANNELS = (16, 32, 32)
+    CPU_CHUNK = 64
+    make_norm = nn.Identity
+
+    def __init__(self, observation_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        channels, height, width = observation_shape
+        sizes = itertools.pairwise((channels, *self.CHANNELS))
+        self.sections = nn.ModuleList(Section(size, out) for size, out in sizes)
+        for _ in self.CHANNELS:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        self.output_size = self.CHANNELS[-1] * height * width
+
+    def forward(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """Returns feature planes [N, 32, rows, columns] in dtype, of uint8 pixels [N, C, H, W]."""
+        x = pixels.contiguous(memory_format=torch.channels_last).to(dtype)
+        scale = 1 / PIXEL_MAX
+        for section in self.sections:
+            x = section(x, scale)
+            scale = 1.0
+        planes: Tensor = functional.relu(x)
+        return planes
+
+
+class Section(nn.Module):
+    """conv 3x3, max-pool 3x3 with stride 2, two residual blocks."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = Convolution(in_channels, out_channels, 3, padding=1)
+        self.blocks = nn.Sequential(*(ResidualBlock(out_channels) for _ in range(2)))
+
+    def forward(self, x: Tensor, scale: float) -> Tensor:
+        """Returns [N, out_channels, ceil(H / 2), ceil(W / 2)] of scale * x."""
+        h = self.conv.apply_weight(x, self.conv.weight * scale)
+        planes: Tensor = self.blocks(functional.max_pool2d(h, 3, stride=2, padding=1))
+        return planes
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(relu(x)))), 3x3."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = Convolution(channels, channels, 3, padding=1)
+        self.second = Convolution(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns planes in the shape of x."""
+        h = functional.relu_(self.first(functional.relu(x)))
+        planes: Tensor = x + self.second(h)
+        return planes

@@ -1,0 +1,21 @@
+"""A perceptron for float vectors."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.encoders.base import Encoder
+from models.encoders.config import EncoderConfig
+
+
+class MLP(Encoder):
+    """Two hidden layers with ReLU for float vectors."""
+
+    def __init__(self, config: EncoderConfig, input_size: int) -> None:
+        super().__init__()
+        self.output_size = size = config.output_size
+        self.first = nn.Linear(input_size, size)
+        self.second = nn.Linear(size, size)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Encodes float32 vectors [N, input_size]; see `Encoder.forward`."""
+        return functional.relu(self.second(functional.relu(self.first(observation))))

@@ -1,0 +1,90 @@
+"""What the convolutional encoders share: precision, layout, chunks and the last layer.
+
+They take uint8 pixels and compute in float32 or bfloat16 from float32 parameters. Their division
+of pixels by 255 is folded into the first convolution's weights, so that no pass over the pixels is
+spent on it. Large batches run on a CPU in chunks, whose activations fit its caches and the
+allocator's pools.
+"""
+
+from abc import ABC, abstractmethod
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.encoders.base import Encoder
+from models.encoders.config import EncoderConfig, Precision
+
+PIXEL_MAX = 255.0
+
+
+@lru_cache
+def cpu_has_bfloat16() -> bool:
+    """Returns whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16 or AMX)."""
+    cpu = torch.cpu
+    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
+
+
+def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Returns the dtype that a precision setting means on a device."""
+    if precision == "auto":
+        fast = device.type == "cpu" and cpu_has_bfloat16()
+        return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+class Trunk(nn.Module, ABC):
+    """The convolutions of an encoder, from pixels to feature planes."""
+
+    CPU_CHUNK: int
+    """Observations that a CPU encodes at once, about."""
+    make_norm: type[nn.Module]
+    """What the features of the last layer go through before their ReLU."""
+    output_size: int
+    """Values of the feature planes of one observation."""
+
+    @abstractmethod
+    def forward(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+        """Returns planes [N, channels, rows, columns] in dtype, of uint8 pixels [N, C, H, W]."""
+
+
+class Convolution(nn.Conv2d):
+    """A convolution with float32 parameters that computes in the dtype of its input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Returns [N, out_channels, rows, columns] in the input's dtype."""
+        return self.apply_weight(input, self.weight)
+
+    def apply_weight(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Convolves with a weight made from this layer's own."""
+        assert self.bias is not None
+        dtype = x.dtype
+        return functional.conv2d(
+            x, weight.to(dtype), self.bias.to(dtype), self.stride, self.padding
+        )
+
+
+class PixelEncoder(Encoder):
+    """What the convolutional encoders share: precision, layout, chunks and the last layer."""
+
+    def __init__(self, config: EncoderConfig, trunk: Trunk) -> None:
+        super().__init__()
+        self.output_size = config.output_size
+        self.precision = config.precision
+        self.trunk = trunk
+        self.out = nn.Linear(trunk.output_size, config.output_size)
+        self.norm = trunk.make_norm(config.output_size)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Encodes uint8 pixels [N, C, H, W]; see `Encoder.forward`."""
+        num_chunks = round(len(observation) / self.trunk.CPU_CHUNK)
+        if observation.device.type != "cpu" or num_chunks <= 1:
+            return self._encode(observation)
+        return torch.cat([self._encode(chunk) for chunk in observation.chunk(num_chunks)])
+
+    def _encode(self, observation: Tensor) -> Tensor:
+        dtype = compute_dtype(self.precision, observation.device)
+        features = self.trunk(observation, dtype).permute(0, 2, 3, 1).flatten(1)
+        weight, bias = self.out.weight.to(dtype), self.out.bias.to(dtype)
+        return functional.relu(self.norm(functional.linear(features, weight, bias).float()))

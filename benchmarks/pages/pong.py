@@ -16,10 +16,9 @@ def pong_block() -> str:
     return "\n".join(
         [
             "`configs/pong.yaml` with each core: mean return of 30 full games per seed, sampled "
-            "policy, played through gymnasium and ale-py. The step size decays over 8 M frames; "
-            "the runs that are shorter were stopped once they played well. Two or three runs went "
-            "side by side on two cores, a thread each, with other work beside them: minutes are an "
-            f"upper bound. {machine(read_json(first / 'provenance.json'))}.",
+            "policy, played through gymnasium and ale-py. Two or three runs went side by side on "
+            "two cores, a thread each, with other work beside them: minutes are an upper bound. "
+            f"{machine(read_json(first / 'provenance.json'))}.",
             "",
             table(
                 [

@@ -7,6 +7,8 @@ import pickletools
 import zipfile
 from pathlib import Path
 
+import torch
+
 from agents.experiment.checkpoint import MAGIC
 
 GOOD_CHECKPOINT = Path(__file__).parent / "data" / "checkpoint_format_2.ckpt.gz"
@@ -66,6 +68,41 @@ def sealed(body: bytes) -> bytes:
     return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
+ODD_VALUES = (None, "text", -1, 0, 10**30, 1.5, float("nan"), True, [], {}, [1, 2], {"a": 1})
+
+
+def mutate_part(tree, rng) -> None:
+    """Removes or replaces one part, anywhere in a tree of tensors and plain values."""
+    while True:
+        keys = list(tree) if isinstance(tree, dict) else range(len(tree))
+        key = keys[rng.integers(len(keys))]
+        part = tree[key]
+        is_inner = isinstance(part, dict | list) and len(part) > 0
+        if not is_inner or rng.random() < 0.15:
+            break
+        tree = part
+    if rng.random() < 0.2:
+        del tree[key]
+    elif isinstance(part, torch.Tensor) and rng.random() < 0.7:
+        tree[key] = mutant_tensor(part, rng)
+    else:
+        tree[key] = ODD_VALUES[rng.integers(len(ODD_VALUES))]
+
+
+def mutant_tensor(tensor, rng):
+    """Returns a tensor of another shape or dtype, or with other values."""
+    kind = rng.integers(5)
+    if kind == 0:
+        return tensor.flatten()[:-1]
+    if kind == 1:
+        return tensor[None]
+    if kind == 2:
+        return tensor.to((torch.float64, torch.int64, torch.bool)[rng.integers(3)])
+    high = 2**31 if tensor.dtype in (torch.int64, torch.float32, torch.float64) else 100
+    values = torch.from_numpy(rng.integers(-high, high, tuple(tensor.shape)))
+    return values.to(tensor.dtype) if kind == 3 else torch.zeros_like(tensor)
+
+
 class CheckpointMutator:
     """Mutates one good checkpoint, on the outside and, with its checksum mended, within."""
 
@@ -87,6 +124,20 @@ class CheckpointMutator:
         if kind == 2:
             return self.with_pickle(mutate(self._pickle, rng))
         return self.with_pickle(self._with_another_operand(rng))
+
+    def payload(self):
+        """Returns what the good checkpoint holds."""
+        return torch.load(io.BytesIO(self._body), weights_only=True)
+
+    def with_odd_parts(self, rng) -> bytes:
+        """Returns a sound checkpoint in which one to three parts are not what they should be."""
+        payload = self.payload()
+        version = payload.pop("format_version")  # refused at once, were it another one
+        for _ in range(rng.integers(1, 4)):
+            mutate_part(payload, rng)
+        file = io.BytesIO()
+        torch.save(payload | {"format_version": version}, file)
+        return sealed(file.getvalue())
 
     def with_pickle(self, content: bytes) -> bytes:
         """Returns a sealed checkpoint whose pickle is `content`."""

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import io
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from agents.experiment import checkpoint
 from agents.experiment.checkpoint import (
     load_checkpoint,
     load_newest,
+    newest_number,
     save_checkpoint,
     save_numbered,
 )
 from agents.experiment.config_values import config_from_values
+from agents.impala.stand_in import StandIn
 from agents.impala.trainer import Trainer
 
 PAYLOAD = {"weights": torch.arange(5.0), "seed": 3, "nested": [{"name": "rdn", "none": None}]}
@@ -68,10 +71,37 @@ def test_a_damaged_newer_file_never_costs_the_one_just_written(tmp_path):
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, name):
     config = {"game": "tmaze", "env": {"k": 1}, "encoder": "mlp", "core": {"kind": "rdn"}}
     save_numbered(tmp_path, 1, {"config": config}, keep=1)
-    assert load_newest(tmp_path, config)["config"] == config
-    assert load_newest(tmp_path, config | {"seed": 2})["config"] == config
+    assert load_newest(tmp_path, config=config)["config"] == config
+    assert load_newest(tmp_path, config=config | {"seed": 2})["config"] == config
     with pytest.raises(ValueError, match=f"of another run: its {name} is"):
-        load_newest(tmp_path, config | {name: "another"})
+        load_newest(tmp_path, config=config | {name: "another"})
+
+
+def test_a_checkpoint_of_another_run_is_not_passed_over(tmp_path):
+    """Going on from the one before would remove it."""
+    for number, game in ((1, "tmaze"), (2, "parity")):
+        save_numbered(tmp_path, number, {"config": {"game": game}}, keep=2)
+    with pytest.raises(ValueError, match=r"2\.ckpt is of another run: its game is parity"):
+        load_newest(tmp_path, config={"game": "tmaze"})
+
+
+def test_a_checkpoint_that_its_reader_refuses_is_named_and_the_one_before_is_used(tmp_path, caplog):
+    for number in (1, 2):
+        save_numbered(tmp_path, number, PAYLOAD | {"number": number}, keep=5)
+
+    def only_the_first(payload):
+        if payload["number"] > 1:
+            raise ValueError("holds\nno first")
+
+    assert load_newest(tmp_path, only_the_first)["number"] == 1
+    assert f"{tmp_path}/000000000002.ckpt holds no first; using 000000000001.ckpt" in caplog.text
+
+
+def test_milestones_count_among_the_checkpoints(tmp_path):
+    save_numbered(tmp_path, 3, PAYLOAD, keep=1)
+    save_numbered(tmp_path, 7, PAYLOAD, keep=1, is_milestone=True)
+    (tmp_path / "notes.ckpt").touch()
+    assert newest_number(tmp_path) == 7
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
@@ -123,8 +153,9 @@ def test_a_run_of_every_format_goes_on(tmp_path, version):
     kept = Path(__file__).parent / "data" / f"checkpoint_format_{version}.ckpt.gz"
     file = tmp_path / "000000000010.ckpt"
     file.write_bytes(gzip.decompress(kept.read_bytes()))
-    payload = load_newest(tmp_path)
-    config = config_from_values(payload["config"])
+    config = config_from_values(load_newest(tmp_path)["config"])
+    with closing(StandIn(config)) as stand_in:
+        payload = load_newest(tmp_path, stand_in.check)
     trainer = Trainer(config, num_learned=payload["trainer"]["num_learned"])
     trainer.load_state_dict(payload["trainer"])
     assert (trainer.frames, trainer.learner.version) == (100, 10)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import run_atari
@@ -68,13 +69,13 @@ def with_changed(run, section, name, value):
 def test_weights_of_another_core_are_not_played(run, capfd, command):
     config = load_checkpoint(checkpoint_of(run))["config"]
     with_changed(run, "config", "core", config["core"] | {"kind": "delta_net"})
-    message = "run holds weights of another policy than its delta_net core and 2 actions describe"
-    assert_refused([command, "run"], message, capfd)
+    message = "holds weights of another policy than its delta_net core and 2 actions describe"
+    assert_refused([command, "run"], f"{checkpoint_of(run)} {message}", capfd)
 
 
 def test_a_policy_of_another_action_set_is_not_played(run, capfd):
     with_changed(run, "spec", "num_actions", 5)
-    message = "run holds weights of another policy than its rdn core and 5 actions describe"
+    message = "holds weights of another policy than its rdn core and 5 actions describe"
     assert_refused(["evaluate", "run"], message, capfd)
 
 
@@ -86,6 +87,89 @@ def test_a_policy_of_more_actions_than_the_game_has_is_not_played(run, capfd):
         payload["policy"][f"policy_head.{name}"] = rows[[0, 1, 0, 1, 0]]
     save_checkpoint(checkpoint_of(run), payload)
     assert_refused(["evaluate", "run"], "the policy has 5 actions, tmaze here has 2", capfd)
+
+
+def test_a_policy_of_another_game_is_not_played(run, capfd):
+    with_changed(run, "config", "game", "parity")
+    assert_refused(
+        ["evaluate", "run"], "the policy sees ((4,), 'float32'), parity here gives", capfd
+    )
+
+
+# What is changed in a sound checkpoint (None: removed), and what is then said of it.
+NO_RUN = {
+    "trainer": (None, "trainer must be values by name, got NoneType"),
+    "report": ([1.0], "report must be values by name, got a list"),
+    "report.seconds": ("1", "report.seconds must be float, got str"),
+    "report.recent": ([None], "report.recent[0] must be float, got NoneType"),
+    "trainer.learner": (None, "trainer has no learner"),
+    "trainer.num_learned": (-1, "trainer.num_learned must be in 0 to 281474976710656, got -1"),
+    "trainer.learner.version": ("1", "trainer.learner.version must be int, got str"),
+    "trainer.learner.optimizer.state": ({}, "optimizer.state has no 0, 1, "),
+    "trainer.learner.optimizer.state.0.exp_avg": (torch.zeros(1), "state.0.exp_avg must be torch."),
+    "trainer.learner.policy.policy_head.bias": (torch.zeros(3), "bias must be torch.float32 [2]"),
+    "trainer.learner.generator": (torch.zeros(5056, dtype=torch.uint8), "mt19937"),
+    "trainer.actors": ([], "trainer.actors must hold 1 values, got 0"),
+    "trainer.actors.0.games.env.elapsed": (torch.full((16,), 99), "index 99 is out of bounds"),
+    "trainer.actors.0.games.step.reward": (torch.zeros(8), "reward must be torch.float32 [16]"),
+    "trainer.actors.0.games": (None, "trainer.actors[0] has no games"),
+}
+
+
+def with_part(path, name, value):
+    """Changes a part of a checkpoint, by its full name."""
+    payload = owner = load_checkpoint(path)
+    if ".policy." in name:  # whose own names have dots
+        owner, last = payload["trainer"]["learner"]["policy"], name.partition(".policy.")[2]
+    else:
+        *parents, last = (int(part) if part.isdigit() else part for part in name.split("."))
+        for parent in parents:
+            owner = owner[parent]
+    if value is None:
+        del owner[last]
+    else:
+        owner[last] = value
+    save_checkpoint(path, payload)
+
+
+@pytest.mark.parametrize("name", NO_RUN)
+def test_a_sound_file_that_holds_no_run_is_not_resumed(run, capfd, name):
+    value, message = NO_RUN[name]
+    with_part(checkpoint_of(run), name, value)
+    assert_refused(["train", "--resume", "run"], message, capfd)
+
+
+def test_the_checkpoint_before_one_that_holds_no_run_is_resumed(run, capfd, caplog):
+    newer = checkpoint_of(run).with_name("000000000009.ckpt")
+    shutil.copyfile(checkpoint_of(run), newer)
+    with_part(newer, "trainer.learner", None)
+    assert run_atari.main(["train", "--resume", "run", "--stop_after_updates", "2"]) == 0
+    assert "000000000009.ckpt holds no run to go on with: trainer has no learner" in caplog.text
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == [
+        "000000000001.ckpt",
+        "000000000002.ckpt",
+    ]
+
+
+NO_POLICY = {
+    "policy": (None, "holds no policy: it has no policy"),
+    "spec.frame_skip": ("4", "holds no policy: sizes must be counts"),
+    "config.learner": (3, "holds no policy: unusable settings: learner must hold settings by name"),
+    "progress.frames": (None, "holds no policy: progress has no frames"),
+    "progress.updates": (
+        -2,
+        "holds no policy: progress.updates must be in 0 to 281474976710656, got -2",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", ["evaluate", "watch"])
+@pytest.mark.parametrize("name", NO_POLICY)
+def test_a_sound_file_that_holds_no_policy_is_not_played(run, capfd, command, name):
+    value, message = NO_POLICY[name]
+    with_part(checkpoint_of(run), name, value)
+    assert_refused([command, "run"], f"{checkpoint_of(run)} {message}", capfd)
+    assert_refused([command, str(checkpoint_of(run))], message, capfd)
 
 
 @pytest.mark.parametrize("command", [["train", "--resume"], ["evaluate"], ["watch"]])

@@ -9,6 +9,8 @@ import resource
 import sys
 import time
 import zipfile
+from contextlib import closing, contextmanager
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -21,6 +23,10 @@ from agents.experiment.checkpoint import load_checkpoint, save_checkpoint
 from agents.experiment.config_values import config_from_values
 from agents.experiment.metrics import read_metrics
 from agents.experiment.run_dir import RunDir, read_config
+from agents.impala.nonfinite import NonFiniteUpdate
+from agents.impala.report import RunningReport
+from agents.impala.stand_in import StandIn
+from agents.impala.trainer import Trainer
 from tests.fault_campaign import Report
 from tests.file_mutations import (
     GOOD_CONFIG,
@@ -32,8 +38,8 @@ from tests.file_mutations import (
 )
 
 pytestmark = pytest.mark.faults
-QUICK = {"checkpoint": 120, "config": 25, "metrics": 200}
-LONG = {"checkpoint": 6000, "config": 1500, "metrics": 2500}
+QUICK = {"checkpoint": 120, "part": 15, "config": 25, "metrics": 200}
+LONG = {"checkpoint": 5000, "part": 1000, "config": 1500, "metrics": 2500}
 MOST_SECONDS = 20.0  # for one file, on a busy machine
 MOST_MEMORY_BYTES = 1 << 29  # above what was in use before
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect")
@@ -70,8 +76,36 @@ class Watched:
         return True
 
 
+@contextmanager
+def one_line():
+    """Lets an error that says what to do count as a refusal, as a run makes of it."""
+    try:
+        yield
+    except NonFiniteUpdate as error:
+        raise ValueError(str(error)) from error
+
+
+def go_on(path):
+    """Restores a run from a checkpoint, as a resume does, and learns one rollout."""
+    config = config_from_values(CheckpointMutator().payload()["config"])  # config.yaml's
+    with closing(StandIn(config)) as stand_in:
+        payload = load_checkpoint(path, stand_in.check)
+    trainer = Trainer(config, num_learned=payload["trainer"]["num_learned"])
+    trainer.load_state_dict(payload["trainer"])
+    report = RunningReport()
+    report.load_state_dict(payload["report"])
+    with one_line():
+        for row in islice(trainer.rollouts(), 1):
+            report.add(row, trainer)
+            report.take_row(trainer)
+
+
 def read_mutant(kind, path):
-    if kind == "checkpoint":
+    if kind == "part":
+        for read in (go_on, load_policy):
+            with Watched():
+                read(path)
+    elif kind == "checkpoint":
         load_checkpoint(path)
         load_policy(path)
     elif kind == "config":
@@ -80,14 +114,20 @@ def read_mutant(kind, path):
         read_metrics(path)
 
 
-NAMES = {"checkpoint": "x.ckpt", "config": "config.yaml", "metrics": "metrics.jsonl"}
+NAMES = {
+    "checkpoint": "x.ckpt",
+    "part": "x.ckpt",
+    "config": "config.yaml",
+    "metrics": "metrics.jsonl",
+}
 
 
 def mutants(kind, number, seed):
     rng = np.random.default_rng(seed)
-    if kind == "checkpoint":
+    if kind in ("checkpoint", "part"):
         mutator = CheckpointMutator()
-        yield from (mutator.mutant(rng) for _ in range(number))
+        make = mutator.mutant if kind == "checkpoint" else mutator.with_odd_parts
+        yield from (make(rng) for _ in range(number))
         return
     good = {"config": GOOD_CONFIG, "metrics": GOOD_METRICS}[kind]
     yield from (mutate(good, rng, TOKENS) for _ in range(number))
@@ -129,6 +169,7 @@ def test_good_files_are_read(tmp_path):
     """The mutants start from files that are not refused."""
     for kind, content in (
         ("checkpoint", CheckpointMutator().good),
+        ("part", CheckpointMutator().good),
         ("config", GOOD_CONFIG),
         ("metrics", GOOD_METRICS),
     ):

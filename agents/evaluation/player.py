@@ -41,7 +41,7 @@ def make_env_of(saved: SavedPolicy, num_envs: int, seed: int, backend: Backend) 
     """Makes B environments of the policy's own game, as it was trained.
 
     Raises:
-        ValueError: the game has other actions here than the policy.
+        ValueError: the game has other actions or observations here than the policy.
     """
     env = make_env(saved.config.game, saved.config.env, num_envs, seed, backend)
     if env.spec.num_actions != saved.spec.num_actions:
@@ -49,4 +49,7 @@ def make_env_of(saved: SavedPolicy, num_envs: int, seed: int, backend: Backend) 
             f"the policy has {saved.spec.num_actions} actions, {env.spec.game} here has "
             f"{env.spec.num_actions}"
         )
+    seen = [(s.observation_shape, s.observation_dtype) for s in (saved.spec, env.spec)]
+    if seen[0] != seen[1]:
+        raise ValueError(f"the policy sees {seen[0]}, {env.spec.game} here gives {seen[1]}")
     return env

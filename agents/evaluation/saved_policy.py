@@ -9,12 +9,14 @@ import torch
 
 from agents.experiment.checkpoint import load_checkpoint, load_newest, save_checkpoint
 from agents.experiment.config_values import config_from_values
+from agents.experiment.structure import check_like
 from agents.impala.config import TrainConfig
 from agents.impala.trainer import make_policy
 from envs.spec import EnvSpec
 from models.policy import Policy
 
 POLICY_PARTS = ("config", "spec", "policy", "progress")
+PROGRESS = {"updates": 0, "frames": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +38,59 @@ def load_policy(source: Path) -> SavedPolicy:
     Raises:
         ValueError: nothing usable is there, or its weights are of another policy.
     """
-    payload = _policy_part(source)
-    config = config_from_values(payload["config"])
-    try:
-        spec = _spec(payload["spec"])
-        progress = {name: int(payload["progress"][name]) for name in ("updates", "frames")}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{source} holds no policy: {error!r}") from None
-    here = replace(config, core=replace(config.core, kernel="auto"))
-    try:
-        with torch.device("meta"):  # sizes without memory: settings and weights must agree first
-            make_policy(here, spec).load_state_dict(payload["policy"], assign=True)
-        policy = make_policy(here, spec)
-        policy.load_state_dict(payload["policy"])
-    except (RuntimeError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{source} holds weights of another policy than its {config.core.kind} core and "
-            f"{spec.num_actions} actions describe: {reason}"
-        ) from None
+    payload = _load(source)
+    config, spec = config_from_values(payload["config"]), _spec(payload["spec"])
+    policy = _make_policy_here(config, spec)
+    policy.load_state_dict(payload["policy"])
+    progress = payload["progress"]
     return SavedPolicy(policy.eval(), config, spec, progress["updates"], progress["frames"])
+
+
+def export_policy(source: Path, target: Path) -> None:
+    """Writes the policy of a checkpoint without what only training needs."""
+    payload = _load(source)
+    save_checkpoint(target, {name: payload[name] for name in POLICY_PARTS})
+
+
+def owner_folder(source: Path) -> Path:
+    """Returns the folder that results of a policy belong to: its run's, or the one it lies in."""
+    folder = source if source.is_dir() else source.parent
+    return folder.parent if folder.name == "checkpoints" else folder
+
+
+def check_policy(payload: Mapping[str, Any]) -> None:
+    """Raises ValueError, as a predicate of the file, where a checkpoint holds no usable policy.
+
+    The policy is built without memory: settings and weights must agree before any is allocated.
+    """
+    for name in POLICY_PARTS:
+        if not isinstance(payload.get(name), Mapping):
+            raise ValueError(f"holds no policy: it has no {name}")
+    try:
+        check_like(payload["progress"], PROGRESS, "progress")
+        config, spec = config_from_values(payload["config"]), _spec(payload["spec"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"holds no policy: {error}") from None
+    try:
+        with torch.device("meta"):
+            weights = _make_policy_here(config, spec).state_dict()
+        check_like(payload["policy"], weights, "policy")
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"holds weights of another policy than its {config.core.kind} core and "
+            f"{spec.num_actions} actions describe: {error}"
+        ) from None
+
+
+def _load(source: Path) -> dict[str, Any]:
+    """Reads a run folder's newest usable checkpoint, or a file."""
+    if source.is_dir():
+        return load_newest(source / "checkpoints", check_policy)
+    return load_checkpoint(source, check_policy)
+
+
+def _make_policy_here(config: TrainConfig, spec: EnvSpec) -> Policy:
+    return make_policy(replace(config, core=replace(config.core, kernel="auto")), spec)
 
 
 def _spec(values: Mapping[str, Any]) -> EnvSpec:
@@ -67,27 +102,3 @@ def _spec(values: Mapping[str, Any]) -> EnvSpec:
     if spec.observation_dtype not in ("uint8", "float32") or not isinstance(spec.game, str):
         raise ValueError(f"no such observations: {spec.game!r}, {spec.observation_dtype!r}")
     return spec
-
-
-def owner_folder(source: Path) -> Path:
-    """Returns the folder that results of a policy belong to: its run's, or the one it lies in."""
-    folder = source if source.is_dir() else source.parent
-    return folder.parent if folder.name == "checkpoints" else folder
-
-
-def export_policy(source: Path, target: Path) -> None:
-    """Writes the policy of a checkpoint without what only training needs."""
-    save_checkpoint(target, _policy_part(source))
-
-
-def _policy_part(source: Path) -> dict[str, Any]:
-    """Reads what a policy needs from a run folder or a file.
-
-    Raises:
-        ValueError: nothing usable is there, or something is missing in it.
-    """
-    payload = load_newest(source / "checkpoints") if source.is_dir() else load_checkpoint(source)
-    for name in POLICY_PARTS:
-        if not isinstance(payload.get(name), Mapping):
-            raise ValueError(f"{source} holds no policy: it has no {name}")
-    return {name: payload[name] for name in POLICY_PARTS}

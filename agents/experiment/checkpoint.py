@@ -22,8 +22,11 @@ logger = logging.getLogger(__name__)
 MAGIC = b"fast-weight-agents checkpoint 1\n"
 FORMAT_VERSION = 2
 MAX_BYTES = 1 << 32  # of a checkpoint; the largest policy here takes a hundredth
+NUMBERED = "[0-9]" * 12 + "*.ckpt"
 MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
 IDENTITY = ("game", "env", "encoder", "core")  # settings that decide which weights fit
+Check = Callable[[dict[str, Any]], None]
+"""Raises ValueError where a payload cannot be used; its message is a predicate of the file."""
 
 
 def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
@@ -35,11 +38,16 @@ def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
     write_atomically(path, MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, check: Check | None = None) -> dict[str, Any]:
     """Reads what `save_checkpoint` wrote, on the CPU.
 
+    Args:
+        path: the file.
+        check: refuses what its reader cannot use.
+
     Raises:
-        ValueError: missing, not a checkpoint, damaged, or of a format that this code cannot read.
+        ValueError: missing, not a checkpoint, damaged, of a format that this code cannot read, or
+            refused by `check`.
     """
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}; give a run folder, a checkpoint or a policy.pt")
@@ -51,6 +59,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged: its content does not match its checksum")
     payload = _unpack(path, body)
     _upgrade(path, payload)
+    _refuse(path, payload, check)
     return payload
 
 
@@ -78,35 +87,52 @@ def newest_number(folder: Path) -> int:
     Raises:
         ValueError: there is none.
     """
-    numbers = [int(path.stem) for path in folder.glob("*.ckpt")]
+    numbers = [int(path.name[:12]) for path in folder.glob(NUMBERED)]
     if not numbers:
         raise ValueError(f"no checkpoint in {folder}")
     return max(numbers)
 
 
-def load_newest(folder: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Reads the newest undamaged checkpoint of a run, and says which ones it passed over.
+def load_newest(
+    folder: Path, check: Check | None = None, config: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Reads the newest usable checkpoint of a run, and says which ones it passed over.
 
     Args:
         folder: where `save_numbered` wrote.
+        check: refuses what its reader cannot use.
         config: settings of the run that the checkpoint must be of; None takes any.
 
     Raises:
-        ValueError: there is none, or it is of another game, environment, encoder or core.
+        ValueError: there is none, or one is of another game, environment, encoder or core: it is
+            not passed over, as `save_numbered` would then remove it.
     """
     unusable: list[str] = []
     for path in sorted(folder.glob("*.ckpt"), reverse=True):
         try:
             payload = load_checkpoint(path)
+            foreign = None if config is None else _difference(path, payload, config)
+            if foreign is None:
+                _refuse(path, payload, check)
         except ValueError as error:
             unusable.append(str(error))
             continue
+        if foreign is not None:
+            raise ValueError(foreign)
         for reason in unusable:
             logger.warning("%s; using %s", reason, path.name)
-        if config is not None:
-            _check_identity(path, payload, config)
         return payload
     raise ValueError("; ".join([f"no usable checkpoint in {folder}", *unusable]))
+
+
+def _refuse(path: Path, payload: dict[str, Any], check: Check | None) -> None:
+    """Raises ValueError, naming the file, where `check` refuses its payload."""
+    if check is None:
+        return
+    try:
+        check(payload)
+    except ValueError as error:
+        raise ValueError(f"{path} {' '.join(str(error).split())}") from None
 
 
 def _unpack(path: Path, body: bytes) -> dict[str, Any]:
@@ -146,12 +172,15 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1}
 """What leads from each older format to the one after it."""
 
 
-def _check_identity(path: Path, payload: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Raises ValueError where a checkpoint was trained with other settings than `config`."""
-    saved = payload.get("config", {})
+def _difference(path: Path, payload: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+    """Returns in what a checkpoint was trained with other settings than `config`, or None."""
+    saved = payload.get("config")
+    if not isinstance(saved, Mapping):
+        raise ValueError(f"{path} holds no run: it has no config")
     for name in IDENTITY:
         if saved.get(name) != config.get(name):
-            raise ValueError(
+            return (
                 f"{path} is of another run: its {name} is {saved.get(name)}, "
                 f"the run's config.yaml has {config.get(name)}"
             )
+    return None

@@ -5,6 +5,7 @@ optimiser step on whole unrolls. V-trace targets are computed again in each. Not
 about environments or threads.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -126,9 +127,10 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what `state_dict` returned."""
+        """Restores what `state_dict` returned; the optimiser's settings stay those of `config`."""
         self.policy.load_state_dict(state["policy"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        settings = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": settings})
         self.generator.set_state(state["generator"])
         self.version = state["version"]
         self.skipped_updates = state["skipped_updates"]
@@ -139,6 +141,20 @@ def mean_divergence(log_policy_by_pass: Tensor, valid: Tensor) -> Tensor:
     first, last = log_policy_by_pass
     divergence = (first.exp() * (first - last)).sum(-1)
     return torch.where(valid, divergence, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
+"""What torch's optimisers remember of every parameter, beside the number of their steps."""
+
+
+def optimizer_state_of(
+    parameters: Sequence[Tensor], config: LearnerConfig
+) -> dict[int, dict[str, Tensor]]:
+    """Returns the "state" of the state_dict of an optimiser that has made a step, in structure."""
+    return {
+        index: {"step": torch.zeros(())} | dict.fromkeys(MOMENTS[config.optimizer], parameter)
+        for index, parameter in enumerate(parameters)
+    }
 
 
 def make_optimizer(policy: Policy, config: LearnerConfig) -> torch.optim.Optimizer:

@@ -7,10 +7,12 @@ end of the session, whatever ended it.
 
 import logging
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -26,11 +28,13 @@ from agents.experiment.watchdog import Watchdog
 from agents.impala.config import TrainConfig
 from agents.impala.nonfinite import NonFiniteUpdate
 from agents.impala.report import RunningReport
+from agents.impala.stand_in import StandIn
 from agents.impala.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_SESSION = SessionConfig()
+Made = TypeVar("Made")
 
 
 def train(config: TrainConfig, session: SessionConfig = DEFAULT_SESSION) -> Path:
@@ -69,7 +73,8 @@ def resume(path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
     if not run_dir.has_checkpoint:
         logger.warning("%s has no checkpoint yet: it begins anew from its config.yaml", path)
         return _run(run_dir, _make_trainer(config), report, session)
-    payload = load_newest(run_dir.checkpoints, read_config(path))
+    with closing(_fitting(StandIn, config)) as stand_in:
+        payload = load_newest(run_dir.checkpoints, stand_in.check, read_config(path))
     trainer = _make_trainer(config, num_learned=payload["trainer"]["num_learned"])
     trainer.load_state_dict(payload["trainer"])
     report.load_state_dict(payload["report"])
@@ -77,13 +82,17 @@ def resume(path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
 
 
 def _make_trainer(config: TrainConfig, num_learned: int = 0) -> Trainer:
-    """Returns a trainer.
+    return _fitting(partial(Trainer, num_learned=num_learned), config)
+
+
+def _fitting(make: Callable[[TrainConfig], Made], config: TrainConfig) -> Made:
+    """Returns what is made of settings.
 
     Raises:
         ValueError: a setting cannot work, or asks for more memory than there is.
     """
     try:
-        return Trainer(config, num_learned=num_learned)
+        return make(config)
     except (MemoryError, RuntimeError) as error:
         if out_of_memory(error):
             raise ValueError(cause(error)) from error

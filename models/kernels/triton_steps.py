@@ -37,6 +37,28 @@ def store_row(pointer, row, lanes, size):
 
 
 @triton.jit
+def load_square(pointer, index, lanes, size):
+    """Returns matrix number `index` of contiguous [size, size] ones, float32."""
+    tile = lanes[:, None] * size + lanes[None, :]
+    inside = (lanes[:, None] < size) & (lanes[None, :] < size)
+    return tl.load(pointer + index * size * size + tile, mask=inside, other=0.0)
+
+
+@triton.jit
+def store_square(pointer, index, matrix, lanes, size):
+    """Stores matrix number `index` of contiguous [size, size] ones, float32."""
+    tile = lanes[:, None] * size + lanes[None, :]
+    inside = (lanes[:, None] < size) & (lanes[None, :] < size)
+    tl.store(pointer + index * size * size + tile, matrix, mask=inside)
+
+
+@triton.jit
+def is_start(start, strides, t, b):
+    """Returns whether step t begins an episode of batch row b."""
+    return tl.load(start + t * strides[0] + b * strides[1]) != 0
+
+
+@triton.jit
 def delta_write(W, k, v, beta):
     """Returns W + k (beta (v - W^T k))^T."""
     missing = v - tl.sum(W * k[:, None], axis=0)

@@ -14,11 +14,30 @@ from models.kernels.triton_steps import (
     delta_backward,
     delta_write,
     head_of_program,
+    is_start,
     load_row,
+    load_square,
     softmax,
     softmax_backward,
     store_row,
+    store_square,
 )
+
+
+@triton.jit
+def load_write(k, v, beta, k_strides, v_strides, beta_strides, t, b, h, lanes, D: tl.constexpr):
+    """Returns what step t of head h writes: key, value and strength, float32."""
+    k_row = load_row(at(k, k_strides, t, b, h), lanes, D)
+    v_row = load_row(at(v, v_strides, t, b, h), lanes, D)
+    return k_row, v_row, tl.load(at(beta, beta_strides, t, b, h)).to(tl.float32)
+
+
+@triton.jit
+def store_write(dk, dv, dbeta, step, dk_row, dv_row, dstrength, lanes, D: tl.constexpr):
+    """Stores the gradients of what a step writes."""
+    store_row(dk + step * D, dk_row, lanes, D)
+    store_row(dv + step * D, dv_row, lanes, D)
+    tl.store(dbeta + step, dstrength.to(dbeta.dtype.element_ty))
 
 
 @triton.jit(do_not_specialize=["T"])
@@ -61,33 +80,33 @@ def forward(
     T = T.to(tl.int64)
     head = b * H + h
     lanes = tl.arange(0, BLOCK)
-    tile = lanes[:, None] * D + lanes[None, :]
-    inside = (lanes[:, None] < D) & (lanes[None, :] < D)
-    W = tl.load(state_w + head * D * D + tile, mask=inside, other=0.0)
-    R = tl.load(state_r + head * D * D + tile, mask=inside, other=0.0)
+    W = load_square(state_w, head, lanes, D)
+    R = load_square(state_r, head, lanes, D)
     output = load_row(state_h + head * D, lanes, D)
     for t in range(T):
         step = (t * B + b) * H + h
-        is_start = tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0
-        W = tl.where(is_start, 0.0, W)
-        R = tl.where(is_start, 0.0, R)
-        read = softmax(tl.where(is_start, 0.0, output), lanes, D)
+        begins = is_start(start, start_strides, t, b)
+        W = tl.where(begins, 0.0, W)
+        R = tl.where(begins, 0.0, R)
+        read = softmax(tl.where(begins, 0.0, output), lanes, D)
         if SAVE:
-            tl.store(w_states + step * D * D + tile, W, mask=inside)
-            tl.store(r_states + step * D * D + tile, R, mask=inside)
+            store_square(w_states, step, W, lanes, D)
+            store_square(r_states, step, R, lanes, D)
             store_row(reads + step * D, read, lanes, D)
-        k_row = load_row(at(k, k_strides, t, b, h), lanes, D)
-        v_row = load_row(at(v, v_strides, t, b, h), lanes, D)
-        W = delta_write(W, k_row, v_row, tl.load(at(beta, beta_strides, t, b, h)).to(tl.float32))
+        k_row, v_row, strength = load_write(
+            k, v, beta, k_strides, v_strides, beta_strides, t, b, h, lanes, D
+        )
+        W = delta_write(W, k_row, v_row, strength)
         q_row = load_row(at(q, q_strides, t, b, h), lanes, D)
         output = tl.sum(W * q_row[:, None], axis=0)
-        k_row = load_row(at(rk, rk_strides, t, b, h), lanes, D)
-        v_row = load_row(at(rv, rv_strides, t, b, h), lanes, D)
-        R = delta_write(R, k_row, v_row, tl.load(at(rbeta, rbeta_strides, t, b, h)).to(tl.float32))
+        k_row, v_row, strength = load_write(
+            rk, rv, rbeta, rk_strides, rv_strides, rbeta_strides, t, b, h, lanes, D
+        )
+        R = delta_write(R, k_row, v_row, strength)
         output += tl.sum(R * read[:, None], axis=0)
         store_row(y + step * D, output, lanes, D)
-    tl.store(final_w + head * D * D + tile, W, mask=inside)
-    tl.store(final_r + head * D * D + tile, R, mask=inside)
+    store_square(final_w, head, W, lanes, D)
+    store_square(final_r, head, R, lanes, D)
     store_row(final_h + head * D, output, lanes, D)
 
 
@@ -139,46 +158,40 @@ def backward(
     T = T.to(tl.int64)
     head = b * H + h
     lanes = tl.arange(0, BLOCK)
-    tile = lanes[:, None] * D + lanes[None, :]
-    inside = (lanes[:, None] < D) & (lanes[None, :] < D)
-    G_w = tl.load(dfinal_w + head * D * D + tile, mask=inside, other=0.0)
-    G_r = tl.load(dfinal_r + head * D * D + tile, mask=inside, other=0.0)
+    G_w = load_square(dfinal_w, head, lanes, D)
+    G_r = load_square(dfinal_r, head, lanes, D)
     carried = load_row(dfinal_h + head * D, lanes, D)
     for i in range(T):
         t = T - 1 - i
         step = (t * B + b) * H + h
         doutput = carried + load_row(at(dy, dy_strides, t, b, h), lanes, D)
 
-        R = tl.load(r_states + step * D * D + tile, mask=inside, other=0.0)
+        R = load_square(r_states, step, lanes, D)
         read = load_row(reads + step * D, lanes, D)
-        k_row = load_row(at(rk, rk_strides, t, b, h), lanes, D)
-        v_row = load_row(at(rv, rv_strides, t, b, h), lanes, D)
-        strength = tl.load(at(rbeta, rbeta_strides, t, b, h)).to(tl.float32)
+        k_row, v_row, strength = load_write(
+            rk, rv, rbeta, rk_strides, rv_strides, rbeta_strides, t, b, h, lanes, D
+        )
         G_r, dread, dk_row, dv_row, dstrength = delta_backward(
             R, G_r, read, k_row, v_row, strength, doutput
         )
-        store_row(drk + step * D, dk_row, lanes, D)
-        store_row(drv + step * D, dv_row, lanes, D)
-        tl.store(drbeta + step, dstrength.to(drbeta.dtype.element_ty))
+        store_write(drk, drv, drbeta, step, dk_row, dv_row, dstrength, lanes, D)
         carried = softmax_backward(read, dread)
 
-        W = tl.load(w_states + step * D * D + tile, mask=inside, other=0.0)
+        W = load_square(w_states, step, lanes, D)
         q_row = load_row(at(q, q_strides, t, b, h), lanes, D)
-        k_row = load_row(at(k, k_strides, t, b, h), lanes, D)
-        v_row = load_row(at(v, v_strides, t, b, h), lanes, D)
-        strength = tl.load(at(beta, beta_strides, t, b, h)).to(tl.float32)
+        k_row, v_row, strength = load_write(
+            k, v, beta, k_strides, v_strides, beta_strides, t, b, h, lanes, D
+        )
         G_w, dq_row, dk_row, dv_row, dstrength = delta_backward(
             W, G_w, q_row, k_row, v_row, strength, doutput
         )
         store_row(dq + step * D, dq_row, lanes, D)
-        store_row(dk + step * D, dk_row, lanes, D)
-        store_row(dv + step * D, dv_row, lanes, D)
-        tl.store(dbeta + step, dstrength.to(dbeta.dtype.element_ty))
+        store_write(dk, dv, dbeta, step, dk_row, dv_row, dstrength, lanes, D)
 
-        cut = TRUNCATE or tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0
+        cut = TRUNCATE or is_start(start, start_strides, t, b)
         G_w = tl.where(cut, 0.0, G_w)
         G_r = tl.where(cut, 0.0, G_r)
         carried = tl.where(cut, 0.0, carried)
-    tl.store(dstate_w + head * D * D + tile, G_w, mask=inside)
-    tl.store(dstate_r + head * D * D + tile, G_r, mask=inside)
+    store_square(dstate_w, head, G_w, lanes, D)
+    store_square(dstate_r, head, G_r, lanes, D)
     store_row(dstate_h + head * D, carried, lanes, D)

@@ -15,6 +15,7 @@ from models.kernels.triton_steps import (
     delta_backward,
     delta_write,
     head_of_program,
+    is_start,
     load_row,
     store_row,
 )
@@ -136,8 +137,6 @@ def backward(
         store_row(dk + partial * K, dk_row, rows, K)
         store_row(dv + step * V, dv_row, columns, V)
         tl.store(dbeta + partial, dbeta_t.to(dbeta.dtype.element_ty))
-        if TRUNCATE:
-            G = tl.zeros_like(G)
-        else:
-            G = tl.where(tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0, 0.0, G)
+        cut = TRUNCATE or is_start(start, start_strides, t, b)
+        G = tl.where(cut, 0.0, G)
     tl.store(dstate + tile, G, mask=inside)

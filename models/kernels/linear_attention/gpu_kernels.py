@@ -11,7 +11,7 @@ rebuilds W forwards for dq, a second one carries the gradient of W backwards for
 import triton
 import triton.language as tl
 
-from models.kernels.triton_steps import at, head_of_program, load_row, store_row
+from models.kernels.triton_steps import at, head_of_program, is_start, load_row, store_row
 
 
 @triton.jit(do_not_specialize=["T"])
@@ -99,7 +99,7 @@ def backward(
 
     W = tl.load(state + tile, mask=inside, other=0.0)
     for t in range(T):
-        W = tl.where(tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0, 0.0, W)
+        W = tl.where(is_start(start, start_strides, t, b), 0.0, W)
         k_row = load_row(at(k, k_strides, t, b, h), rows, K)
         v_row = load_row(at(v, v_strides, t, b, h), columns, V)
         W += k_row[:, None] * v_row[None, :]
@@ -118,8 +118,6 @@ def backward(
         step = (t * B + b) * H + h
         store_row(dk + (first_partial + step) * K, tl.sum(G * v_row[None, :], axis=1), rows, K)
         store_row(dv + step * V, tl.sum(G * k_row[:, None], axis=0), columns, V)
-        if TRUNCATE:
-            G = tl.zeros_like(G)
-        else:
-            G = tl.where(tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0, 0.0, G)
+        cut = TRUNCATE or is_start(start, start_strides, t, b)
+        G = tl.where(cut, 0.0, G)
     tl.store(dstate + tile, G, mask=inside)

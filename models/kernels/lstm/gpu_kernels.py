@@ -20,6 +20,55 @@ def load_tile(pointer, row_index, columns, inside):
     return tl.load(pointer + row_index[:, None] + columns[None, :], mask=inside, other=0.0)
 
 
+@triton.jit
+def carries_over(start, strides, t, rows, is_row):
+    """Returns [rows], true where the state enters step t: a row, and no start."""
+    begins = tl.load(start + t * strides[0] + rows * strides[1], mask=is_row, other=1)
+    return is_row & (begins == 0)
+
+
+@triton.jit
+def load_gates(pointer, row_index, columns, inside, N: tl.constexpr):
+    """Returns i, f, g, o, each as `load_tile` of a matrix of 4 N columns, as float32."""
+    i = load_tile(pointer, row_index, columns, inside)
+    f = load_tile(pointer + N, row_index, columns, inside)
+    g = load_tile(pointer + 2 * N, row_index, columns, inside)
+    o = load_tile(pointer + 3 * N, row_index, columns, inside)
+    return i.to(tl.float32), f.to(tl.float32), g.to(tl.float32), o.to(tl.float32)
+
+
+@triton.jit
+def store_gates(pointer, row_index, columns, inside, i, f, g, o, N: tl.constexpr):
+    """Stores what `load_gates` would return."""
+    tile = pointer + row_index[:, None] + columns[None, :]
+    tl.store(tile, i, mask=inside)
+    tl.store(tile + N, f, mask=inside)
+    tl.store(tile + 2 * N, g, mask=inside)
+    tl.store(tile + 3 * N, o, mask=inside)
+
+
+@triton.jit
+def add_recurrent(
+    i, f, g, o, h, w_hh, h_rows, carries, units, N: tl.constexpr, BLOCK_K: tl.constexpr
+):
+    """Returns i, f, g, o [BLOCK_B, BLOCK_N] of these units plus W_hh h, where h carries over."""
+    for first in range(0, N, BLOCK_K):
+        inputs = first + tl.arange(0, BLOCK_K)
+        is_input = inputs < N
+        h_tile = load_tile(h, h_rows, inputs, carries[:, None] & is_input[None, :])
+        weights = w_hh + units[None, :] * N + inputs[:, None]
+        is_weight = is_input[:, None] & (units < N)[None, :]
+        w_i = tl.load(weights, mask=is_weight, other=0.0)
+        i = tl.dot(h_tile, w_i, i, input_precision="ieee")
+        w_f = tl.load(weights + N * N, mask=is_weight, other=0.0)
+        f = tl.dot(h_tile, w_f, f, input_precision="ieee")
+        w_g = tl.load(weights + 2 * N * N, mask=is_weight, other=0.0)
+        g = tl.dot(h_tile, w_g, g, input_precision="ieee")
+        w_o = tl.load(weights + 3 * N * N, mask=is_weight, other=0.0)
+        o = tl.dot(h_tile, w_o, o, input_precision="ieee")
+    return i, f, g, o
+
+
 @triton.jit(do_not_specialize=["T", "B"])
 def forward(
     gates,  # [T, B, 4 N]
@@ -50,33 +99,16 @@ def forward(
     last_c = state_c
     for t in range(T):
         steps = t * B + rows
-        is_start = tl.load(
-            start + t * start_strides[0] + rows * start_strides[1], mask=is_row, other=1
-        )
-        carries = is_row & (is_start == 0)
+        carries = carries_over(start, start_strides, t, rows, is_row)
         for first in range(0, N, BLOCK_N):
             units = first + tl.arange(0, BLOCK_N)
             is_unit = units < N
             inside = is_row[:, None] & is_unit[None, :]
             gate_rows = t * gates_strides[0] + rows * gates_strides[1]
-            i = load_tile(gates, gate_rows, units, inside).to(tl.float32)
-            f = load_tile(gates + N, gate_rows, units, inside).to(tl.float32)
-            g = load_tile(gates + 2 * N, gate_rows, units, inside).to(tl.float32)
-            o = load_tile(gates + 3 * N, gate_rows, units, inside).to(tl.float32)
-            for first_input in range(0, N, BLOCK_K):
-                inputs = first_input + tl.arange(0, BLOCK_K)
-                is_input = inputs < N
-                h = load_tile(last_h, rows * N, inputs, carries[:, None] & is_input[None, :])
-                weights = units[None, :] * N + inputs[:, None]
-                is_weight = is_input[:, None] & is_unit[None, :]
-                w_i = tl.load(w_hh + weights, mask=is_weight, other=0.0)
-                i = tl.dot(h, w_i, i, input_precision="ieee")
-                w_f = tl.load(w_hh + N * N + weights, mask=is_weight, other=0.0)
-                f = tl.dot(h, w_f, f, input_precision="ieee")
-                w_g = tl.load(w_hh + 2 * N * N + weights, mask=is_weight, other=0.0)
-                g = tl.dot(h, w_g, g, input_precision="ieee")
-                w_o = tl.load(w_hh + 3 * N * N + weights, mask=is_weight, other=0.0)
-                o = tl.dot(h, w_o, o, input_precision="ieee")
+            i, f, g, o = load_gates(gates, gate_rows, units, inside, N)
+            i, f, g, o = add_recurrent(
+                i, f, g, o, last_h, w_hh, rows * N, carries, units, N, BLOCK_K
+            )
             i = tl.sigmoid(i)
             f = tl.sigmoid(f)
             g = tanh(g)
@@ -89,11 +121,7 @@ def forward(
             tl.store(y + steps[:, None] * N + units[None, :], h, mask=inside)
             if SAVE:
                 tl.store(c_states + steps[:, None] * N + units[None, :], c, mask=inside)
-                saved = activations + steps[:, None] * 4 * N + units[None, :]
-                tl.store(saved, i, mask=inside)
-                tl.store(saved + N, f, mask=inside)
-                tl.store(saved + 2 * N, g, mask=inside)
-                tl.store(saved + 3 * N, o, mask=inside)
+                store_gates(activations, steps * 4 * N, units, inside, i, f, g, o, N)
             if t == T - 1:
                 tl.store(final_h + state, h, mask=inside)
         tl.debug_barrier()  # the next step reads every unit of this one
@@ -133,10 +161,7 @@ def backward(
     for reverse in range(T):
         t = T - 1 - reverse
         steps = t * B + rows
-        is_start = tl.load(
-            start + t * start_strides[0] + rows * start_strides[1], mask=is_row, other=1
-        )
-        carries = is_row & (is_start == 0)
+        carries = carries_over(start, start_strides, t, rows, is_row)
         last_c = c_states + (t - 1) * B * N
         if t == 0:
             last_c = state_c
@@ -144,22 +169,18 @@ def backward(
             units = first + tl.arange(0, BLOCK_N)
             is_unit = units < N
             inside = is_row[:, None] & is_unit[None, :]
-            saved = activations + steps[:, None] * 4 * N + units[None, :]
-            i = tl.load(saved, mask=inside, other=0.0)
-            f = tl.load(saved + N, mask=inside, other=0.0)
-            g = tl.load(saved + 2 * N, mask=inside, other=0.0)
-            o = tl.load(saved + 3 * N, mask=inside, other=0.0)
+            i, f, g, o = load_gates(activations, steps * 4 * N, units, inside, N)
             c = tanh(load_tile(c_states, steps * N, units, inside))
             previous = load_tile(last_c, rows * N, units, carries[:, None] & is_unit[None, :])
             dh = load_tile(next_dh, rows * N, units, inside)
             dy_rows = t * dy_strides[0] + rows * dy_strides[1]
             dh += load_tile(dy, dy_rows, units, inside).to(tl.float32)
             dc = load_tile(next_dc, rows * N, units, inside) + dh * o * (1 - c * c)
-            out = dgates + steps[:, None] * 4 * N + units[None, :]
-            tl.store(out, dc * g * i * (1 - i), mask=inside)
-            tl.store(out + N, dc * previous * f * (1 - f), mask=inside)
-            tl.store(out + 2 * N, dc * i * (1 - g * g), mask=inside)
-            tl.store(out + 3 * N, dh * c * o * (1 - o), mask=inside)
+            d_i = dc * g * i * (1 - i)
+            d_f = dc * previous * f * (1 - f)
+            d_g = dc * i * (1 - g * g)
+            d_o = dh * c * o * (1 - o)
+            store_gates(dgates, steps * 4 * N, units, inside, d_i, d_f, d_g, d_o, N)
             dc = tl.zeros_like(dc) if TRUNCATE else tl.where(carries[:, None], dc * f, 0.0)
             tl.store(dstate_c + rows[:, None] * N + units[None, :], dc, mask=inside)
         tl.debug_barrier()  # what follows reads every gate of this step, and rewrites dh

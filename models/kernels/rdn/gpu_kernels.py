@@ -16,10 +16,13 @@ from models.kernels.triton_steps import (
     delta_backward,
     delta_write,
     head_of_program,
+    is_start,
     load_row,
+    load_square,
     softmax,
     softmax_backward,
     store_row,
+    store_square,
     tanh,
 )
 
@@ -28,12 +31,10 @@ from models.kernels.triton_steps import (
 def load_recurrent(r_q, r_k, r_v, r_b, h, lanes, D: tl.constexpr):
     """Returns R_q^T, R_k^T, R_v and r_b of head h."""
     inside = (lanes[:, None] < D) & (lanes[None, :] < D)
-    tile = h * D * D + lanes[:, None] * D + lanes[None, :]
     transposed = h * D * D + lanes[None, :] * D + lanes[:, None]
     R_q = tl.load(r_q + transposed, mask=inside, other=0.0)
     R_k = tl.load(r_k + transposed, mask=inside, other=0.0)
-    R_v = tl.load(r_v + tile, mask=inside, other=0.0)
-    return R_q, R_k, R_v, load_row(r_b + h * D, lanes, D)
+    return R_q, R_k, load_square(r_v, h, lanes, D), load_row(r_b + h * D, lanes, D)
 
 
 @triton.jit(do_not_specialize=["T"])
@@ -72,16 +73,14 @@ def forward(
     T = T.to(tl.int64)
     head = b * H + h
     lanes = tl.arange(0, BLOCK)
-    tile = lanes[:, None] * D + lanes[None, :]
-    inside = (lanes[:, None] < D) & (lanes[None, :] < D)
     R_q, R_k, R_v, R_b = load_recurrent(r_q, r_k, r_v, r_b, h, lanes, D)
-    W = tl.load(state_w + head * D * D + tile, mask=inside, other=0.0)
+    W = load_square(state_w, head, lanes, D)
     output = load_row(state_y + head * D, lanes, D)
     for t in range(T):
         step = (t * B + b) * H + h
-        is_start = tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0
-        W = tl.where(is_start, 0.0, W)
-        a = tanh(tl.where(is_start, 0.0, output))
+        begins = is_start(start, start_strides, t, b)
+        W = tl.where(begins, 0.0, W)
+        a = tanh(tl.where(begins, 0.0, output))
         q_row = load_row(at(q, q_strides, t, b, h), lanes, D) + tl.sum(R_q * a[None, :], axis=1)
         k_row = load_row(at(k, k_strides, t, b, h), lanes, D) + tl.sum(R_k * a[None, :], axis=1)
         v_row = load_row(at(v, v_strides, t, b, h), lanes, D) + tl.sum(R_v * a[:, None], axis=0)
@@ -91,7 +90,7 @@ def forward(
         q_row = softmax(q_row, lanes, D)
         k_row = softmax(k_row, lanes, D)
         if SAVE:
-            tl.store(w_states + step * D * D + tile, W, mask=inside)
+            store_square(w_states, step, W, lanes, D)
             store_row(rows_saved + (step * 4 + 0) * D, a, lanes, D)
             store_row(rows_saved + (step * 4 + 1) * D, q_row, lanes, D)
             store_row(rows_saved + (step * 4 + 2) * D, k_row, lanes, D)
@@ -100,7 +99,7 @@ def forward(
         W = delta_write(W, k_row, v_row, beta)
         output = tl.sum(W * q_row[:, None], axis=0)
         store_row(y + step * D, output, lanes, D)
-    tl.store(final_w + head * D * D + tile, W, mask=inside)
+    store_square(final_w, head, W, lanes, D)
     store_row(final_y + head * D, output, lanes, D)
 
 
@@ -134,15 +133,13 @@ def backward(
     T = T.to(tl.int64)
     head = b * H + h
     lanes = tl.arange(0, BLOCK)
-    tile = lanes[:, None] * D + lanes[None, :]
-    inside = (lanes[:, None] < D) & (lanes[None, :] < D)
     R_q, R_k, R_v, R_b = load_recurrent(r_q, r_k, r_v, r_b, h, lanes, D)
-    G = tl.load(dfinal_w + head * D * D + tile, mask=inside, other=0.0)
+    G = load_square(dfinal_w, head, lanes, D)
     carried = load_row(dfinal_y + head * D, lanes, D)
     for i in range(T):
         t = T - 1 - i
         step = (t * B + b) * H + h
-        W = tl.load(w_states + step * D * D + tile, mask=inside, other=0.0)
+        W = load_square(w_states, step, lanes, D)
         a = load_row(rows_saved + (step * 4 + 0) * D, lanes, D)
         q_row = load_row(rows_saved + (step * 4 + 1) * D, lanes, D)
         k_row = load_row(rows_saved + (step * 4 + 2) * D, lanes, D)
@@ -164,8 +161,8 @@ def backward(
         else:
             da = tl.sum(R_q * dq_row[:, None] + R_k * dk_row[:, None], axis=0)
             da += tl.sum(R_v * dv_row[None, :], axis=1) + R_b * db
-            is_start = tl.load(start + t * start_strides[0] + b * start_strides[1]) != 0
-            G = tl.where(is_start, 0.0, G)
-            carried = tl.where(is_start, 0.0, da * (1 - a * a))
-    tl.store(dstate_w + head * D * D + tile, G, mask=inside)
+            begins = is_start(start, start_strides, t, b)
+            G = tl.where(begins, 0.0, G)
+            carried = tl.where(begins, 0.0, da * (1 - a * a))
+    store_square(dstate_w, head, G, lanes, D)
     store_row(dstate_y + head * D, carried, lanes, D)

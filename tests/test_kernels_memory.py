@@ -1,0 +1,33 @@
+"""What the C++ kernels keep for the backward pass, counted: the README of each says the same."""
+
+import pytest
+import torch
+
+from tests.kernel_cases import OPERATORS, make_inputs, sizes
+
+T, B, H, D = 50, 2, 3, 32
+SEGMENTS = 4  # a checkpoint before steps 0, 16, 32 and 48
+ROWS, MATRICES = T * B * H, SEGMENTS * B * H * D * D
+FLOATS_KEPT = {
+    "linear_attention": 0,
+    "delta_rule": ROWS * D + MATRICES,
+    "delta_rnn": ROWS * 3 * D + 2 * MATRICES,
+    "rdn": ROWS * (4 * D + 16) + MATRICES,
+    "lstm": T * B * 6 * D,
+}
+
+
+@pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
+def test_the_backward_pass_keeps_what_is_documented(op):
+    tensors = make_inputs(op, sizes(T, B, H, D), torch.float32)
+    kept = {}
+
+    def pack(x):
+        kept[x.untyped_storage().data_ptr()] = x.numel()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        op(*tensors.values(), backend="cpu")
+    for x in tensors.values():
+        kept.pop(x.untyped_storage().data_ptr(), None)
+    assert sum(kept.values()) == FLOATS_KEPT[op.name]

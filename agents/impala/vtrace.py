@@ -9,6 +9,7 @@ tensors out, no gradient. `loss.py` turns the result into a loss.
 Source: Espeholt et al. 2018, IMPALA, section 4.1 (https://arxiv.org/abs/1802.01561).
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -62,32 +63,37 @@ def vtrace_targets(
 
     Source: IMPALA eq. (1) for the targets, section 4.2 for the advantages.
     """
-    T, B = log_rhos.shape
-    inputs = {"discounts": discounts, "rewards": rewards, "values": values, "valid": valid}
-    for name, tensor in inputs.items():
-        if tensor.shape != (T, B):
-            raise ValueError(f"{name} must be [T, B] = {(T, B)}, got {tuple(tensor.shape)}")
-    if bootstrap_value.shape != (B,):
-        raise ValueError(
-            f"bootstrap_value must be [B] = {(B,)}, got {tuple(bootstrap_value.shape)}"
-        )
+    sequences = {"discounts": discounts, "rewards": rewards, "values": values, "valid": valid}
+    _check_shapes(log_rhos, sequences, bootstrap_value)
     if not 0.0 < c_bar <= rho_bar:
         raise ValueError(f"need 0 < c_bar <= rho_bar, got c_bar={c_bar}, rho_bar={rho_bar}")
-
     rhos = log_rhos.exp()
     clipped_rhos = rhos.clamp(max=rho_bar)
     traces = torch.where(valid, lambda_ * rhos.clamp(max=c_bar), 0.0)
     next_values = torch.cat([values[1:], bootstrap_value[None]])
     deltas = torch.where(valid, clipped_rhos * (rewards + discounts * next_values - values), 0.0)
-
-    correction = torch.zeros_like(bootstrap_value)  # v_{t+1} - V(x_{t+1})
-    corrections = []
-    for t in reversed(range(T)):
-        correction = deltas[t] + discounts[t] * traces[t] * correction
-        corrections.append(correction)
-    targets = values + torch.stack(corrections[::-1])
+    targets = values + decayed_sums(deltas, discounts * traces)
 
     mixed = lambda_ * targets[1:] + (1 - lambda_) * values[1:]
     next_targets = torch.cat([mixed, bootstrap_value[None]])
     advantages = torch.where(valid, rewards + discounts * next_targets - values, 0.0)
     return VTraceTargets(targets, advantages)
+
+
+def decayed_sums(terms: Tensor, decays: Tensor) -> Tensor:
+    """Returns [T, B] sums s_t = terms_t + decays_t s_{t+1}, with 0 after the last row."""
+    following = torch.zeros_like(terms[0])
+    sums = []
+    for term, decay in zip(reversed(terms.unbind()), reversed(decays.unbind()), strict=True):
+        following = term + decay * following
+        sums.append(following)
+    return torch.stack(sums[::-1])
+
+
+def _check_shapes(log_rhos: Tensor, sequences: Mapping[str, Tensor], bootstrap: Tensor) -> None:
+    T, B = log_rhos.shape
+    for name, tensor in sequences.items():
+        if tensor.shape != (T, B):
+            raise ValueError(f"{name} must be [T, B] = {(T, B)}, got {tuple(tensor.shape)}")
+    if bootstrap.shape != (B,):
+        raise ValueError(f"bootstrap_value must be [B] = {(B,)}, got {tuple(bootstrap.shape)}")

@@ -1,5 +1,6 @@
 """The command line: train | sweep | evaluate | watch | compare | bench. Parses; no logic."""
 
+import json
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable
@@ -63,7 +64,9 @@ def evaluate_parser() -> ArgumentParser:
     parser.add_class_arguments(EvaluationConfig, skip={"greedy"})
     _add_greedy(parser)
     parser.add_argument("--all", action="store_true", help="every checkpoint of a run folder")
-    parser.add_argument("--json", action="store_true", help="print the result file's content")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result, with --all a list of them, as JSON"
+    )
     return parser
 
 
@@ -154,9 +157,14 @@ def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
     parsed = parser.instantiate(arguments)
     config = fields_of(EvaluationConfig, parsed)
     sources = kept_checkpoints(parsed.source) if parsed.all else [parsed.source]
+    results = []
     for source in sources:
         path, result = evaluate_and_save(source, config)
-        print(path.read_text() if parsed.json else summary(result, path))
+        results.append(result)
+        if not parsed.json:
+            print(summary(result, path))
+    if parsed.json:
+        print(json.dumps(results if parsed.all else results[0], indent=2))
 
 
 def run_watch(parser: ArgumentParser, arguments: Namespace) -> None:

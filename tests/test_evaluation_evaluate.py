@@ -113,6 +113,16 @@ def test_a_checkpoint_file_is_evaluated_into_its_run(run):
     assert path.parent == run / "evaluation"
 
 
+def test_a_published_folder_is_evaluated_by_its_policy_beside_what_is_published(run, tmp_path):
+    export_policy(run, tmp_path / "policy.pt")
+    (tmp_path / "evaluation.json").write_text("published")
+    config = EvaluationConfig(episodes=2, seed=6)
+    path, result = evaluate_and_save(tmp_path, config)
+    assert path.parent == tmp_path / "evaluation"
+    assert result["episodes"] == evaluate_and_save(run, config)[1]["episodes"]
+    assert (tmp_path / "evaluation.json").read_text() == "published"
+
+
 def test_a_policy_trained_by_a_gpu_kernel_computes_with_what_fits_here(run, tmp_path, monkeypatch):
     payload = load_newest(run / "checkpoints")
     payload["config"]["core"]["kernel"] = "triton"

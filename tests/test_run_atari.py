@@ -77,9 +77,11 @@ def test_evaluate_prints_the_file_it_writes(tmp_path):
 def test_evaluate_all_plays_every_kept_checkpoint(tmp_path):
     often = ["--checkpoint_interval_seconds", 0, "--stop_after_updates", 3]
     check("train", *SMOKE, *often, "--run_dir", "run", cwd=tmp_path)
-    check("evaluate", "run", "--all", "--episodes", 5, cwd=tmp_path)
-    names = sorted(p.name for p in (tmp_path / "run/evaluation").iterdir())
-    assert names == [f"{n:012d}-gymnasium-sampled-5-0.json" for n in (1, 2, 3)]
+    printed = check("evaluate", "run", "--all", "--episodes", 5, "--json", cwd=tmp_path)
+    files = sorted((tmp_path / "run/evaluation").iterdir())
+    names = [f"{n:012d}-gymnasium-sampled-5-0.json" for n in (1, 2, 3)]
+    assert [path.name for path in files] == names
+    assert json.loads(printed) == [json.loads(path.read_text()) for path in files]
 
 
 def test_print_config_resolves_without_running(tmp_path):
@@ -114,7 +116,7 @@ def test_help_explains_every_field(tmp_path):
         (["evaluate", "absent"], "no checkpoint at absent"),
         (["watch", "absent"], "no checkpoint at absent"),
         (["watch", "used", "--out", "bad.yaml"], "out must end in .mp4 or .gif, got bad.yaml"),
-        (["evaluate", "used"], "no usable checkpoint"),
+        (["evaluate", "used"], "used has neither checkpoints nor a policy.pt"),
         (["evaluate", "used", "--all"], "no checkpoint in used"),
         (["evaluate", "used", "--length", "0"], "length must be at least 1, got 0"),
         (["sweep", *SMOKE, "--cores", "rdm", "--out", "o"], "core.kind"),

@@ -192,4 +192,5 @@ def test_a_missing_checkpoint_is_named_with_what_would_be_right(run, capfd, comm
     message = f"no checkpoint at {missing}; give a run folder, a checkpoint or a policy.pt"
     assert_refused([*command, missing], message, capfd)
     checkpoint_of(run).unlink()
-    assert_refused([*command, "run"], "no usable checkpoint in run/checkpoints", capfd)
+    message = "run has neither checkpoints nor a policy.pt; give a run folder that has, a "
+    assert_refused([*command, "run"], message, capfd)

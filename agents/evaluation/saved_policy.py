@@ -31,7 +31,7 @@ class SavedPolicy:
 
 
 def load_policy(source: Path) -> SavedPolicy:
-    """Reads a policy from a run folder (its newest checkpoint), a checkpoint, or a policy.pt.
+    """Reads a policy from a run folder, a checkpoint, or a policy.pt.
 
     It computes with the kernel that fits this machine, whichever one trained it.
 
@@ -83,10 +83,21 @@ def check_policy(payload: Mapping[str, Any]) -> None:
 
 
 def _load(source: Path) -> dict[str, Any]:
-    """Reads a run folder's newest usable checkpoint, or a file."""
-    if source.is_dir():
+    """Reads a file, or of a folder the newest usable checkpoint or else, as published, policy.pt.
+
+    Raises:
+        ValueError: nothing usable is there.
+    """
+    if not source.is_dir():
+        return load_checkpoint(source, check_policy)
+    if any(source.glob("checkpoints/*.ckpt")):
         return load_newest(source / "checkpoints", check_policy)
-    return load_checkpoint(source, check_policy)
+    if not (source / "policy.pt").exists():
+        raise ValueError(
+            f"{source} has neither checkpoints nor a policy.pt; "
+            "give a run folder that has, a checkpoint or a policy.pt"
+        )
+    return load_checkpoint(source / "policy.pt", check_policy)
 
 
 def _make_policy_here(config: TrainConfig, spec: EnvSpec) -> Policy:

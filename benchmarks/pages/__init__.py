@@ -11,6 +11,7 @@ from collections.abc import Callable
 from benchmarks.pages.encoder import encoder_block
 from benchmarks.pages.files import ROOT
 from benchmarks.pages.kernels import kernel_block
+from benchmarks.pages.levers import levers_block
 from benchmarks.pages.memory import memory_block
 from benchmarks.pages.pong import pong_block
 from benchmarks.pages.throughput import speed_block, throughput_block
@@ -23,6 +24,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed_block,
     "throughput": throughput_block,
     "encoder": encoder_block,
+    "levers": levers_block,
 }
 
 

@@ -31,7 +31,10 @@ class ResidualTrunk(Trunk):
     def forward(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
         """Returns feature planes [N, 32, rows, columns] in dtype, of uint8 pixels [N, C, H, W]."""
         x = pixels.contiguous(memory_format=torch.channels_last).to(dtype)
-        scale = 1 / PIXEL_MAX
+        return self.planes(x, 1 / PIXEL_MAX)
+
+    def planes(self, x: Tensor, scale: float) -> Tensor:
+        """Returns feature planes of scale * x, x [N, C, H, W] in any layout, in x's dtype."""
         for section in self.sections:
             x = section(x, scale)
             scale = 1.0

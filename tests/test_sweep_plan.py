@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import run_atari
 from agents.experiment.config_values import config_values
 from agents.sweep.plan import SweepConfig, plan_runs
 
@@ -33,6 +34,16 @@ def test_runs_are_games_by_cores_by_seeds_and_every_core_comes_early(tmp_path):
     assert (last.game, last.core.kind, last.core.bptt, last.seed) == ("parity", "rdn", 1, 2)
     assert last.env.length == 5  # of the config file
     assert last.run_dir == str(plans[-1].path)
+
+
+def test_ray_is_asked_for_where_it_is_missing(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("agents.sweep.sweep.find_spec", lambda name: None)
+    out = tmp_path / "out"
+    options = ["--cores", "rdn", "--out", str(out), "--launcher", "ray"]
+    assert run_atari.main(["sweep", "--config", str(SMOKE), *options]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line == "error: --launcher ray needs Ray: pip install -e '.[ray]'"
+    assert not out.exists()
 
 
 def test_varied_settings_are_combined_and_named(tmp_path):

@@ -12,7 +12,12 @@ from agents.evaluation.statistics import AGGREGATES, Estimate, mean_of_runs
 from envs.scores import published_scores
 
 NONE = "-"
-SHARES = ("env", "inference", "learner")
+SHARES = {  # of training's time, and how the report calls them
+    "share/env": "env",
+    "share/inference": "inference",
+    "share/acting_core": "of that in the core",
+    "share/learner": "learner",
+}
 PUBLISHED = {
     "impala_deep_200m": "IMPALA, 200 M frames (Espeholt et al. 2018)",
     "r2d2_10b": "R2D2, 10 B frames (Kapturowski et al. 2019)",
@@ -122,7 +127,7 @@ def speed(comparison: Comparison) -> Table:
             task.name,
             core,
             _median(_frames_per_second(run) for run in runs),
-            *(_share(run.metrics.end.get(f"share/{part}") for run in runs) for part in SHARES),
+            *(_share(run.metrics.end.get(tag) for run in runs) for tag in SHARES),
             _median(_peak_megabytes(run) for run in runs),
             *(_sizes(runs, name) for name in ("parameters", "core_parameters", "state_bytes")),
         ]
@@ -130,7 +135,7 @@ def speed(comparison: Comparison) -> Table:
         for core, runs in task.runs.items()
     ]
     sizes = ["parameters", "of the core", "state, bytes"]
-    header = ["task", "core", "frames/s", *SHARES, "peak memory, MB", *sizes]
+    header = ["task", "core", "frames/s", *SHARES.values(), "peak memory, MB", *sizes]
     return Table(header=header, rows=rows, num_labels=2)
 
 

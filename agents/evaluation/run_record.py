@@ -36,6 +36,7 @@ END_TAGS = (
     "share/env",
     "share/inference",
     "share/learner",
+    "share/acting_core",
 )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from jsonargparse import ArgumentParser
 
@@ -51,7 +52,8 @@ class SweepConfig:
             combination is run.
         set: settings of all runs, such as total_frames=100000.
         lengths: memory tasks: each run is evaluated at these lengths too, comma-separated.
-        jobs: runs at a time.
+        jobs: runs at a time; Ray decides by itself, and takes this for the estimate alone.
+        launcher: processes of this machine, or tasks of a Ray cluster that shares its files.
     """
 
     config: Path
@@ -63,6 +65,7 @@ class SweepConfig:
     set: Sequence[str] = ()
     lengths: str | None = None
     jobs: int = 1
+    launcher: Literal["local", "ray"] = "local"
 
     def __post_init__(self) -> None:
         for name in ("seeds", "jobs"):

@@ -4,6 +4,7 @@ What is left to do is read off the run folder, so that a sweep can be stopped an
 What the processes print goes to `<run folder>.log`.
 """
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from agents.experiment.run_dir import read_status
 from agents.sweep.plan import RunPlan
 
 POLL_SECONDS = 0.5
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,12 @@ def _train(plan: RunPlan) -> list[str]:
     if not has_status and (plan.path / "metrics.jsonl").exists():
         raise ValueError(f"{plan.path} holds published metrics, which a resume would overwrite")
     return ["train", f"--resume={plan.path}"]
+
+
+def _die_with_parent() -> None:
+    """Has Linux kill this process with its parent, so that the run can be resumed elsewhere."""
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class RunInProgress:
@@ -130,6 +139,7 @@ class RunInProgress:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent,
                 start_new_session=True,  # Ctrl-C reaches the sweep alone, which then stops its runs
             )
 

@@ -1,10 +1,14 @@
 """Plans a sweep, says how long it will take, works it off, and reports what failed."""
 
+from collections.abc import Iterator
+from importlib.util import find_spec
+
 from agents.experiment.stop_signals import StopRequest, stop_signals
 from agents.sweep.display import SweepDisplay
 from agents.sweep.estimate import Speed, estimate, frames_left, measured_speed
 from agents.sweep.local import run_locally
 from agents.sweep.plan import RunPlan, SweepConfig, plan_runs
+from agents.sweep.steps import Outcome
 
 
 def sweep(config: SweepConfig) -> bool:
@@ -14,19 +18,31 @@ def sweep(config: SweepConfig) -> bool:
         ValueError: the runs cannot be planned, or settings do not fit each other.
         ArgumentError: a value that `train` would refuse.
     """
+    if config.launcher == "ray" and find_spec("ray") is None:
+        raise ValueError("--launcher ray needs Ray: pip install -e '.[ray]'")
     plans = plan_runs(config)
     with stop_signals() as stop:
         speeds = _speeds(plans, stop)
         if not stop.signal_name:
             print(estimate(plans, speeds, config.jobs), flush=True)
         with SweepDisplay(plans) as shown:
-            for ended in run_locally(plans, config.jobs, stop):
+            for ended in _launch(config, plans, stop):
                 if ended is not None:
                     shown.end(*ended)
                 shown.refresh()
     print(_report(plans, shown, stop))
     succeeded = [o for o in shown.outcomes.values() if o.kind in ("finished", "skipped")]
     return len(succeeded) == len(plans)
+
+
+def _launch(
+    config: SweepConfig, plans: list[RunPlan], stop: StopRequest
+) -> Iterator[tuple[RunPlan, Outcome] | None]:
+    if config.launcher == "local":
+        return run_locally(plans, config.jobs, stop)
+    from agents.sweep.on_ray import run_on_ray  # an extra
+
+    return run_on_ray(plans, stop)
 
 
 def _speeds(plans: list[RunPlan], stop: StopRequest) -> dict[str, Speed]:

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from agents.experiment.checkpoint import load_checkpoint, load_newest
 from agents.experiment.failure import RunFailed
@@ -31,6 +32,14 @@ CONFIG = TrainConfig(
     num_threads=1,
 )
 SKIPPING = dataclasses.replace(CONFIG.learner, skip_nonfinite=True)
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["checked every update", "checked once"])
+def checks_every_update(request, monkeypatch):
+    """Both ways to find out, whichever suits this machine's device."""
+    asked = property(lambda learner: request.param, lambda learner, default: None)
+    monkeypatch.setattr(Learner, "checks_every_update", asked, raising=False)
+    return request.param
 
 
 def weights(policy):
@@ -93,10 +102,10 @@ def test_skipped_updates_change_nothing_but_their_count():
 def spoil_update(monkeypatch, number):
     update = Learner._update
 
-    def spoilt(learner, minibatch):
+    def spoilt(learner, minibatch, **options):
         if learner.version == number:
             minibatch.behaviour_log_prob.fill_(torch.nan)
-        return update(learner, minibatch)
+        return update(learner, minibatch, **options)
 
     monkeypatch.setattr(Learner, "_update", spoilt)
 
@@ -104,6 +113,7 @@ def spoil_update(monkeypatch, number):
 @pytest.mark.parametrize("mode", ["serial", "async"])
 def test_a_run_stops_with_its_batch_and_its_last_good_checkpoint(tmp_path, monkeypatch, mode):
     config = dataclasses.replace(CONFIG, mode=mode, run_dir=str(tmp_path / "run"))
+    update = Learner._update
     spoil_update(monkeypatch, 6)
     with pytest.raises(RunFailed) as failed:
         train(config)
@@ -118,7 +128,7 @@ def test_a_run_stops_with_its_batch_and_its_last_good_checkpoint(tmp_path, monke
     assert dumped["batch"]["behaviour_log_prob"].isnan().all()
     assert all(w.isfinite().all() for w in dumped["policy"].values())
     assert load_newest(run / "checkpoints")["progress"]["updates"] == 6
-    monkeypatch.undo()
+    monkeypatch.setattr(Learner, "_update", update)
     resume(run, SessionConfig())  # the cause is mended
     assert json.loads((run / "status.json").read_text())["status"] == "finished"
 
@@ -129,3 +139,41 @@ def test_a_skipped_update_is_a_row_of_standard_json(tmp_path, monkeypatch):
     rows = read_metrics(run / "metrics.jsonl")
     assert [row["learner/skipped_updates"] for row in rows] == [0] * 3 + [2] * 7  # both passes
     assert [row["loss/total"] is None for row in rows].index(True) == 3
+
+
+class Asked(TorchDispatchMode):
+    """Names the operators for which Python would have to wait for a GPU."""
+
+    WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten.equal", "aten.is_nonzero")
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if str(func).startswith(self.WAITING):
+            self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_nothing_is_asked_of_the_device_until_all_updates_are_made(optimizer, checks_every_update):
+    learner = dataclasses.replace(
+        CONFIG.learner, num_minibatches=2, optimizer=optimizer, normalise_advantages=True
+    )
+    trainer, rollout = collected(dataclasses.replace(CONFIG, learner=learner))
+    with Asked() as asked:
+        trainer.learner.learn(rollout)
+    num_updates = trainer.learner.version
+    assert num_updates == 4
+    assert len(asked.names) == (2 * num_updates if checks_every_update else 0), asked.names
+
+
+def test_when_to_check_changes_no_bit(monkeypatch, checks_every_update):
+    trainer, rollout = collected()
+    metrics = trainer.learner.learn(rollout)
+    asked = property(lambda learner: not checks_every_update, lambda learner, default: None)
+    monkeypatch.setattr(Learner, "checks_every_update", asked)
+    other, same_rollout = collected()
+    assert other.learner.learn(same_rollout) == metrics
+    assert torch.equal(weights(other.policy), weights(trainer.policy))

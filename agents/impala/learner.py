@@ -5,6 +5,7 @@ optimiser step on whole unrolls. V-trace targets are computed again in each. Not
 about environments or threads.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +18,15 @@ from agents.impala.nonfinite import NonFiniteUpdate, first_nonfinite
 from agents.impala.rollout import Rollout
 from models.policy import Policy
 
+WEIGHT_NORM = "the norm of the weights"
+
 
 class Learner:
     """Owns the optimiser and counts updates.
+
+    On a GPU it does not wait for the device after every update to see whether loss and gradient
+    are finite, but once, after all of a rollout's. Where something is not, it goes back to where
+    it stood before the rollout and learns from it again, looking at every update.
 
     Args:
         policy: the weights to improve, in place.
@@ -43,6 +50,7 @@ class Learner:
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
         self.skipped_updates = 0
+        self.checks_every_update = next(policy.parameters()).device.type == "cpu"
 
     def learn(self, rollout: Rollout) -> dict[str, float]:
         """Improves the policy on a rollout.
@@ -54,41 +62,59 @@ class Learner:
             NonFiniteUpdate: a loss, gradient or weight is not finite; before the update, but for
                 a weight that the update itself spoilt.
         """
-        T, B = rollout.action.shape
-        num_actions = self.policy.num_actions
-        log_policy_by_pass = torch.zeros(2, T, B, num_actions, device=rollout.action.device)
         lag = self.version - rollout.version
-        losses, norms = [], []
-        for pass_index in range(self.config.num_passes):
-            for columns in self._minibatches(B):
-                columns = columns.to(rollout.action.device)
-                is_whole = len(columns) == B
-                minibatch = rollout if is_whole else rollout.select(columns)
-                loss, norm, log_policy = self._update(minibatch)
-                losses.append(loss)
-                norms.append(norm)
-                log_policy_by_pass[min(pass_index, 1)].index_copy_(1, columns, log_policy)
-        mean = Loss(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
-        metrics = {f"loss/{name}": value.item() for name, value in mean._asdict().items()}
-        metrics["loss/gradient_norm"] = torch.stack(norms).mean().item()
-        size = torch.nn.utils.get_total_norm([p.detach() for p in self.policy.parameters()])
-        if spoilt := first_nonfinite({"the norm of the weights": size}):
+        metrics = self._checked_passes(rollout)
+        weight_norm = {WEIGHT_NORM: metrics.pop(WEIGHT_NORM)}
+        if spoilt := first_nonfinite(weight_norm):
             raise NonFiniteUpdate(spoilt, self.version - 1, rollout)
         metrics["learner/lag_updates"] = float(lag)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = self.optimizer.param_groups[0]["lr"]
-        if self.config.num_passes > 1:
-            divergence = mean_divergence(log_policy_by_pass, rollout.valid)
-            metrics["policy/first_to_last_pass_kl_nats"] = divergence.item()
         return metrics
 
-    def _minibatches(self, batch_size: int) -> tuple[Tensor, ...]:
-        if self.config.num_minibatches == 1:
-            return (torch.arange(batch_size),)
-        order = torch.randperm(batch_size, generator=self.generator)
-        return order.chunk(self.config.num_minibatches)
+    def _checked_passes(self, rollout: Rollout) -> dict[str, float]:
+        """Makes the passes, and again from where they began where one was spoilt unseen."""
+        if self.checks_every_update:
+            return self._passes(rollout, check=True)
+        before = copy.deepcopy(self.state_dict())
+        metrics = self._passes(rollout, check=False)
+        if first_nonfinite(metrics):
+            self.load_state_dict(before)
+            metrics = self._passes(rollout, check=True)
+        return metrics
 
-    def _update(self, minibatch: Rollout) -> tuple[Loss, Tensor, Tensor]:
+    def _passes(self, rollout: Rollout, *, check: bool) -> dict[str, float]:
+        """Makes all updates; returns their means and the norm of the weights after them."""
+        T, B = rollout.action.shape
+        device = rollout.action.device
+        log_policy_by_pass = torch.zeros(2, T, B, self.policy.num_actions, device=device)
+        losses, norms = [], []
+        for pass_index, minibatches in enumerate(self._minibatches(B).to(device)):
+            for columns in minibatches:
+                minibatch = rollout if len(columns) == B else rollout.select(columns)
+                loss, norm, log_policy = self._update(minibatch, check=check)
+                losses.append(loss)
+                norms.append(norm)
+                log_policy_by_pass[min(pass_index, 1)].index_copy_(1, columns, log_policy)
+        mean = Loss(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
+        found = {f"loss/{name}": value for name, value in mean._asdict().items()}
+        found["loss/gradient_norm"] = torch.stack(norms).mean()
+        if self.config.num_passes > 1:
+            divergence = mean_divergence(log_policy_by_pass, rollout.valid)
+            found["policy/first_to_last_pass_kl_nats"] = divergence
+        weights = [p.detach() for p in self.policy.parameters()]
+        found[WEIGHT_NORM] = torch.nn.utils.get_total_norm(weights)
+        return dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
+
+    def _minibatches(self, batch_size: int) -> Tensor:
+        """Returns environments [passes, minibatches, batch_size / minibatches], in new orders."""
+        passes, minibatches = self.config.num_passes, self.config.num_minibatches
+        if minibatches == 1:
+            return torch.arange(batch_size).expand(passes, 1, -1)
+        orders = [torch.randperm(batch_size, generator=self.generator) for _ in range(passes)]
+        return torch.stack(orders).view(passes, minibatches, -1)
+
+    def _update(self, minibatch: Rollout, *, check: bool) -> tuple[Loss, Tensor, Tensor]:
         """Makes one optimiser step; returns its loss, gradient norm and log pi [T, B, A]."""
         output, _ = self.policy(
             minibatch.observation, minibatch.last_reward, minibatch.start, minibatch.core_state
@@ -99,7 +125,9 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(
             self.policy.parameters(), self.config.max_gradient_norm
         )
-        spoilt = first_nonfinite({"loss/total": loss.total, "loss/gradient_norm": norm})
+        spoilt = check and first_nonfinite(
+            {"loss/total": loss.total.item(), "loss/gradient_norm": norm.item()}
+        )
         if spoilt and not self.config.skip_nonfinite:
             raise NonFiniteUpdate(spoilt, self.version, minibatch)
         self._set_learning_rate()

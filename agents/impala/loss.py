@@ -43,11 +43,15 @@ def surrogate_policy_loss(log_rhos: Tensor, advantages: Tensor, clip: float) -> 
 
 
 def normalise(advantages: Tensor, valid: Tensor) -> Tensor:
-    """Returns advantages [T, B] with mean 0 and standard deviation 1 over valid rows."""
-    kept = advantages[valid]
-    if kept.numel() < 2:
-        return advantages
-    return (advantages - kept.mean()) / (kept.std() + 1e-8)
+    """Returns advantages [T, B] with mean 0 and standard deviation 1 over valid rows.
+
+    They are not picked out: how many there are would have to be asked of the device.
+    """
+    num_valid = valid.sum()
+    mean = torch.where(valid, advantages, 0.0).sum() / num_valid
+    deviations = torch.where(valid, advantages - mean, 0.0)
+    deviation = (deviations.square().sum() / (num_valid - 1)).sqrt()
+    return torch.where(num_valid < 2, advantages, (advantages - mean) / (deviation + 1e-8))
 
 
 def impala_loss(

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from torch import Tensor
-
 from agents.impala.rollout import Rollout
 
 
@@ -34,9 +32,9 @@ class NonFiniteUpdate(FloatingPointError):
         return values | {"core_state": list(self.batch.core_state)}
 
 
-def first_nonfinite(quantities: Mapping[str, Tensor]) -> str | None:
-    """Returns the first scalar that is NaN or infinite, with its value, or None."""
-    for name, quantity in quantities.items():
-        if not math.isfinite(value := quantity.item()):
+def first_nonfinite(quantities: Mapping[str, float]) -> str | None:
+    """Returns the first quantity that is NaN or infinite, with its value, or None."""
+    for name, value in quantities.items():
+        if not math.isfinite(value):
             return f"{name} is {value}"
     return None

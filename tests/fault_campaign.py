@@ -6,6 +6,7 @@ by row. What the long campaign counts goes to the file that $FAULTS_REPORT names
 
 import json
 import os
+import re
 import signal
 import time
 from dataclasses import dataclass, field
@@ -19,15 +20,17 @@ from agents.experiment.files import write_json
 from agents.experiment.metrics import read_metrics
 from agents.experiment.provenance import provenance
 from agents.experiment.run_dir import read_status
+from agents.experiment.stop_signals import SIGNALS
 from tests import fault_runs
 from tests.fault_runs import Fault
 
 CONFIG = Path(__file__).parent / "data" / "faults.yaml"
 MODES = {"serial": [], "async": ["--mode", "async", "--num_actors", "2", "--max_policy_lag", "4"]}
-FRAMES = list(range(20, 301, 20))  # of the rows of a whole run
+FRAMES = list(range(20, 121, 20))  # of the rows of a whole run
 TIMED = ("wall_seconds", "speed/", "share/", "queue/", "memory/")
-SESSION_OPERATIONS = 500  # on files, in a whole run; measured (2026-11-24)
-SESSION_CPU_SECONDS = 0.6  # of a whole run, likewise
+SESSION_OPERATIONS = 320  # on files, in a whole run; measured (2026-11-24)
+CHECKPOINT_OPERATIONS = 42  # of these in the writes of checkpoints, likewise
+SESSION_CPU_SECONDS = 0.25  # of a whole run, likewise
 
 
 class Subject:
@@ -48,11 +51,17 @@ class Subject:
         """Runs one session to its end, whatever that is."""
         return fault_runs.run(self.arguments(*more), self.folder, fault)
 
-    def send(self, number, cpu_seconds, *more):
-        """Runs a session and sends it a signal once it has computed for `cpu_seconds`."""
+    def send(self, number, cpu_seconds, *more, handled=False):
+        """Runs a session and sends it a signal once it has computed for `cpu_seconds`.
+
+        With `handled` they count from the moment at which the session handles all signals.
+        """
         process = fault_runs.start(self.arguments(*more), self.folder)
+        while handled and process.is_alive() and not _handles(process.pid, SIGNALS[-1]):
+            time.sleep(0.005)
+        cpu_seconds += handled and _cpu_seconds(process.pid)
         while process.is_alive() and _cpu_seconds(process.pid) < cpu_seconds:
-            time.sleep(0.002)
+            time.sleep(0.005)
         if process.is_alive():
             os.kill(process.pid, number)
         return fault_runs.wait(process, self.folder)
@@ -64,7 +73,8 @@ class Subject:
         while not (metrics.exists() and metrics.read_text()):
             time.sleep(0.01)
         os.kill(process.pid, number)
-        process.join(0.3)
+        while _handles(process.pid, number):
+            time.sleep(0.01)
         assert process.is_alive()
         os.kill(process.pid, number)
         return fault_runs.wait(process, self.folder)
@@ -102,6 +112,15 @@ def _cpu_seconds(pid):
         return float("inf")
 
 
+def _handles(pid, number):
+    """Whether a process has a handler of its own for a signal."""
+    try:
+        caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
 def assert_same(a, b, at="checkpoint"):
     """Asserts that two trees of tensors and plain values are equal, bit for bit."""
     assert type(a) is type(b), at
@@ -127,14 +146,22 @@ class Tally:
     runs: int = 0
     kills_between_operations: int = 0
     kills_at_a_file_operation: int = 0
+    kills_in_the_write_of_a_checkpoint: int = 0
     most_kills_of_one_run: int = 0
     ends_by_signal: int = 0
-    ends_before_the_handlers: int = 0
+    ends_without_a_handler: int = 0
     bit_exact_runs: int = 0
 
     @property
     def kills(self):
-        return self.kills_between_operations + self.kills_at_a_file_operation
+        return (
+            self.kills_between_operations
+            + self.kills_at_a_file_operation
+            + self.kills_in_the_write_of_a_checkpoint
+        )
+
+
+KILLS = tuple(name for name in Tally.__dataclass_fields__ if name.startswith("kills_"))
 
 
 def campaign_of_kills(folder: Path, mode: str, whole: Subject, num_kills: int, seed: int) -> Tally:
@@ -143,19 +170,20 @@ def campaign_of_kills(folder: Path, mode: str, whole: Subject, num_kills: int, s
     while tally.kills < num_kills:
         subject, killed = Subject(folder / f"{mode}-{tally.runs}", mode), 0
         while tally.kills < num_kills:
-            at_operation = bool(rng.integers(2))
-            if at_operation:
-                after = int(rng.integers(SESSION_OPERATIONS // 2))
-                ended = subject.go(fault=Fault("kill", after))
-            else:
-                moment = rng.uniform(0, SESSION_CPU_SECONDS / 2)
+            kind = KILLS[rng.integers(len(KILLS))]
+            if kind == "kills_between_operations":
+                moment = rng.uniform(0.2, 0.8) * SESSION_CPU_SECONDS
                 ended = subject.send(signal.SIGKILL, moment)
+            elif kind == "kills_at_a_file_operation":
+                ended = subject.go(fault=Fault("kill", rng.integers(SESSION_OPERATIONS // 2)))
+            else:
+                after = rng.integers(CHECKPOINT_OPERATIONS // 2)
+                ended = subject.go(fault=Fault("kill in a checkpoint", after))
             if ended.code != -signal.SIGKILL:
                 assert ended.code == 0, ended.stderr
                 break
             killed += 1
-            tally.kills_at_a_file_operation += at_operation
-            tally.kills_between_operations += not at_operation
+            setattr(tally, kind, getattr(tally, kind) + 1)
         subject.finish()
         subject.check_like(whole)
         tally.runs += 1
@@ -172,15 +200,16 @@ def campaign_of_signals(
     while tally.ends_by_signal < num_signals:
         subject = Subject(folder / f"{mode}-{number}-{tally.runs}", mode)
         while tally.ends_by_signal < num_signals:
-            ended = subject.send(number, rng.uniform(0, SESSION_CPU_SECONDS / 2), "--requeue")
+            moment = rng.uniform(0, 0.4) * SESSION_CPU_SECONDS
+            ended = subject.send(number, moment, "--requeue", handled=True)
             if ended.code == -number:  # before a session began, or after it had ended
-                tally.ends_before_the_handlers += 1
+                tally.ends_without_a_handler += 1
                 continue
             status = read_status(subject.run)
             if status["status"] == "finished":
                 assert ended.code == 0, ended.stderr
                 break
-            assert ended.code == run_again_code(), ended.stderr
+            assert ended.code == run_again_code(), ended
             assert status == {"status": "stopped", "why": signal.Signals(number).name}
             assert load_newest(subject.run / "checkpoints")
             tally.ends_by_signal += 1
@@ -209,6 +238,6 @@ class Report:
         if self.path is None:
             return
         content = json.loads(self.path.read_text()) if self.path.exists() else {}
-        content["provenance"] = provenance()
+        content.setdefault("provenance", provenance())
         content.setdefault(part, {})[name] = value
         write_json(self.path, content)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+import agents.experiment.checkpoint
 import agents.impala.acting
 import agents.impala.learner
 import agents.impala.train  # imported once, by the fork server
@@ -28,6 +29,7 @@ PATIENCE_SECONDS = 900.0  # for a process that should end by itself, on a busy m
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tests.fault_runs"])
 HOUR_SECONDS = 3600.0
+OUTPUTS = ("stdout", "stderr")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Fault:
 
     Args:
         kind: a name in `KINDS`, or of an error of the file system ("ENOSPC"), or "kill", or
-            "vanish".
+            "kill in a checkpoint" (only operations in its write count), or "vanish".
         after: how often it goes well before.
     """
 
@@ -56,6 +58,7 @@ class FaultyFiles:
         self._folder = folder
         self._fault = fault
         self._failing = False
+        self._counts = True
 
     def install(self) -> None:
         """Takes the place of the functions that this suite and TensorBoard write with."""
@@ -63,14 +66,26 @@ class FaultyFiles:
             setattr(os, name, self._guard(getattr(os, name)))
         self._open = io.open
         io.open = self._open_guarded
+        if self._fault.kind == "kill in a checkpoint":
+            self._counts = False
+            checkpoint = agents.experiment.checkpoint
+            checkpoint.write_atomically = self._counted(checkpoint.write_atomically)
+
+    def _counted(self, function):
+        def counted(*arguments):
+            self._counts = True
+            function(*arguments)
+            self._counts = False
+
+        return counted
 
     def step(self, before=lambda: None) -> None:
         """Counts one operation, and fails where it is time to."""
-        self.count += 1
-        if self.count <= self._fault.after or self._failing:
+        self.count += self._counts
+        if not self._counts or self.count <= self._fault.after or self._failing:
             return
         before()
-        if self._fault.kind == "kill":
+        if self._fault.kind.startswith("kill"):
             os.kill(os.getpid(), signal.SIGKILL)
         if self._fault.kind == "vanish":
             self._failing = True  # once, and without counting what removes the folder
@@ -175,6 +190,8 @@ class Ended:
 def start(arguments, folder: Path, fault: Fault | None = None):
     """Starts `run_atari.py` with its output in files of `folder`; returns the process."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in OUTPUTS:  # a child may be killed before it opens them
+        (folder / name).write_text("")
     process = SERVER.Process(target=_child, args=([str(a) for a in arguments], folder, fault))
     process.began = time.monotonic()
     process.start()
@@ -185,7 +202,7 @@ def wait(process, folder: Path) -> Ended:
     """Waits for a child."""
     process.join(PATIENCE_SECONDS)
     assert process.exitcode is not None, "the process did not end"
-    text = {name: (folder / name).read_text() for name in ("stdout", "stderr")}
+    text = {name: (folder / name).read_text() for name in OUTPUTS}
     return Ended(process.exitcode, **text, seconds=time.monotonic() - process.began)
 
 
@@ -195,8 +212,8 @@ def run(arguments, folder: Path, fault: Fault | None = None) -> Ended:
 
 
 def _child(arguments, folder: Path, fault: Fault | None) -> None:
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    for number, name in enumerate(OUTPUTS, 1):
+        os.dup2(os.open(folder / name, os.O_WRONLY), number)
     layer = FaultyFiles(folder / "run", fault or Fault("EIO", sys.maxsize))
     if fault is not None and fault.kind in KINDS:
         owner, name, act = KINDS[fault.kind]

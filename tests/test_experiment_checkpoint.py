@@ -119,6 +119,12 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["a.ckpt"]
 
 
+def test_what_a_killed_session_left_unfinished_is_removed(tmp_path):
+    (tmp_path / ".000000000004.ckpt.tmp").write_bytes(b"half")
+    save_numbered(tmp_path, 5, PAYLOAD, keep=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["000000000005.ckpt"]
+
+
 class Exploit:
     def __reduce__(self):
         return (exec, ("raise SystemExit('code from a file ran')",))

@@ -21,8 +21,8 @@ from tests.fault_runs import KINDS, Fault
 
 pytestmark = pytest.mark.faults
 QUICK_KILLS, LONG = 5, {"serial": 130, "async": 80}
-QUICK_SIGNALS, LONG_SIGNALS = 1, {signal.SIGTERM: 50, signal.SIGINT: 10, signal.SIGUSR1: 10}
-STALL_SECONDS = 3.0
+QUICK_SIGNALS, LONG_SIGNALS = 1, {signal.SIGTERM: 50, signal.SIGINT: 5, signal.SIGUSR1: 5}
+STALL_SECONDS = 8.0  # more than a busy machine takes for a rollout of this run
 
 # What each fault says on screen and in status.json.
 SAID = {
@@ -35,7 +35,7 @@ SAID = {
     "learner hangs": "learner stands still in agents/impala/learner.py",
     "learner out of memory": "out of memory: try a smaller learner.batch_size",
     "not finite": "loss/total is nan at update",
-    "disk hangs": "run folder stands still in agents/experiment/files.py",
+    "disk hangs": "run folder stands still in agents/experiment/",
 }
 ON_DISK = {
     "ENOSPC": "No space left on device",
@@ -71,11 +71,12 @@ def check_fault(whole, folder, kind, after):
     subject = Subject(folder, whole.mode)
     limit = ["--stall_seconds", STALL_SECONDS] if "hangs" in kind else []
     ended = subject.go(*limit, fault=Fault(kind, after))
-    status = read_status(subject.run)
     assert ended.code == 1, ended.stderr
     assert SAID[kind] in ended.stderr
-    assert status["status"] == "failed"
-    assert SAID[kind] in status["why"]
+    if kind != "disk hangs":  # nothing can be written then
+        status = read_status(subject.run)
+        assert status["status"] == "failed"
+        assert SAID[kind] in status["why"]
     if kind not in IN_CODE:
         assert len(ended.stderr.splitlines()) == 1, ended.stderr
         assert f"--resume {subject.run}" in ended.stderr
@@ -154,7 +155,7 @@ def test_many_signals_end_runs_that_go_on(whole, tmp_path, number):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SAID)
 def test_each_fault_at_several_moments(whole, tmp_path, kind):
-    moments = (0, 11) if kind != "disk hangs" else (9, 30)
+    moments = (11,) if "hangs" in kind else (0, 11)
     ends = [check_fault(whole, tmp_path / str(after), kind, after) for after in moments]
     seconds = max(ended.seconds for ended in ends)
     Report().publish(
@@ -167,7 +168,7 @@ def test_each_fault_at_several_moments(whole, tmp_path, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ON_DISK)
 def test_the_disk_fails_at_many_operations(whole, tmp_path, kind):
-    moments = range(3, 300, 23)
+    moments = range(3, 300, 50)
     for after in moments:
         check_disk(whole, tmp_path / str(after), kind, after)
     Report().publish(
@@ -177,7 +178,7 @@ def test_the_disk_fails_at_many_operations(whole, tmp_path, kind):
 
 @pytest.mark.slow
 def test_the_folder_vanishes_at_many_operations(whole, tmp_path):
-    moments = range(40, 200, 23)
+    moments = range(40, 200, 40)
     for after in moments:
         check_vanished(whole, tmp_path / str(after), after)
     Report().publish(

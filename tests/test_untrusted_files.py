@@ -18,6 +18,7 @@ import torch
 
 from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save
 from agents.evaluation.saved_policy import load_policy
+from agents.evaluation.watch.film import WatchConfig, watch
 from agents.experiment.archive import load_archive
 from agents.experiment.checkpoint import load_checkpoint, save_checkpoint
 from agents.experiment.config_values import config_from_values
@@ -39,8 +40,8 @@ from tests.file_mutations import (
 
 pytestmark = pytest.mark.faults
 QUICK = {"checkpoint": 120, "part": 15, "config": 25, "metrics": 200}
-LONG = {"checkpoint": 5000, "part": 1000, "config": 1500, "metrics": 2500}
-MOST_SECONDS = 20.0  # for one file, on a busy machine
+LONG = {"checkpoint": 3000, "part": 200, "config": 2000, "metrics": 4800}
+MOST_CPU_SECONDS = 10.0  # for one file
 MOST_MEMORY_BYTES = 1 << 29  # above what was in use before
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect")
 _seen: list[str] | None = None
@@ -63,14 +64,14 @@ class Watched:
     def __enter__(self):
         global _seen
         _seen = []
-        self.began = time.monotonic()
+        self.began = time.process_time()
         self.refused = False
 
     def __exit__(self, kind, error, trace):
         global _seen
         seen, _seen = _seen, None
         assert not seen, seen
-        assert time.monotonic() - self.began < MOST_SECONDS
+        assert time.process_time() - self.began < MOST_CPU_SECONDS
         assert kind is None or issubclass(kind, ValueError), repr(error)
         assert kind is None or str(error).strip()
         return True
@@ -106,7 +107,6 @@ def read_mutant(kind, path):
             with Watched():
                 read(path)
     elif kind == "checkpoint":
-        load_checkpoint(path)
         load_policy(path)
     elif kind == "config":
         config_from_values(read_config(path.parent))
@@ -291,22 +291,46 @@ def test_settings_that_ask_for_all_of_the_memory_are_refused(tmp_path, settings,
     assert peak_bytes() - before < MOST_MEMORY_BYTES
 
 
-def test_an_evaluation_does_not_follow_a_link_out_of_the_folder(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("evaluation", lambda run: evaluate_and_save(run, EvaluationConfig(episodes=1))),
+        ("videos", lambda run: watch(run, WatchConfig(max_steps=1))),
+    ],
+)
+def test_results_do_not_follow_a_link_out_of_the_folder(tmp_path, name, write):
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     (run / "checkpoints").mkdir(parents=True)
+    (run / "other").mkdir()
     elsewhere.mkdir()
     (run / "checkpoints/000000000010.ckpt").write_bytes(CheckpointMutator().good)
-    (run / "evaluation").symlink_to(elsewhere)
-    with pytest.raises(ValueError, match="is a link to"):
-        evaluate_and_save(run, EvaluationConfig(episodes=1))
+    (run / name).symlink_to(elsewhere)
+    with pytest.raises(ValueError, match=f"{name} is a link out of .*run"):
+        write(run)
     assert not list(elsewhere.iterdir())
+    (run / name).unlink()
+    (run / name).symlink_to("other")
+    write(run)
+    assert len(list((run / "other").iterdir())) == 1
 
 
-def test_training_does_not_follow_a_link_out_of_the_folder(tmp_path):
-    (tmp_path / "config.yaml").write_text("game: tmaze\n")
-    (tmp_path / "metrics.jsonl").symlink_to(tmp_path.parent / "elsewhere")
-    with pytest.raises(ValueError, match="is a link to"):
-        RunDir(tmp_path)
+@pytest.mark.parametrize("target", ["../elsewhere", "/etc/hostname", "metrics.jsonl", "a/../../x"])
+def test_training_does_not_follow_a_link_out_of_the_folder(tmp_path, target):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("game: tmaze\n")
+    (run / "metrics.jsonl").symlink_to(target)
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is a link out of .*run"):
+        RunDir(run)
+
+
+def test_a_link_within_a_run_folder_and_one_to_it_are_no_way_out(tmp_path):
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text("game: tmaze\n")
+    (run / "last.ckpt").symlink_to("checkpoints/000000000010.ckpt")
+    (tmp_path / "link").symlink_to(run)
+    RunDir(tmp_path / "link").close()
 
 
 def test_a_checksum_does_not_make_a_file_trusted(tmp_path):

@@ -16,7 +16,7 @@ from scipy import stats
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
 from agents.experiment.checkpoint import newest_number
-from agents.experiment.files import refuse_link, unused_path, write_json
+from agents.experiment.files import folder_within, unused_path, write_json
 from agents.experiment.provenance import provenance
 from envs import is_atari
 from envs.config import Backend, EnvConfig
@@ -27,6 +27,7 @@ from models.policy import Policy
 
 ATARI_EPISODES = 30
 TASK_EPISODES = 500
+RESULTS = "evaluation"  # folder of the results of a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +165,9 @@ def policy_size(policy: Policy) -> dict[str, int]:
 def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
     """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
     result = evaluate(source, config)
-    path = unused_path(result_path(owner_folder(source), result["game"], result["updates"], config))
-    refuse_link(path.parent)
-    path.parent.mkdir(exist_ok=True)
+    owner = owner_folder(source)
+    folder_within(owner, RESULTS)
+    path = unused_path(result_path(owner, result["game"], result["updates"], config))
     write_json(path, result)
     return path, result
 
@@ -186,7 +187,7 @@ def result_path(run: Path, game: str, updates: int, config: EvaluationConfig) ->
     how = "greedy" if config.greedy else "sampled"
     name = f"{updates:012d}-{config.backend}-{how}-{num_games(game, config)}-{config.seed}"
     length = "" if config.length is None else f"-length{config.length}"
-    return run / "evaluation" / f"{name}{length}.json"
+    return run / RESULTS / f"{name}{length}.json"
 
 
 def summary(result: dict[str, Any], path: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from agents.experiment.archive import load_archive
-from agents.experiment.files import read_bounded, sync_folder, write_atomically
+from agents.experiment.files import read_bounded, sync_folder, temporary_of, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,8 @@ def save_numbered(
     passing = [p for p in folder.glob("*.ckpt") if not p.name.endswith(f"{MILESTONE}.ckpt")]
     for old in sorted(passing)[:-keep]:
         old.unlink()
+    for unfinished in folder.glob(temporary_of(Path("*.ckpt")).name):  # a killed session's
+        unfinished.unlink()
     sync_folder(folder)
     return path
 

@@ -51,10 +51,33 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def refuse_link(path: Path) -> None:
-    """Raises ValueError where a link, in a folder from elsewhere, would lead writing elsewhere."""
-    if path.is_symlink():
-        raise ValueError(f"{path} is a link to {path.readlink()}; a run folder holds its own files")
+def refuse_way_out(path: Path, folder: Path) -> None:
+    """Raises ValueError where a path in a folder from elsewhere leads, by a link, out of it.
+
+    A link that stays in the folder does no harm, and neither does a folder that is itself reached
+    by a link. What is read may lie anywhere; what is written, in the folder alone.
+    """
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a circle of links
+        inside = False
+    if not inside:
+        raise ValueError(
+            f"{path} is a link out of {folder}, where nothing may be written; "
+            "replace it by what it leads to"
+        )
+
+
+def folder_within(owner: Path, name: str) -> Path:
+    """Returns a folder in another one, made where it is missing.
+
+    Raises:
+        ValueError: it is a link that leads elsewhere.
+    """
+    folder = owner / name
+    refuse_way_out(folder, owner)
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,10 +4,12 @@ import json
 import math
 import mmap
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard import SummaryWriter
 
 from agents.experiment.files import whole_lines
@@ -27,6 +29,7 @@ class MetricsWriter:
         if path.exists():
             cut_metrics(path, frames)
         self._file = path.open("a")
+        threading.excepthook = _print_unless_boards
         self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=frames + 1)
 
     def describe(self, settings: Mapping[str, Any]) -> None:
@@ -54,9 +57,18 @@ class MetricsWriter:
 
     def close(self) -> None:
         """Flushes and closes both."""
-        self.flush()
-        self._file.close()
-        self._board.close()
+        try:
+            self.flush()
+            self._file.close()
+            self._board.close()
+        finally:
+            threading.excepthook = threading.__excepthook__
+
+
+def _print_unless_boards(ended: threading.ExceptHookArgs) -> None:
+    """Prints what ended a thread; what ends TensorBoard's is raised again by its next use."""
+    if type(ended.thread).__module__ != EventFileWriter.__module__:
+        threading.__excepthook__(ended)
 
 
 def cut_metrics(path: Path, frames: int) -> None:

@@ -13,7 +13,7 @@ import yaml
 from agents.experiment.files import (
     read_bounded,
     read_json,
-    refuse_link,
+    refuse_way_out,
     temporary_of,
     write_atomically,
     write_json,
@@ -32,13 +32,13 @@ class RunDir:
         path: an existing folder with a config.yaml.
 
     Raises:
-        ValueError: it is no run folder, or another process trains in it.
+        ValueError: it is no run folder, a link leads out of it, or another process trains in it.
     """
 
     def __init__(self, path: Path) -> None:
         read_config(path)
-        for entry in path.iterdir():
-            refuse_link(entry)
+        for entry in path.iterdir():  # below them files are replaced, which never follows a link
+            refuse_way_out(entry, path)
         self.path = path
         self._lock = _lock(path)
 

@@ -130,7 +130,7 @@ class Learner:
         )
         if spoilt and not self.config.skip_nonfinite:
             raise NonFiniteUpdate(spoilt, self.version, minibatch)
-        self._set_learning_rate()
+        self._set_learning_rate(self.version)
         if spoilt:
             self.skipped_updates += 1
         else:
@@ -139,8 +139,9 @@ class Learner:
         log_policy = torch.log_softmax(output.logits[:-1].detach(), dim=-1)
         return loss, norm, log_policy
 
-    def _set_learning_rate(self) -> None:
-        left = max(0.0, 1.0 - self.version / self.total_updates) if self.config.anneal else 1.0
+    def _set_learning_rate(self, update: int) -> None:
+        """Sets the step size of an update, counted from 0."""
+        left = max(0.0, 1.0 - update / self.total_updates) if self.config.anneal else 1.0
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * left
 
@@ -161,6 +162,8 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": settings})
         self.generator.set_state(state["generator"])
         self.version = state["version"]
+        if self.version:
+            self._set_learning_rate(self.version - 1)
         self.skipped_updates = state["skipped_updates"]
 
 

@@ -16,7 +16,7 @@ from agents.evaluation.watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
 from agents.evaluation.watch.memory_view import MemoryView
 from agents.evaluation.watch.scenes import Scene, make_scene
 from agents.evaluation.watch.video import FrameSink, check_new_file, png_writer, video_writer
-from agents.experiment.files import unused_path
+from agents.experiment.files import folder_within, unused_path
 from envs.memory import TASKS
 from models.cores import CoreState
 from models.policy import Policy
@@ -141,7 +141,6 @@ def answers(policy: Policy, state: CoreState, observations: Floats) -> Floats:
 
 def _default_path(source: Path, saved: SavedPolicy, config: WatchConfig) -> Path:
     """Returns an unused path in the folder of films beside the policy."""
-    folder = owner_folder(source) / "videos"
-    folder.mkdir(exist_ok=True)
+    folder = folder_within(owner_folder(source), "videos")
     how = "greedy" if config.greedy else "sampled"
     return unused_path(folder / f"{saved.updates:012d}-{how}-{config.seed}.mp4")

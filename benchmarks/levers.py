@@ -6,7 +6,8 @@ the part that it changes (`lever_parts.py`); either way shipped and changed take
 levers runs in a process of its own, so that none inherits another's threads, and ends with it; on
 cores that are busy with something else, threads that wait for each other make it many times slower.
 
-Writes `results/levers_*.json`, from which `benchmarks/pages` makes the table of docs/throughput.md.
+Writes `results/levers_*.json`, from which `python -m benchmarks.pages` makes the table of
+docs/throughput.md.
 """
 
 import json

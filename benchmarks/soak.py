@@ -139,7 +139,7 @@ def soak(config: SoakConfig, folder: Path) -> dict[str, Any]:
     report = {
         **made_with,
         "soak": asdict(config) | {"config": config.config.name},
-        "settings": read_config(run),
+        "settings": read_config(run) | {"run_dir": run.name},  # no machine paths in results
         "exit_code": training.exit_code,
         "status": read_status(run),
         "said": training.output.read_text()[-1000:] if training.exit_code else "",

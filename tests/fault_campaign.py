@@ -238,6 +238,6 @@ class Report:
         if self.path is None:
             return
         content = json.loads(self.path.read_text()) if self.path.exists() else {}
-        content.setdefault("provenance", provenance())
+        content.setdefault("provenance", provenance() | {"command": ["make", "faults"]})
         content.setdefault(part, {})[name] = value
         write_json(self.path, content)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
@@ -126,6 +127,52 @@ def test_what_a_folder_says_is_shown_and_never_run(tmp_path):
     assert "<img src=x" not in page
     text = (tmp_path / "report/report.md").read_text()
     assert not re.search(r"(?<!\\)<(?:script|img)", text)
+
+
+class Elements(HTMLParser):
+    """The names of all elements of a page, and their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.names, self.attributes = set(), []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.names.add(tag)
+        self.attributes += attributes
+
+
+EVIL = (
+    "</td></table><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "</style><svg onload=alert(1)>",
+    "&lt;script&gt; \u202e\u0000 \N{GRINNING FACE} \ud800 \u00fc",
+)
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=range(len(EVIL)))
+def test_markup_in_a_folder_adds_nothing_to_the_page(report, tmp_path, evil):
+    name = "".join(c for c in evil if c.isprintable()).replace("/", "|")
+    origin = {"commit": evil, "source_hash": evil, "hardware": {"cpu": evil, "gpu": evil}}
+    for seed, core in enumerate(("lstm", "rdn"), 1):
+        where = tmp_path / "runs" / f"{name} {core}"
+        run = write_run(where, origin=origin, core=core, seed=seed, status=evil, run_dir=name)
+        noted = evaluation([0.5] * 500, **{"note": evil, name: evil})
+        write_evaluation(run, noted, "noted")
+    compare_and_write([tmp_path / "runs"], tmp_path / "report")
+    page = Elements((tmp_path / "report/index.html").read_text())
+    usual = Elements((report / "index.html").read_text()).names
+    assert page.names <= usual | {"ul", "li", "strong"}  # of the warnings
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    links = [value for name, value in page.attributes if name in ("src", "href")]
+    assert all(link.startswith(("data:image/svg+xml;base64,", "#", "figures/")) for link in links)
+    for figure in (tmp_path / "report/figures").glob("*.svg"):
+        for element in ElementTree.parse(figure).iter():
+            assert not element.tag.endswith("script")
+            assert not [name for name in element.attrib if name.startswith("on")]
 
 
 def test_a_table_row_stays_one_row_in_markdown():

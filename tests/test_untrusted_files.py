@@ -6,8 +6,6 @@ The default suite tries some mutants, `make faults` ten thousand.
 import io
 import os
 import resource
-import sys
-import time
 import zipfile
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -37,44 +35,12 @@ from tests.file_mutations import (
     mutate,
     sealed,
 )
+from tests.harmless import Watched
 
 pytestmark = pytest.mark.faults
 QUICK = {"checkpoint": 120, "part": 15, "config": 25, "metrics": 200}
 LONG = {"checkpoint": 3000, "part": 200, "config": 2000, "metrics": 4800}
-MOST_CPU_SECONDS = 10.0  # for one file
 MOST_MEMORY_BYTES = 1 << 29  # above what was in use before
-FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect")
-_seen: list[str] | None = None
-
-
-def _audit(event, arguments):
-    if _seen is None:
-        return
-    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wxa+")
-    if event in FORBIDDEN or writes or event in ("os.remove", "os.rename", "os.mkdir"):
-        _seen.append(f"{event} {arguments}")
-
-
-sys.addaudithook(_audit)
-
-
-class Watched:
-    """Asserts that what runs inside raises at most ValueError, in one line, and does no harm."""
-
-    def __enter__(self):
-        global _seen
-        _seen = []
-        self.began = time.process_time()
-        self.refused = False
-
-    def __exit__(self, kind, error, trace):
-        global _seen
-        seen, _seen = _seen, None
-        assert not seen, seen
-        assert time.process_time() - self.began < MOST_CPU_SECONDS
-        assert kind is None or issubclass(kind, ValueError), repr(error)
-        assert kind is None or str(error).strip()
-        return True
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def write(folder: Path, files: dict[str, str], values: dict[str, object]) -> Non
         if old.suffix in (".svg", ".csv") and f"{FIGURES}/{old.name}" not in files:
             old.unlink()  # of an earlier report that had more to show
     for name, content in files.items():
-        write_atomically(folder / name, content.encode())
+        write_atomically(folder / name, content.encode(errors="replace"))  # a lone surrogate
     write_json(folder / "comparison.json", values)
 
 

@@ -2,8 +2,9 @@
 
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields, is_dataclass
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser
 
@@ -61,4 +62,16 @@ def config_from_values(values: Mapping[str, Any]) -> TrainConfig:
         config: TrainConfig = parser.instantiate(parsed).train
     except (ArgumentError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"unusable settings: {error}") from None
+    _refuse_null(config)
     return config
+
+
+def _refuse_null(settings: Any, prefix: str = "") -> None:
+    """Raises ValueError where a field is None and may not be, which `parse_object` lets pass."""
+    kinds = get_type_hints(type(settings))
+    for field in fields(settings):
+        value, name = getattr(settings, field.name), f"{prefix}{field.name}"
+        if is_dataclass(value):
+            _refuse_null(value, f"{name}.")
+        elif value is None and NoneType not in get_args(kinds[field.name]):
+            raise ValueError(f"unusable settings: {name} must have a value, got null")

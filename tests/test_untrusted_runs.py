@@ -1,0 +1,88 @@
+"""Run folders and policies from elsewhere: compared and played, or refused in words; no harm."""
+
+import json
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents.evaluation.compare import compare_and_write
+from agents.evaluation.run_record import read_run
+from agents.evaluation.saved_policy import load_policy
+from agents.evaluation.watch.film import WatchConfig, make_scene, play
+from agents.experiment.checkpoint import save_checkpoint
+from agents.experiment.config_values import config_from_values, config_values, flat_values
+from agents.impala.config import TrainConfig
+from tests.file_mutations import TOKENS, CheckpointMutator, mutate, mutate_part
+from tests.harmless import Watched
+from tests.run_folders import write_run
+
+pytestmark = pytest.mark.faults
+NUM_MUTANTS = 12  # of every file
+MAY_BE_NULL = (
+    "run_dir",
+    "exact_lag",
+    "milestone_interval_frames",
+    "env.life_loss",
+)
+FILES = (
+    "config.yaml",
+    "metrics.jsonl",
+    "provenance.json",
+    "status.json",
+    "evaluation/first.json",
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_with_a_mutated_file_is_read_or_refused(tmp_path, name):
+    run, rng = write_run(tmp_path / "run"), np.random.default_rng(3)
+    good = (run / name).read_bytes()
+    for _ in range(NUM_MUTANTS):
+        (run / name).write_bytes(mutate(good, rng, TOKENS))
+        with Watched():
+            read_run(run)
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "status.json", "evaluation/first.json"])
+def test_a_folder_with_odd_values_is_compared_or_refused(tmp_path, name):
+    """What can be read can be compared: no value gets as far as the report and fails there."""
+    run, rng = write_run(tmp_path / "runs/run"), np.random.default_rng(4)
+    good = json.loads((run / name).read_text())
+    good.pop("episodes", None)  # hundreds of them, all alike
+    for _ in range(3):
+        value = json.loads(json.dumps(good))
+        mutate_part(value, rng)
+        (run / name).write_text(json.dumps(value))
+        with suppress(ValueError):
+            compare_and_write([tmp_path / "runs"], tmp_path / "report")
+
+
+def test_a_policy_of_odd_settings_is_played_or_refused(tmp_path):
+    mutator, rng, played = CheckpointMutator(), np.random.default_rng(5), 0
+    path = Path(tmp_path / "x.ckpt")
+    for _ in range(NUM_MUTANTS):
+        payload = mutator.payload()
+        mutate_part({part: payload[part] for part in ("config", "spec", "progress")}, rng)
+        save_checkpoint(path, payload)
+        with Watched():
+            saved = load_policy(path)
+            rows = play(saved, make_scene(saved, 0), WatchConfig(max_steps=2))
+            played += len(list(islice(rows, 2)))
+    assert played > 0
+
+
+@pytest.mark.parametrize("name", flat_values(config_values(TrainConfig())))
+def test_a_setting_is_null_only_where_it_may_be(name):
+    values = owner = config_values(TrainConfig())
+    *parents, last = name.split(".")
+    for parent in parents:
+        owner = owner[parent]
+    owner[last] = None
+    if name in MAY_BE_NULL:
+        assert config_values(config_from_values(values)) == values
+    else:
+        with pytest.raises(ValueError, match=r"unusable settings|must be"):
+            config_from_values(values)

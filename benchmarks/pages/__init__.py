@@ -14,9 +14,10 @@ from benchmarks.pages.kernels import kernel_block
 from benchmarks.pages.levers import levers_block
 from benchmarks.pages.memory import memory_block
 from benchmarks.pages.pong import pong_block
+from benchmarks.pages.reliability import campaign_block, soak_block
 from benchmarks.pages.throughput import speed_block, throughput_block
 
-PAGES = ("README.md", "docs/throughput.md", "docs/results.md")
+PAGES = ("README.md", "docs/throughput.md", "docs/results.md", "docs/reliability.md")
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
     "memory": memory_block,
@@ -24,6 +25,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed_block,
     "throughput": throughput_block,
     "encoder": encoder_block,
+    "faults": campaign_block,
+    "soak": soak_block,
     "levers": levers_block,
 }
 

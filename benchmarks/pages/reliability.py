@@ -1,5 +1,6 @@
 """The tables of docs/reliability.md: what the fault campaign counted, and what a soak showed."""
 
+import statistics
 from typing import Any
 
 from benchmarks.pages.files import BENCHMARKS, link, machine, read_json, reports, table
@@ -94,6 +95,7 @@ def soak_block() -> str:
         return "Not measured yet: `python -m benchmarks.soak`."
     name, report = found[-1]
     verdict, samples = report["verdict"], report["samples"]
+    seconds, frames = samples["seconds"][-1], samples["frames"][-1]
     slope = verdict["memory_slope_mib_per_hour"]
     rows = [
         [check.replace("_", " "), f"{values['value']:.3g}", f"{values['bound']:.3g}"]
@@ -102,12 +104,12 @@ def soak_block() -> str:
     outcome = "Every bound held." if verdict["passed"] else f"Failed: {verdict['failed']}."
     return "\n".join(
         [
-            f"`{report['soak']['config']}` in `async` mode for {samples['seconds'][-1] / 60:.0f} "
-            f"minutes on {machine(report)}, busy with other work: {samples['frames'][-1]:,} "
-            f"frames, {report['rollouts']:,} rollouts, {len(report['evaluations'])} evaluations "
-            f"beside it. {outcome} Memory: {slope['slope']:+.1f} MiB an hour "
-            f"({slope['low']:+.1f} to {slope['high']:+.1f}), of "
-            f"{samples['resident_mib'][-1]:,.0f} MiB. {link(name, report)}",
+            f"`{report['soak']['config']}` in `async` mode for {seconds / 60:.0f} minutes on "
+            f"{machine(report)}, busy: {frames:,} frames ({frames / seconds:,.0f} a "
+            f"second), {report['rollouts']:,} rollouts, {len(report['evaluations'])} evaluations "
+            f"beside it. {outcome} Memory: {slope['slope']:+.1f} MiB an hour (95 % interval "
+            f"{slope['low']:+.1f} to {slope['high']:+.1f}, whose upper end is judged), of "
+            f"{statistics.median(samples['resident_mib']):,.0f} MiB. {link(name, report)}",
             "",
             table(["figure", "value", "bound"], rows),
             "",

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
+from benchmarks.timing import speed_over
+
 SHIPPED = "as shipped"
 PARTS = ("encoder", "loss", "optimiser")
 """Of the shipped loop, in learning."""
@@ -42,8 +44,7 @@ def lever_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 def lever_row(name: str, group: Group, whole: float | None) -> dict[str, Any]:
     """Returns the row of one lever; see `lever_rows`."""
     shipped, changed = group.seconds[SHIPPED], group.seconds[name]
-    ratios = [s / c for s, c in zip(shipped, changed, strict=True)]
-    low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    ratio, quartiles = speed_over(shipped, changed)
     share = None
     if group.part == "whole":
         share = 1.0
@@ -55,7 +56,7 @@ def lever_row(name: str, group: Group, whole: float | None) -> dict[str, Any]:
         "shipped_seconds": statistics.median(shipped),
         "changed_seconds": statistics.median(changed),
         "ratio": ratio,
-        "quartiles": [low, high],
+        "quartiles": list(quartiles),
         "share": share,
         "whole": None if share is None else 1 / (1 - share + share / ratio),
     }

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,7 @@ from agents.impala.config import TrainConfig
 from benchmarks import lever_parts
 from benchmarks.lever_report import SHIPPED, Group, lever_rows, lever_table
 from benchmarks.result_file import show, write_result
-from benchmarks.throughput import Whole
-from benchmarks.timing import Sample, take_turns
+from benchmarks.throughput import time_loops
 
 ROOT = Path(__file__).parents[1]
 
@@ -102,23 +100,7 @@ def with_threads(config: TrainConfig, torch_threads: int, envpool_threads: int) 
 
 def whole_loops(config: TrainConfig, changed: Mapping[str, TrainConfig], rounds: int) -> Group:
     """Returns seconds per rollout of the whole loop, as shipped and with each change."""
-    with ExitStack() as stack:
-        calls: dict[str, Callable[[], Sample]] = {
-            name: _loop(stack.enter_context(Whole(variant)), variant)
-            for name, variant in {SHIPPED: config, **changed}.items()
-        }
-        samples = take_turns(calls, rounds, warm_up=1)
-    return Group("whole", {name: [s for (s,) in taken] for name, taken in samples.items()})
-
-
-def _loop(whole: Whole, config: TrainConfig) -> Callable[[], Sample]:
-    num_threads = config.num_threads or torch.get_num_threads()
-
-    def call() -> Sample:
-        torch.set_num_threads(num_threads)
-        return whole()
-
-    return call
+    return Group("whole", time_loops({SHIPPED: config, **changed}, rounds))
 
 
 GROUPS: dict[str, Callable[[TrainConfig, int], Group]] = {

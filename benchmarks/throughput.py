@@ -14,7 +14,8 @@ plain     a rollout of `plain_loop.PlainLoop` (Atari with a convolutional encode
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,6 +129,27 @@ class Whole:
         for _ in range(num_rollouts):
             next(self._rollouts)
         return now(self.trainer.device) - began
+
+
+def time_loops(configs: Mapping[str, TrainConfig], rounds: int) -> dict[str, list[float]]:
+    """Returns seconds per rollout of training loops that take turns, by name."""
+    with ExitStack() as stack:
+        calls = {
+            name: _with_its_threads(stack.enter_context(Whole(config)), config)
+            for name, config in configs.items()
+        }
+        samples = take_turns(calls, rounds, warm_up=1, repeats=1)
+    return {name: [s for (s,) in taken] for name, taken in samples.items()}
+
+
+def _with_its_threads(whole: Whole, config: TrainConfig) -> Callable[[], Sample]:
+    num_threads = config.num_threads or torch.get_num_threads()
+
+    def call() -> Sample:
+        torch.set_num_threads(num_threads)
+        return whole()
+
+    return call
 
 
 class Parts:

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,27 +29,28 @@ def now(device: torch.device) -> float:
 
 
 def take_turns(
-    calls: Mapping[str, Callable[[], Sample]], rounds: int, warm_up: int = 2
+    calls: Mapping[str, Callable[[], Sample]], rounds: int, warm_up: int = 2, repeats: int = 10
 ) -> dict[str, list[Sample]]:
     """Samples every call in every round, so that a slow moment of the machine hits them all.
 
     Args:
         calls: by name; each runs once and returns the seconds of its parts.
-        rounds: turns of each call. A turn repeats a call for TURN_SECONDS, at most ten times,
-            so that a fast one is not always timed with the caches a slow one left behind.
+        rounds: turns of each call. A turn repeats a call for TURN_SECONDS, so that a fast one is
+            not always timed with the caches a slow one left behind.
         warm_up: calls before the first round, not sampled.
+        repeats: of a call in a turn, at most.
 
     Returns:
         Samples by name.
     """
-    repeats: dict[str, int] = {}
+    times: dict[str, int] = {}
     for name, call in calls.items():
         fastest = min(sum(call()) for _ in range(warm_up))
-        repeats[name] = max(1, min(10, round(TURN_SECONDS / max(fastest, 1e-9))))
+        times[name] = max(1, min(repeats, round(TURN_SECONDS / max(fastest, 1e-9))))
     samples: dict[str, list[Sample]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            samples[name] += [call() for _ in range(repeats[name])]
+            samples[name] += [call() for _ in range(times[name])]
     return samples
 
 
@@ -59,3 +60,17 @@ def summarise(seconds: list[float]) -> Timing:
         seconds = seconds * 2
     low, median, high = (1e3 * x for x in statistics.quantiles(seconds, n=4, method="inclusive"))
     return Timing(median, (low, high))
+
+
+def speed_over(
+    base: Sequence[float], changed: Sequence[float]
+) -> tuple[float, tuple[float, float]]:
+    """Returns how many times as fast `changed` is as `base`: median over turns, quartiles.
+
+    Args:
+        base: seconds for some work, one per turn, at least two turns.
+        changed: seconds for the same work in another way, in the same turns.
+    """
+    ratios = [b / c for b, c in zip(base, changed, strict=True)]
+    low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return ratio, (low, high)

@@ -12,6 +12,7 @@ from benchmarks.pages.encoder import encoder_block
 from benchmarks.pages.files import ROOT
 from benchmarks.pages.kernels import kernel_block
 from benchmarks.pages.levers import levers_block
+from benchmarks.pages.loop_costs import costs_block, run_length_block
 from benchmarks.pages.memory import memory_block
 from benchmarks.pages.pong import pong_block
 from benchmarks.pages.reliability import campaign_block, soak_block
@@ -28,6 +29,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "faults": campaign_block,
     "soak": soak_block,
     "levers": levers_block,
+    "costs": costs_block,
+    "run_length": run_length_block,
 }
 
 

@@ -15,9 +15,14 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def last_row(run: Path) -> Any:
+def metric_rows(run: Path) -> list[dict[str, Any]]:
+    """Returns the rows of a run's metrics."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def last_row(run: Path) -> dict[str, Any]:
     """Returns the last row of a run's metrics."""
-    return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    return metric_rows(run)[-1]
 
 
 def reports(pattern: str) -> list[tuple[str, Any]]:

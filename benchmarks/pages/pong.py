@@ -1,9 +1,8 @@
 """The README's table of agents trained on Pong."""
 
-import json
 from pathlib import Path
 
-from benchmarks.pages.files import CORES, ROOT, last_row, machine, read_json, table
+from benchmarks.pages.files import CORES, ROOT, last_row, machine, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
 
@@ -52,7 +51,7 @@ def _row(name: str, folders: list[Path]) -> list[str]:
 
 def _frames_to_18(run: Path) -> str:
     """Returns the frames after which the last 100 training games first averaged 18."""
-    for row in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
+    for row in metric_rows(run):
         if row.get("return/last_100_games_points", -21.0) >= 18:
             return f"{row['frames'] / 1e6:.1f} M"
     return "not yet"

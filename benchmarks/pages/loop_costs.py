@@ -1,0 +1,43 @@
+"""The tables of docs/throughput.md on what a step costs: by core, by environments, over a run."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks.loop_costs import cells, header
+from benchmarks.pages.files import CORES, ROOT, link, machine, metric_rows, reports, table
+
+RUNS = ROOT / "results" / "pong"
+THIRDS = 3
+
+
+def costs_block() -> str:
+    """Returns the newest run of `benchmarks.loop_costs`."""
+    found = reports("loop_costs_*-cores_*.json")
+    if not found:
+        return "Not measured yet."
+    name, report = found[-1]
+    tables = [table(header(group), map(cells, rows)) for group, rows in report["groups"].items()]
+    return "\n\n".join([f"{machine(report)}, {link(name, report)}.", *tables])
+
+
+def run_length_block() -> str:
+    """Returns speed and memory over the published Pong runs."""
+    runs = [folder for name in CORES for folder in sorted((RUNS / name).glob("seed*"))]
+    columns = ["run", "frames/s in the first third", "second", "last"]
+    columns += ["peak memory after a third, MiB", "at the end"]
+    return table(columns, map(_run_cells, runs))
+
+
+def _run_cells(run: Path) -> list[str]:
+    rows = metric_rows(run)
+    thirds = [rows[len(rows) * k // THIRDS : len(rows) * (k + 1) // THIRDS] for k in range(THIRDS)]
+    return [
+        f"`{run.parent.name}`, {run.name.removeprefix('seed')}",
+        *(f"{statistics.median(_speeds(third)):,.0f}" for third in thirds),
+        *(f"{third[-1]['memory/peak_bytes'] / 2**20:,.0f}" for third in (thirds[0], thirds[-1])),
+    ]
+
+
+def _speeds(rows: list[dict[str, Any]]) -> list[float]:
+    return [row["speed/frames_per_second"] for row in rows]

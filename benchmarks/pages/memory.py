@@ -6,25 +6,38 @@ from pathlib import Path
 from benchmarks.pages.files import CORES, ROOT, last_row, read_json, table
 
 RUNS = ROOT / "results" / "memory"
-TASKS = ("tmaze", "key_value", "parity", "control")
+TASKS = ("tmaze", "key_value", "parity", "control", "repeat_previous", "minigrid_memory")
+COLUMNS = {
+    "tmaze": ("tmaze", ""),
+    "key_value": ("key_value", ""),
+    "parity": ("parity", ""),
+    "parity, 40 bits": ("parity", "-length40"),
+    "parity, 100 bits": ("parity", "-length100"),
+    "control": ("control", ""),
+    "repeat_previous": ("repeat_previous", ""),
+    "minigrid_memory": ("minigrid_memory", ""),
+}
+"""Task and kind of evaluation, by heading."""
 
 
 def memory_block() -> str:
     """Returns the section."""
     names = [name for core in CORES for name in (core, f"{core}-bptt1")]
-    rows = [[f"`{name}`", *(_cell(task, name) for task in TASKS)] for name in names]
+    rows = [[f"`{name}`", *(_cell(*column, name) for column in COLUMNS.values())] for name in names]
     return "\n".join(
         [
-            "The share of right answers over 500 episodes of the sampled policy: the mean over "
-            "seeds, and every seed. Chance is 0.5 on `tmaze` (a cue kept for 20 steps), 0.125 on "
-            "`key_value` (four of eight values bound to keys), about 0.5 on `parity` (of all bits "
-            "so far, 20 of them) and 0.125 on `control` (the answer is in view). `-bptt1` sends no "
-            "gradient through time, as the 2021 agents did. "
-            f"{_budgets()} Settings were tuned on other seeds; they and the frames of a task are "
-            "the same for all cores: `configs/memory/`. Runs: `results/memory/`.",
+            "The share of right answers over 500 episodes of the sampled policy (for "
+            "`minigrid_memory`, the return): the mean over the seeds, and where they differ the "
+            "worst and the best of them. Chance is 0.5 on `tmaze` (a cue kept for 20 steps), "
+            "0.125 on `key_value` (four of eight values bound to keys), about 0.5 on `parity` (of "
+            "all bits so far; trained on 20 of them), 0.125 on `control` (the answer is in view) "
+            "and on `repeat_previous` (the value of four steps ago), about 0.5 on "
+            "`minigrid_memory`. `-bptt1` sends no gradient through time, as the 2021 agents "
+            f"did. {_budgets()} Settings were tuned on other seeds; they and the frames of a task "
+            "are the same for all cores: `configs/memory/`. Runs: `results/memory/`.",
             "",
             table(
-                ["core", *(f"`{task}`" for task in TASKS)],
+                ["core", *(f"`{column}`" for column in COLUMNS)],
                 [row for row in rows if any(row[1:])],
             ),
         ]
@@ -37,23 +50,27 @@ def _runs(task: str, name: str = "*") -> list[Path]:
 
 
 def _budgets() -> str:
-    """Returns frames and training times of each task's runs."""
+    """Returns seeds, frames and training times of each task's runs."""
     parts = []
     for task in TASKS:
         runs = _runs(task)
         if runs:
             seconds = [last_row(run)["wall_seconds"] for run in runs]
             frames = max(read_json(run / "evaluation.json")["frames"] for run in runs)
+            seeds = len({run.name for run in runs})
             parts.append(
-                f"`{task}` {frames / 1e6:.1f} M frames, {statistics.median(seconds):.0f} s"
+                f"`{task}` {seeds} seeds, {frames / 1e6:.1f} M frames, "
+                f"{statistics.median(seconds):.0f} s"
             )
-    return f"Training, one core, median on a busy machine: {'; '.join(parts)}."
+    return f"Seeds, and training on one core, median on a busy machine: {'; '.join(parts)}."
 
 
-def _cell(task: str, name: str) -> str:
-    """Returns the mean over the seeds of a core, and each seed's result."""
-    means = [read_json(run / "evaluation.json")["mean_return"] for run in _runs(task, name)]
+def _cell(task: str, kind: str, name: str) -> str:
+    """Returns the mean over the seeds of a core, and its worst and best where they differ."""
+    files = [run / f"evaluation{kind}.json" for run in _runs(task, name)]
+    means = [read_json(file)["mean_return"] for file in files]
     if not means:
         return ""
-    seeds = ", ".join(f"{mean:.2f}" for mean in means)
-    return f"**{statistics.mean(means):.2f}** ({seeds})"
+    worst, best = f"{min(means):.2f}", f"{max(means):.2f}"
+    spread = "" if worst == best else f" ({worst} to {best})"
+    return f"**{statistics.mean(means):.2f}**{spread}"

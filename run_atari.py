@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from agents.experiment.arguments import fields_of
+from agents.experiment.arguments import fields_of, with_close_names
 
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
 
@@ -199,6 +199,14 @@ def run_bench(parser: ArgumentParser, arguments: Namespace) -> None:
         throughput_report.main(config, settings, as_json=parsed.json)
 
 
+USAGE = """usage: run_atari.py COMMAND [--help]
+
+  train      train an agent, or go on with a run
+  sweep      train and evaluate every combination of games, cores, settings and seeds
+  evaluate   play whole games with a saved policy
+  watch      film games of a saved policy, with its memory beside the picture
+  compare    a report on runs: scores, curves, speed and how sure they are
+  bench      measure this machine: kernels, or the training loop"""
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None]]] = {
     "train": (train_parser, run_train),
     "sweep": (sweep_parser, run_sweep),
@@ -211,17 +219,24 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None
 
 def main(arguments: list[str]) -> int:
     """Runs one command; returns the exit code, 2 for what the user can mend."""
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
     if not arguments or arguments[0] not in COMMANDS:
-        wants_help = bool(arguments) and arguments[0] in ("-h", "--help")
-        print(f"usage: run_atari.py {'|'.join(COMMANDS)} [--help]", file=sys.stderr)
-        return 0 if wants_help else 2
+        given = repr(arguments[0]) if arguments else "none"
+        print(f"error: want a command ({', '.join(COMMANDS)}), got {given}", file=sys.stderr)
+        return 2
     from agents.experiment.failure import RunFailed
 
     make_parser, run = COMMANDS[arguments[0]]
+    parser = make_parser()
+    parser.prog = f"run_atari.py {arguments[0]}"
     try:
-        parser = make_parser()
         return run(parser, parser.parse_args(arguments[1:])) or 0
-    except (ArgumentError, ValueError, OSError) as error:  # what a user can get wrong
+    except ArgumentError as error:
+        print(f"error: {with_close_names(one_line(error), parser)}", file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:  # what a user can get wrong
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except RunFailed as error:

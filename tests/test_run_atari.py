@@ -11,6 +11,7 @@ import yaml
 
 from agents.experiment.checkpoint import load_newest
 from agents.experiment.metrics import read_metrics
+from run_atari import COMMANDS, USAGE, main
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ["--config", str(ROOT / "configs/smoke.yaml")]
@@ -103,12 +104,13 @@ def test_help_explains_every_field(tmp_path):
     [
         (["train", *SMOKE, "--game", "Pung"], "unknown game 'Pung'; close: Pong-v5"),
         (["train", *SMOKE, "--core.kind", "rdm"], "core.kind"),
-        (["train", *SMOKE, "--core.knd", "rdn"], "--core.knd"),
+        (["train", *SMOKE, "--core.knd", "rdn"], "--core.knd rdn; close: core.kind"),
+        (["train", *SMOKE, "--learner.lr", "1"], "--learner.lr 1; see --help"),
         (["train", *SMOKE, "--seed", "x"], "seed"),
         (["train", *SMOKE, "--encoder", "small"], "small"),
         (["train", *SMOKE, "--learner.discount", "1.5"], "discount must be in [0, 1], got 1.5"),
         (["train", "--config", "absent.yaml"], "absent.yaml"),
-        (["train", "--config", "bad.yaml"], "learning_rat"),
+        (["train", "--config", "bad.yaml"], "'learning_rat'; close: learner.learning_rate"),
         (["train", "--resume", "absent"], "absent is no run folder"),
         (["train", *SMOKE, "--run_dir", "used"], "used exists already"),
         (["train", *SMOKE, "--run_dir", "bad.yaml/run"], "Not a directory"),
@@ -121,7 +123,7 @@ def test_help_explains_every_field(tmp_path):
         (["evaluate", "used", "--length", "0"], "length must be at least 1, got 0"),
         (["sweep", *SMOKE, "--cores", "rdm", "--out", "o"], "core.kind"),
         (["sweep", *SMOKE, "--cores", "rdn", "--out", "bad.yaml"], "bad.yaml is a file"),
-        (["fly"], "usage: run_atari.py train|"),
+        (["fly"], "want a command (train, sweep, evaluate, watch, compare, bench), got 'fly'"),
     ],
     ids=lambda x: "-".join(map(str, x[-2:])).replace("/", "_") if isinstance(x, list) else None,
 )
@@ -135,3 +137,13 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, message):
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert (tmp_path / "used/keep.txt").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.yaml", "used"]
+
+
+def test_help_names_every_command_and_each_its_own(capsys):
+    assert main(["--help"]) == 0
+    assert all(f"\n  {name} " in USAGE for name in COMMANDS)
+    assert capsys.readouterr().out.strip() == USAGE
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: run_atari.py evaluate ")

@@ -1,9 +1,11 @@
 """From parsed command lines to the dataclasses that hold settings."""
 
+import re
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import TypeVar
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
 Settings = TypeVar("Settings")
 
@@ -11,3 +13,15 @@ Settings = TypeVar("Settings")
 def fields_of(kind: type[Settings], parsed: Namespace) -> Settings:
     """Returns a dataclass made from the parsed arguments of its fields' names."""
     return kind(**{field.name: parsed[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+
+
+def with_close_names(message: str, parser: ArgumentParser) -> str:
+    """Returns a parser's complaint; one about an unknown name with the names spelt like it."""
+    unknown = re.search(r"(?:unrecognized arguments: --|[Oo]ption ')([\w.]+)", message)
+    if unknown is None:
+        return message
+    known = [str(name) for name, _ in parser.get_defaults().items()]
+    last_word = {name: name.rpartition(".")[2] for name in known}
+    close = get_close_matches(unknown[1].rpartition(".")[2], last_word.values(), n=3)
+    spelt_like_it = [name for name, word in last_word.items() if word in close]
+    return f"{message}; close: {', '.join(spelt_like_it)}" if close else f"{message}; see --help"

@@ -18,7 +18,13 @@ from benchmarks.pages.pong import pong_block
 from benchmarks.pages.reliability import campaign_block, soak_block
 from benchmarks.pages.throughput import speed_block, throughput_block
 
-PAGES = ("README.md", "docs/throughput.md", "docs/results.md", "docs/reliability.md")
+PAGES = (
+    "README.md",
+    "docs/kernels.md",
+    "docs/throughput.md",
+    "docs/results.md",
+    "docs/reliability.md",
+)
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
     "memory": memory_block,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.loop_costs import cells, header
-from benchmarks.pages.files import CORES, ROOT, link, machine, metric_rows, reports, table
+from benchmarks.pages.files import link, machine, metric_rows, reports, table
+from benchmarks.pages.pong import pong_runs
 
-RUNS = ROOT / "results" / "pong"
 THIRDS = 3
 
 
@@ -23,7 +23,7 @@ def costs_block() -> str:
 
 def run_length_block() -> str:
     """Returns speed and memory over the published Pong runs."""
-    runs = [folder for name in CORES for folder in sorted((RUNS / name).glob("seed*"))]
+    runs = [folder for folders in pong_runs().values() for folder in folders]
     columns = ["run", "frames/s in the first third", "second", "last"]
     columns += ["peak memory after a third, MiB", "at the end"]
     return table(columns, map(_run_cells, runs))

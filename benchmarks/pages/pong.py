@@ -9,9 +9,9 @@ RUNS = ROOT / "results" / "pong"
 
 def pong_block() -> str:
     """Returns the section."""
-    runs = {name: sorted((RUNS / name).glob("seed*")) for name in CORES}
-    rows = [_row(name, folders) for name, folders in runs.items() if folders]
-    first = next(folders[0] for folders in runs.values() if folders)
+    runs = pong_runs()
+    rows = [_row(name, folders) for name, folders in runs.items()]
+    first = next(iter(runs.values()))[0]
     return "\n".join(
         [
             "`configs/pong.yaml` with each core: mean return of 30 full games per seed, sampled "
@@ -31,6 +31,13 @@ def pong_block() -> str:
             ),
         ]
     )
+
+
+def pong_runs() -> dict[str, list[Path]]:
+    """Returns the published runs of each core, and of each core with other settings."""
+    names = sorted(folder.name for folder in RUNS.iterdir())
+    names.sort(key=lambda name: ("-" in name, CORES.index(name.partition("-")[0])))
+    return {name: sorted((RUNS / name).glob("seed*")) for name in names}
 
 
 def _row(name: str, folders: list[Path]) -> list[str]:

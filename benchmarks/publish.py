@@ -1,9 +1,9 @@
 """Copies what is worth keeping of ended, evaluated runs into `results/`.
 
 `python -m benchmarks.publish runs/pong results/pong [policies]` takes every run folder below the
-first path to the same place below the second: config, provenance, metrics and the sampled
-evaluations of its last weights; with the word `policies`, of seed 1 also the weights alone,
-`policy.pt`. What is there already is left as it is.
+first path to the same place below the second: config, provenance, metrics, and the evaluation
+of its last weights by the settings that make a score, at every length; with the word `policies`,
+of seed 1 also the weights alone, `policy.pt`. What is there already is left as it is.
 """
 
 import json
@@ -11,8 +11,12 @@ import shutil
 import sys
 from pathlib import Path
 
+from agents.evaluation.evaluate import EvaluationConfig, result_path
 from agents.evaluation.saved_policy import export_policy
+from agents.experiment.checkpoint import newest_number
+from agents.experiment.config_values import config_from_values
 from agents.experiment.metrics import read_metrics
+from agents.experiment.run_dir import read_config
 from benchmarks.pages.files import read_json
 
 COPIED = ("config.yaml", "provenance.json")
@@ -38,7 +42,7 @@ def publish_all(runs: Path, results: Path, *, with_policies: bool = False) -> li
 
 def publish(run: Path, target: Path, *, with_policies: bool) -> None:
     """Publishes one run; see `publish_all`."""
-    evaluation = last_evaluation(run)
+    evaluation = score_evaluation(run)
     target.mkdir(parents=True)
     for name in COPIED:
         shutil.copyfile(run / name, target / name)
@@ -62,17 +66,17 @@ def publish_metrics(source: Path, target: Path) -> None:
     target.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def last_evaluation(run: Path) -> Path:
-    """Returns the newest sampled evaluation of a run's last weights, at its own settings.
+def score_evaluation(run: Path) -> Path:
+    """Returns the evaluation of a run's last weights by the settings that make a score.
 
     Raises:
         ValueError: there is none.
     """
-    files = (run / "evaluation").glob("*-sampled-*.json")
-    found = sorted(file for file in files if "-length" not in file.name)
-    if not found:
-        raise ValueError(f"{run} has no sampled evaluation; run: run_atari.py evaluate {run}")
-    return found[-1]
+    game = config_from_values(read_config(run)).game
+    path = result_path(run, game, newest_number(run / "checkpoints"), EvaluationConfig())
+    if not path.is_file():
+        raise ValueError(f"there is no {path}; run: run_atari.py evaluate {run}")
+    return path
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Publishing a run: what is taken, and that nothing is overwritten."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
-from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save
+from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save, result_path
 from agents.evaluation.saved_policy import load_policy
 from agents.experiment.config_values import config_from_values
+from agents.experiment.files import write_json
 from agents.impala.train import train
 from benchmarks.publish import publish_all
 
@@ -31,19 +33,40 @@ def runs(tmp_path_factory):
 
 
 def test_a_run_without_evaluation_is_refused(runs, tmp_path):
-    with pytest.raises(ValueError, match="has no sampled evaluation"):
+    wanted = r"there is no .*/seed1/evaluation/0{11}2-gymnasium-sampled-500-0.json; run: "
+    with pytest.raises(ValueError, match=wanted):
         publish_all(runs, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
+OTHERS = [{"episodes": 5}, {"seed": 1}, {"greedy": True}, {"length": 9}]
+
+
+@pytest.mark.parametrize("settings", OTHERS, ids=str)
+def test_an_evaluation_of_another_kind_is_not_what_is_published(runs, tmp_path, settings):
+    other = result_path(runs / "control/seed1", "control", 2, EvaluationConfig(**settings))
+    earlier = result_path(runs / "control/seed1", "control", 1, EvaluationConfig())
+    other.parent.mkdir()
+    for path in (other, earlier):
+        write_json(path, {})
+    try:
+        with pytest.raises(ValueError, match="there is no"):
+            publish_all(runs, tmp_path)
+    finally:
+        shutil.rmtree(other.parent)
+
+
 def test_finished_runs_are_published_once(runs, tmp_path):
     for seed in (1, 2):
-        evaluate_and_save(runs / f"control/seed{seed}", EvaluationConfig(episodes=5))
+        for settings in ({}, {"episodes": 5}, {"seed": 1}, {"length": 9}):
+            evaluate_and_save(runs / f"control/seed{seed}", EvaluationConfig(**settings))
     first, second = publish_all(runs, tmp_path, with_policies=True)
     kept = {"config.yaml", "provenance.json", "metrics.jsonl", "evaluation.json"}
+    kept.add("evaluation-length9.json")
     assert {f.name for f in first.iterdir()} == kept | {"policy.pt"}
     assert {f.name for f in second.iterdir()} == kept
-    assert len(json.loads((first / "evaluation.json").read_text())["episodes"]) == 5
+    published = json.loads((first / "evaluation.json").read_text())
+    assert (len(published["episodes"]), published["settings"]["seed"]) == (500, 0)
     assert load_policy(first / "policy.pt").updates == 2
     assert publish_all(runs, tmp_path) == []
 

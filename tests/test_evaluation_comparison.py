@@ -60,6 +60,20 @@ def test_across_tasks_the_largest_complete_table_counts_and_the_rest_is_named(tm
     assert any("left out: feedforward" in line for line in comparison.warnings)
 
 
+def test_a_table_may_be_of_tasks_that_no_core_ran_alone(tmp_path):
+    for core, games in (
+        ("lstm", ("tmaze", "parity", "control")),
+        ("rdn", ("parity", "control", "key_value")),
+    ):
+        for game in games:
+            write_run(tmp_path / core / game, core=core, game=game)
+    comparison = compared(tmp_path)
+    assert comparison.shared_cores == ["lstm", "rdn"]
+    assert [task.name for task in comparison.shared_tasks] == ["control", "parity"]
+    assert set(comparison.aggregates) == {"lstm", "rdn"}
+    assert warned(tmp_path, "left out: key_value, tmaze")
+
+
 def test_across_tasks_numbers_are_those_of_the_definitions(tmp_path):
     write_seeds(tmp_path, "lstm", [0.5, 0.6, 0.7, 0.8, 0.9])
     write_seeds(tmp_path, "rdn", [1.0] * 5)

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from agents.evaluation.compare import compare_and_write
+from agents.evaluation.comparison import compare
 from agents.evaluation.curves import mean_curve
 from agents.evaluation.figure_style import looks
-from agents.evaluation.report import Section, _markdown, _templates
+from agents.evaluation.report import Section, _markdown, _templates, headline
 from agents.evaluation.report_tables import Table
+from agents.evaluation.run_record import find_run_folders, read_run
 from tests.run_folders import evaluation, write_evaluation, write_run, write_seeds
 
 FIGURES = ["aggregates", "curves_frames", "curves_time", "improvement", "profiles", "scores"]
@@ -71,6 +73,15 @@ def test_page_and_markdown_say_the_same(report):
     for name in FIGURES:
         assert f"figures/{name}.svg" in text
         assert f'id="{name}"' in page
+
+
+@pytest.mark.parametrize("games", [["tmaze"], ["tmaze", "parity"]], ids=len)
+def test_cores_that_tie_are_ranked_where_one_alone_has_an_interval(tmp_path, games):
+    for game in games:
+        write_seeds(tmp_path, "lstm", [1.0] * 5, game=game)
+        write_seeds(tmp_path, "rdn", [1.0] * 3, game=game)
+    runs = [read_run(path) for path in find_run_folders([tmp_path])]
+    assert "lstm, 1.000 (1.000 to 1.000)" in headline(compare(runs))
 
 
 def test_the_speed_table_tells_what_the_core_takes_of_inference(report):

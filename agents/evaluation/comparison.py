@@ -25,7 +25,7 @@ class Comparison:
         tasks: runs by task and core.
         cores: every core that has runs, in the order of `CORES`.
         shared_tasks, shared_cores: the largest set of tasks that each of a set of cores ran; what
-            lies across tasks is computed on it. Empty where two cores share no task.
+            lies across tasks is computed on it. Empty where no two cores share one with a scale.
         aggregates: of every shared core, where there are two shared tasks or more.
         profiles: of every shared core.
         improvement: for every pair of shared cores, the chance that the first scores higher.
@@ -79,9 +79,12 @@ def largest_shared(tasks: Sequence[Task], cores: Sequence[str]) -> tuple[list[Ta
 
     Only tasks with a scale count. Among tables of one size, the one with more cores is taken.
     """
-    ran = {core: {t.name for t in tasks if t.scale and core in t.scored} for core in cores}
-    best: tuple[set[str], list[str]] = set(), []
+    ran = {c: frozenset(t.name for t in tasks if t.scale and c in t.scored) for c in cores}
+    common: dict[frozenset[str], None] = {}  # what each set of cores has in common, in order
     for names in ran.values():
+        common |= dict.fromkeys([names, *(names & other for other in common)])
+    best: tuple[frozenset[str], list[str]] = frozenset(), []
+    for names in common:
         able = [core for core in cores if names and names <= ran[core]]
         size = len(names) * len(able), len(able)
         if len(able) > 1 and size > (len(best[0]) * len(best[1]), len(best[1])):

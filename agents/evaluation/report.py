@@ -82,24 +82,20 @@ def write(folder: Path, files: dict[str, str], values: dict[str, object]) -> Non
 def headline(comparison: Comparison) -> str:
     """Returns the answer in a sentence or two, with how sure it is."""
     if comparison.aggregates:
-        ranked = sorted(
-            ((of["IQM"], core) for core, of in comparison.aggregates.items()), reverse=True
-        )
+        estimates = {core: of["IQM"] for core, of in comparison.aggregates.items()}
         where = f"IQM across {len(comparison.shared_tasks)} tasks"
     else:
         task = max(comparison.tasks, key=lambda task: len(task.scored))
-        ranked = sorted(
-            ((mean_of_runs(task.normalised(core)), core) for core in task.scored), reverse=True
-        )
+        estimates = {core: mean_of_runs(task.normalised(core)) for core in task.scored}
         where = f"mean score on {task.name}" if task.scale else f"mean return on {task.name}"
-    estimate, best = ranked[0]
-    if len(ranked) == 1:
-        return f"{best}: {where} {interval(estimate)}."
-    sentence = f"Highest {where}: {best}, {interval(estimate)}."
-    second = ranked[1][1]
+    best, *others = sorted(estimates, key=lambda core: estimates[core].value, reverse=True)
+    if not others:
+        return f"{best}: {where} {interval(estimates[best])}."
+    sentence = f"Highest {where}: {best}, {interval(estimates[best])}."
+    second = others[0]
     wins = tables.probability(comparison, best, second)
     if wins is None:
-        return f"{sentence} Next: {second}, {interval(ranked[1][0])}."
+        return f"{sentence} Next: {second}, {interval(estimates[second])}."
     return f"{sentence} A run of it scores above one of {second} with probability {interval(wins)}."
 
 

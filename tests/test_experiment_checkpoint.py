@@ -15,10 +15,11 @@ from agents.experiment.checkpoint import (
     load_checkpoint,
     load_newest,
     newest_number,
+    numbered,
     save_checkpoint,
     save_numbered,
 )
-from agents.experiment.config_values import config_from_values
+from agents.experiment.config_values import config_from_values, config_values
 from agents.impala.stand_in import StandIn
 from agents.impala.trainer import Trainer
 
@@ -67,14 +68,52 @@ def test_a_damaged_newer_file_never_costs_the_one_just_written(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("name", ["game", "env", "encoder", "core"])
+ANOTHER = {
+    "game": "parity",
+    "env": {"length": 4},
+    "encoder": "minigrid",
+    "core": {"kind": "lstm"},
+}
+
+
+@pytest.mark.parametrize("name", ANOTHER)
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, name):
-    config = {"game": "tmaze", "env": {"k": 1}, "encoder": "mlp", "core": {"kind": "rdn"}}
+    config = {"game": "tmaze", "env": {"length": 3}, "encoder": "mlp", "core": {"kind": "rdn"}}
     save_numbered(tmp_path, 1, {"config": config}, keep=1)
     assert load_newest(tmp_path, config=config)["config"] == config
     assert load_newest(tmp_path, config=config | {"seed": 2})["config"] == config
     with pytest.raises(ValueError, match=f"of another run: its {name} is"):
-        load_newest(tmp_path, config=config | {name: "another"})
+        load_newest(tmp_path, config=config | {name: ANOTHER[name]})
+
+
+def test_settings_of_before_a_field_was_added_are_those_of_the_same_run(tmp_path):
+    config = {"game": "tmaze", "core": {"kind": "rdn"}}
+    resolved = config_values(config_from_values(config))
+    save_numbered(tmp_path, 1, {"config": resolved}, keep=1)
+    assert load_newest(tmp_path, config=config)["config"] == resolved
+    save_numbered(tmp_path, 1, {"config": config}, keep=1)
+    assert load_newest(tmp_path, config=resolved)["config"] == config
+
+
+def test_a_checkpoint_with_settings_of_newer_code_is_not_passed_over(tmp_path):
+    config = {"game": "tmaze", "core": {"kind": "rdn"}}
+    for number, new in ((1, {}), (2, {"invented": 1})):
+        core = config["core"] | new
+        save_numbered(tmp_path, number, {"config": config | {"core": core}}, keep=2)
+    with pytest.raises(ValueError, match=r"2\.ckpt is of another run: .*invented"):
+        load_newest(tmp_path, config=config)
+
+
+@pytest.mark.parametrize("name", ["best.ckpt", "000000000009-best.ckpt", "000000000009.best.ckpt"])
+def test_files_of_other_names_are_neither_removed_nor_read(tmp_path, name):
+    save_numbered(tmp_path, 1, PAYLOAD | {"number": 1}, keep=1)
+    (tmp_path / name).write_bytes((tmp_path / "000000000001.ckpt").read_bytes())
+    save_numbered(tmp_path, 2, PAYLOAD | {"number": 2}, keep=1)
+    assert load_newest(tmp_path)["number"] == 2
+    assert newest_number(tmp_path) == 2
+    names = {path.name for path in numbered(tmp_path)}
+    assert names == {"000000000002.ckpt"}
+    assert {path.name for path in tmp_path.iterdir()} == names | {name}
 
 
 def test_a_checkpoint_of_another_run_is_not_passed_over(tmp_path):

@@ -15,7 +15,7 @@ from scipy import stats
 
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
-from agents.experiment.checkpoint import newest_number
+from agents.experiment.checkpoint import newest_number, numbered
 from agents.experiment.files import folder_within, unused_path, write_json
 from agents.experiment.provenance import provenance
 from envs import is_atari
@@ -179,7 +179,7 @@ def kept_checkpoints(run: Path) -> list[Path]:
         ValueError: there is none.
     """
     newest_number(run / "checkpoints")  # refuses a folder without any
-    return sorted(run.glob("checkpoints/*.ckpt"))
+    return numbered(run / "checkpoints")
 
 
 def result_path(run: Path, game: str, updates: int, config: EvaluationConfig) -> Path:

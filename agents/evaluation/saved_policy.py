@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from agents.experiment.checkpoint import load_checkpoint, load_newest, save_checkpoint
+from agents.experiment.checkpoint import load_checkpoint, load_newest, numbered, save_checkpoint
 from agents.experiment.config_values import config_from_values
 from agents.experiment.structure import check_like
 from agents.impala.config import TrainConfig
@@ -90,7 +90,7 @@ def _load(source: Path) -> dict[str, Any]:
     """
     if not source.is_dir():
         return load_checkpoint(source, check_policy)
-    if any(source.glob("checkpoints/*.ckpt")):
+    if numbered(source / "checkpoints"):
         return load_newest(source / "checkpoints", check_policy)
     if not (source / "policy.pt").exists():
         raise ValueError(

@@ -8,6 +8,7 @@ numbers, strings, lists and dicts. It is read with `weights_only=True`, which ru
 import hashlib
 import io
 import logging
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 from agents.experiment.archive import load_archive
+from agents.experiment.config_values import config_from_values, config_values
 from agents.experiment.files import read_bounded, sync_folder, temporary_of, write_atomically
 
 logger = logging.getLogger(__name__)
@@ -22,8 +24,8 @@ logger = logging.getLogger(__name__)
 MAGIC = b"fast-weight-agents checkpoint 1\n"
 FORMAT_VERSION = 2
 MAX_BYTES = 1 << 32  # of a checkpoint; the largest policy here takes a hundredth
-NUMBERED = "[0-9]" * 12 + "*.ckpt"
 MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
+NUMBERED = re.compile(rf"[0-9]{{12}}({re.escape(MILESTONE)})?\.ckpt")
 IDENTITY = ("game", "env", "encoder", "core")  # settings that decide which weights fit
 Check = Callable[[dict[str, Any]], None]
 """Raises ValueError where a payload cannot be used; its message is a predicate of the file."""
@@ -69,13 +71,14 @@ def save_numbered(
     """Writes checkpoint `number` of a run and removes all but the newest `keep` and milestones.
 
     Those of higher numbers go too: a resume passed over them, so the run is no longer theirs.
+    Files of other names are the user's and stay.
     """
     path = folder / f"{number:012d}{MILESTONE if is_milestone else ''}.ckpt"
     save_checkpoint(path, payload)
-    for abandoned in [p for p in folder.glob("*.ckpt") if p.name[:12] > path.name[:12]]:
+    for abandoned in [p for p in numbered(folder) if _number(p) > number]:
         abandoned.unlink()
-    passing = [p for p in folder.glob("*.ckpt") if not p.name.endswith(f"{MILESTONE}.ckpt")]
-    for old in sorted(passing)[:-keep]:
+    passing = [p for p in numbered(folder) if not p.name.endswith(f"{MILESTONE}.ckpt")]
+    for old in passing[:-keep]:
         old.unlink()
     for unfinished in folder.glob(temporary_of(Path("*.ckpt")).name):  # a killed session's
         unfinished.unlink()
@@ -83,16 +86,21 @@ def save_numbered(
     return path
 
 
+def numbered(folder: Path) -> list[Path]:
+    """Returns the checkpoints that `save_numbered` wrote, oldest first."""
+    return sorted(path for path in folder.glob("*.ckpt") if NUMBERED.fullmatch(path.name))
+
+
 def newest_number(folder: Path) -> int:
-    """Returns the number of the newest checkpoint that `save_numbered` wrote.
+    """Returns the number of the newest checkpoint.
 
     Raises:
         ValueError: there is none.
     """
-    numbers = [int(path.name[:12]) for path in folder.glob(NUMBERED)]
-    if not numbers:
+    found = numbered(folder)
+    if not found:
         raise ValueError(f"no checkpoint in {folder}")
-    return max(numbers)
+    return _number(found[-1])
 
 
 def load_newest(
@@ -103,14 +111,15 @@ def load_newest(
     Args:
         folder: where `save_numbered` wrote.
         check: refuses what its reader cannot use.
-        config: settings of the run that the checkpoint must be of; None takes any.
+        config: settings of the run that the checkpoint must be of, either of which may lack
+            fields younger than itself; None takes any.
 
     Raises:
         ValueError: there is none, or one is of another game, environment, encoder or core: it is
             not passed over, as `save_numbered` would then remove it.
     """
     unusable: list[str] = []
-    for path in sorted(folder.glob("*.ckpt"), reverse=True):
+    for path in reversed(numbered(folder)):
         try:
             payload = load_checkpoint(path)
             foreign = None if config is None else _difference(path, payload, config)
@@ -125,6 +134,10 @@ def load_newest(
             logger.warning("%s; using %s", reason, path.name)
         return payload
     raise ValueError("; ".join([f"no usable checkpoint in {folder}", *unusable]))
+
+
+def _number(path: Path) -> int:
+    return int(path.name[:12])
 
 
 def _refuse(path: Path, payload: dict[str, Any], check: Check | None) -> None:
@@ -179,10 +192,21 @@ def _difference(path: Path, payload: Mapping[str, Any], config: Mapping[str, Any
     saved = payload.get("config")
     if not isinstance(saved, Mapping):
         raise ValueError(f"{path} holds no run: it has no config")
-    for name in IDENTITY:
-        if saved.get(name) != config.get(name):
+    try:
+        theirs = _identity(saved)
+    except ValueError as error:
+        return f"{path} is of another run: {' '.join(str(error).split())}"
+    for name, ours in _identity(config).items():
+        if theirs[name] != ours:
             return (
-                f"{path} is of another run: its {name} is {saved.get(name)}, "
-                f"the run's config.yaml has {config.get(name)}"
+                f"{path} is of another run: its {name} is {theirs[name]}, "
+                f"the run's config.yaml has {ours}"
             )
     return None
+
+
+def _identity(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that decide which weights fit; what the values lack has its default."""
+    given = {name: values[name] for name in IDENTITY if name in values}
+    resolved = config_values(config_from_values(given))
+    return {name: resolved[name] for name in IDENTITY}

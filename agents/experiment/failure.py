@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from agents.experiment.checkpoint import numbered
 from agents.experiment.run_dir import RunDir
 
 STATUS_SECONDS = 5.0  # for status.json on a disk that may hang
@@ -59,7 +60,7 @@ def record(run_dir: RunDir, why: str) -> str:
 
 def how_to_go_on(path: Path) -> str:
     """Returns what is left of a run and what continues it."""
-    checkpoints = sorted((path / "checkpoints").glob("*.ckpt"))
+    checkpoints = numbered(path / "checkpoints")
     if not path.is_dir():
         return f"{path} is gone"
     last = checkpoints[-1].name if checkpoints else "none"

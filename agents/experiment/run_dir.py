@@ -10,6 +10,7 @@ from typing import IO, Any, Literal
 
 import yaml
 
+from agents.experiment.checkpoint import numbered
 from agents.experiment.files import (
     read_bounded,
     read_json,
@@ -94,7 +95,7 @@ class RunDir:
     @property
     def has_checkpoint(self) -> bool:
         """Whether there is any, usable or not."""
-        return any(self.checkpoints.glob("*.ckpt"))
+        return bool(numbered(self.checkpoints))
 
     def set_status(self, status: Status, why: str = "") -> None:
         """Records where the run stands."""

@@ -64,4 +64,4 @@ class EnvpoolRows(ABC):
 
     def close(self) -> None:
         """Stops the threads."""
-        self._env.close()
+        self._env = None  # they end with the pool; its own close leaves them running

@@ -1,6 +1,7 @@
 """Atari through envpool: protocols, frames, raw rewards, seeds."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +106,16 @@ def test_the_game_goes_on_after_a_lost_life(monkeypatch):
         np.testing.assert_array_equal(a.lives, b.lives)
         np.testing.assert_array_equal(a.valid, b.valid)
     assert sum(step.terminated.sum() for step in end) > sum(s.terminated.sum() for s in ignore)
+
+
+def test_close_ends_the_threads():
+    threads = Path("/proc/self/task")
+    before = len(list(threads.iterdir()))
+    env = make_env("Pong", EnvConfig(), 2, 0)
+    env.recv()
+    assert len(list(threads.iterdir())) > before
+    env.close()
+    assert len(list(threads.iterdir())) == before
 
 
 def test_send_needs_a_recv():

@@ -2,15 +2,20 @@
 
 import dataclasses
 import json
+import threading
 
 import pytest
 import torch
+import yaml
 
 from agents.experiment.checkpoint import load_newest
+from agents.experiment.failure import RunFailed
 from agents.experiment.metrics import read_metrics
 from agents.experiment.session import SessionConfig
 from agents.impala.config import LearnerConfig, TrainConfig
+from agents.impala.report import RunningReport
 from agents.impala.train import resume, train
+from agents.impala.trainer import Trainer
 from envs import EnvConfig
 from models.cores import CoreConfig
 
@@ -45,6 +50,59 @@ def test_milestones_outlive_the_newest(tmp_path):
     # 240 frames in rollouts of 20: 60 is the first count at or over 50, 100 at or over 100, ...
     expected = [f"{frames // FRAMES}.milestone.ckpt" for frames in (60, 100, 160, 200)]
     assert names == sorted([*expected, "12.ckpt"])
+
+
+def test_an_end_that_is_a_milestone_is_kept_once(tmp_path):
+    run = train(config(tmp_path / "run", milestone_interval_frames=120))
+    resume(run)
+    names = sorted(p.name.lstrip("0") for p in (run / "checkpoints").iterdir())
+    assert names == ["10.ckpt", "11.ckpt", "12.milestone.ckpt", "6.milestone.ckpt", "9.ckpt"]
+
+
+def test_a_session_that_ends_before_its_first_rollout_makes_no_milestone(tmp_path):
+    settings = config(tmp_path / "run", milestone_interval_frames=120)
+    run = train(settings, SessionConfig(stop_after_updates=0))
+    assert [p.name for p in (run / "checkpoints").iterdir()] == ["000000000000.ckpt"]
+
+
+def test_a_run_of_before_a_field_was_added_goes_on_more_than_once(tmp_path):
+    run = train(config(tmp_path / "run"), SessionConfig(stop_after_updates=0))
+    file = run / "config.yaml"
+    settings = yaml.safe_load(file.read_text())
+    del settings["env"]["life_loss"], settings["core"]["lstm_size"]
+    file.write_text(yaml.safe_dump(settings))
+    resume(run, SessionConfig(stop_after_updates=1))
+    resume(run)
+    assert status(run)["status"] == "finished"
+
+
+def test_the_actors_have_stopped_when_a_failed_runs_environments_are_closed(tmp_path, monkeypatch):
+    alive = []
+
+    def close(trainer):
+        alive.extend(t.name for t in threading.enumerate() if t.name.startswith("actor-"))
+
+    def fail(*_):
+        raise OSError("no metrics")
+
+    monkeypatch.setattr(Trainer, "close", close)
+    monkeypatch.setattr(RunningReport, "add", fail)
+    with pytest.raises(RunFailed, match="no metrics"):
+        train(config(tmp_path / "run", mode="async", total_frames=10**6))
+    assert not alive
+
+
+def test_the_clock_of_a_resumed_run_leaves_out_its_loading(tmp_path, monkeypatch):
+    run = train(config(tmp_path / "run"), SessionConfig(stop_after_updates=0))
+    made = []
+    report = lambda: made.append("report") or RunningReport()  # noqa: E731
+    monkeypatch.setattr("agents.impala.train.RunningReport", report)
+    restore = Trainer.load_state_dict
+    monkeypatch.setattr(
+        Trainer, "load_state_dict", lambda *args: made.append("trainer") or restore(*args)
+    )
+    resume(run)
+    assert made == ["trainer", "report"]
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path, caplog):

@@ -69,16 +69,21 @@ def resume(path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
     config = config_from_values(read_config(path))
     run_dir = RunDir(path)
     set_threads(config)
-    report = RunningReport()
     if not run_dir.has_checkpoint:
         logger.warning("%s has no checkpoint yet: it begins anew from its config.yaml", path)
-        return _run(run_dir, _make_trainer(config), report, session)
+        return _run(run_dir, _make_trainer(config), RunningReport(), session)
+    return _run(run_dir, *_restored(run_dir, config), session)
+
+
+def _restored(run_dir: RunDir, config: TrainConfig) -> tuple[Trainer, RunningReport]:
+    """Returns trainer and report as they were at the newest usable checkpoint."""
     with closing(_fitting(StandIn, config)) as stand_in:
-        payload = load_newest(run_dir.checkpoints, stand_in.check, read_config(path))
+        payload = load_newest(run_dir.checkpoints, stand_in.check, read_config(run_dir.path))
     trainer = _make_trainer(config, num_learned=payload["trainer"]["num_learned"])
     trainer.load_state_dict(payload["trainer"])
+    report = RunningReport()  # its clock starts where that of a new run does
     report.load_state_dict(payload["report"])
-    return _run(run_dir, trainer, report, session)
+    return trainer, report
 
 
 def _make_trainer(config: TrainConfig, num_learned: int = 0) -> Trainer:
@@ -142,21 +147,19 @@ def _loop(
 ) -> None:
     config = trainer.config
     saved = logged = time.monotonic()
-    rollouts = trainer.rollouts()
     reason = session.reason_to_end(trainer.learner.version)
-    while not reason and (row := next(rollouts, None)) is not None:
-        watchdog.beat()
-        report.add(row, trainer)
-        reason = session.reason_to_end(trainer.learner.version)
-        now = time.monotonic()
-        is_milestone = _passed_milestone(trainer)
-        if is_milestone or now - saved >= config.checkpoint_interval_seconds:
-            saved = logged = now
-            _save(run_dir, trainer, report, metrics, shown, is_milestone=is_milestone)
-        elif now - logged >= config.log_interval_seconds:
-            logged = now
-            _write_row(metrics, report, trainer, shown)
-    rollouts.close()
+    with closing(trainer.rollouts()) as rollouts:
+        while not reason and (row := next(rollouts, None)) is not None:
+            watchdog.beat()
+            report.add(row, trainer)
+            reason = session.reason_to_end(trainer.learner.version)
+            now = time.monotonic()
+            if _is_milestone(trainer) or now - saved >= config.checkpoint_interval_seconds:
+                saved = logged = now
+                _save(run_dir, trainer, report, metrics, shown)
+            elif now - logged >= config.log_interval_seconds:
+                logged = now
+                _write_row(metrics, report, trainer, shown)
     _save(run_dir, trainer, report, metrics, shown)
     if reason and trainer.num_learned < trainer.total_rollouts:
         run_dir.set_status("stopped", reason)
@@ -169,12 +172,13 @@ def _display(trainer: Trainer) -> ProgressDisplay:
     return ProgressDisplay(title, trainer.frames, trainer.config.total_frames)
 
 
-def _passed_milestone(trainer: Trainer) -> bool:
+def _is_milestone(trainer: Trainer) -> bool:
     """Whether the last rollout brought the frames to, or over, a multiple of the interval."""
     interval = trainer.config.milestone_interval_frames
     if interval is None:
         return False
-    return trainer.frames // interval > (trainer.frames - trainer.frames_per_rollout) // interval
+    before = max(0, trainer.frames - trainer.frames_per_rollout)
+    return trainer.frames // interval > before // interval
 
 
 def _write_row(
@@ -192,8 +196,6 @@ def _save(
     report: RunningReport,
     metrics: MetricsWriter,
     shown: ProgressDisplay,
-    *,
-    is_milestone: bool = False,
 ) -> None:
     """Writes what is pending to the metrics, then a checkpoint that continues after it."""
     _write_row(metrics, report, trainer, shown)
@@ -211,7 +213,7 @@ def _save(
         trainer.learner.version,
         payload,
         keep=trainer.config.keep_checkpoints,
-        is_milestone=is_milestone,
+        is_milestone=_is_milestone(trainer),
     )
 
 

@@ -4,9 +4,11 @@ import copy
 import dataclasses
 import threading
 import time
+from contextlib import closing
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from agents.impala.actor import collect
 from agents.impala.config import LearnerConfig, TrainConfig
@@ -76,6 +78,29 @@ def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
     step = learner.learning_rate * gradient / (mean_square.sqrt() + learner.optimizer_epsilon)
     torch.testing.assert_close(weights(trainer), before - step)
     assert trainer.crews[0][0].policy is trainer.policy
+
+
+class Operators(TorchDispatchMode):
+    """The names of the operators that ran."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.add(function.overloadpacket.__name__)
+        return function(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("num_passes", [1, 2])
+def test_policies_are_kept_to_tell_passes_apart_only_where_there_are_several(num_passes):
+    learner = dataclasses.replace(CONFIG.learner, num_passes=num_passes)
+    with closing(Trainer(dataclasses.replace(CONFIG, learner=learner))) as trainer:
+        rollout = trainer.collect_one()
+        with Operators() as ran:
+            metrics = trainer.learner.learn(rollout)
+    assert ("index_copy_" in ran.names) is (num_passes > 1)
+    assert ("policy/first_to_last_pass_kl_nats" in metrics) is (num_passes > 1)
 
 
 @pytest.mark.parametrize("num_groups", [1, 2])

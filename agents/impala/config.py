@@ -9,6 +9,7 @@ from typing import Literal
 
 from envs.config import EnvConfig
 from models.cores import CoreConfig
+from models.encoders.config import EncoderKind, Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +128,8 @@ class TrainConfig:
     game: str = "Pong-v5"
     env: EnvConfig = field(default_factory=EnvConfig)
     core: CoreConfig = field(default_factory=CoreConfig)
-    encoder: Literal["impala", "small", "mlp", "minigrid"] = "impala"
-    encoder_precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    encoder: EncoderKind = "impala"
+    encoder_precision: Precision = "auto"
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     mode: Literal["serial", "async"] = "serial"
     num_actors: int = 1

@@ -87,20 +87,23 @@ class Learner:
         """Makes all updates; returns their means and the norm of the weights after them."""
         T, B = rollout.action.shape
         device = rollout.action.device
-        log_policy_by_pass = torch.zeros(2, T, B, self.policy.num_actions, device=device)
+        logits_by_pass = None  # [first and last, T, B, A]
+        if self.config.num_passes > 1:
+            logits_by_pass = torch.zeros(2, T, B, self.policy.num_actions, device=device)
         losses, norms = [], []
         for pass_index, minibatches in enumerate(self._minibatches(B).to(device)):
             for columns in minibatches:
                 minibatch = rollout if len(columns) == B else rollout.select(columns)
-                loss, norm, log_policy = self._update(minibatch, check=check)
+                loss, norm, logits = self._update(minibatch, check=check)
                 losses.append(loss)
                 norms.append(norm)
-                log_policy_by_pass[min(pass_index, 1)].index_copy_(1, columns, log_policy)
+                if logits_by_pass is not None:
+                    logits_by_pass[min(pass_index, 1)].index_copy_(1, columns, logits)
         mean = Loss(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
         found = {f"loss/{name}": value for name, value in mean._asdict().items()}
         found["loss/gradient_norm"] = torch.stack(norms).mean()
-        if self.config.num_passes > 1:
-            divergence = mean_divergence(log_policy_by_pass, rollout.valid)
+        if logits_by_pass is not None:
+            divergence = mean_divergence(logits_by_pass.log_softmax(-1), rollout.valid)
             found["policy/first_to_last_pass_kl_nats"] = divergence
         weights = [p.detach() for p in self.policy.parameters()]
         found[WEIGHT_NORM] = torch.nn.utils.get_total_norm(weights)
@@ -115,7 +118,7 @@ class Learner:
         return torch.stack(orders).view(passes, minibatches, -1)
 
     def _update(self, minibatch: Rollout, *, check: bool) -> tuple[Loss, Tensor, Tensor]:
-        """Makes one optimiser step; returns its loss, gradient norm and log pi [T, B, A]."""
+        """Makes one optimiser step; returns its loss, gradient norm and logits [T, B, A]."""
         output, _ = self.policy(
             minibatch.observation, minibatch.last_reward, minibatch.start, minibatch.core_state
         )
@@ -136,8 +139,7 @@ class Learner:
         else:
             self.optimizer.step()
         self.version += 1
-        log_policy = torch.log_softmax(output.logits[:-1].detach(), dim=-1)
-        return loss, norm, log_policy
+        return loss, norm, output.logits[:-1].detach()
 
     def _set_learning_rate(self, update: int) -> None:
         """Sets the step size of an update, counted from 0."""

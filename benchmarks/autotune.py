@@ -1,7 +1,6 @@
 """A short calibration: which threads, groups and mode make a configuration fastest here."""
 
 import itertools
-import os
 import statistics
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import torch
 import yaml
 
 from agents.experiment.config_values import config_values
+from agents.experiment.provenance import usable_cores
 from agents.impala.config import TrainConfig
 from benchmarks.throughput import Settings, Whole
 
@@ -42,7 +42,7 @@ def autotune(config: TrainConfig, settings: Settings) -> TrainConfig:
 
 def candidates(config: TrainConfig) -> Iterator[TrainConfig]:
     """Yields the configurations to try: they compute the same thing at other speeds."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     threads = sorted({1, max(1, cores // 2), cores})
     groups = [g for g in (1, 2) if config.learner.batch_size % g == 0]
     for num_threads, env_threads, num_groups in itertools.product(threads, threads, groups):

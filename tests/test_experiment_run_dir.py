@@ -1,9 +1,13 @@
 """Run folders: who may write one, and where its results come from."""
 
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
+import torch
 
+from agents.experiment.memory import peak_memory_bytes
 from agents.experiment.provenance import provenance, source_hash
 from agents.experiment.run_dir import RunDir, read_config, read_status
 from agents.experiment.seeding import derive_seed
@@ -74,3 +78,16 @@ def test_provenance_names_commit_versions_and_machine():
     origin = provenance()
     assert {"commit", "dirty", "source_hash", "versions", "hardware", "command"} <= origin.keys()
     assert origin["versions"]["torch"]
+
+
+def test_all_cores_count_where_the_system_reserves_none(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert provenance()["hardware"]["cores"] == os.cpu_count()
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_peak_memory_is_in_bytes(monkeypatch, platform, unit):
+    cpu, counted = torch.device("cpu"), SimpleNamespace(ru_maxrss=7)
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("resource.getrusage", lambda _: counted)
+    assert peak_memory_bytes(cpu) == 7 * unit

@@ -1,6 +1,7 @@
 """How much memory a run holds."""
 
 import resource
+import sys
 
 import torch
 
@@ -9,4 +10,5 @@ def peak_memory_bytes(device: torch.device) -> int:
     """Returns the most memory held so far: the GPU's, or the process's where there is none."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes, by the man pages of getrusage
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -25,7 +25,7 @@ def test_scores_go_from_chance_to_perfect(tmp_path):
 
 def test_seeds_of_one_core_belong_together_and_variants_are_named_by_what_differs(tmp_path):
     write_run(tmp_path / "a", seed=1)
-    write_run(tmp_path / "b", seed=2, num_threads=7, log_interval_seconds=1.0)
+    write_run(tmp_path / "b", seed=2, num_threads=7, milestone_interval_frames=500)
     write_run(tmp_path / "c", core="rdn", bptt=1)
     write_run(tmp_path / "d", core="lstm", learner={"entropy_cost": 0.01})
     write_run(tmp_path / "e", core="lstm", learner={"entropy_cost": 0.03})

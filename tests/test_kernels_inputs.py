@@ -1,10 +1,12 @@
 """What the operators refuse, what they say about it, and how a backend is chosen."""
 
 import logging
+from typing import get_args
 
 import pytest
 import torch
 
+from models.cores.config import KernelName
 from models.kernels import dispatch, inputs
 from models.kernels.dispatch import Backend
 from tests.kernel_cases import OPERATORS, make_inputs, sizes
@@ -92,6 +94,11 @@ def test_an_unknown_backend_is_refused_with_the_names_there_are(op):
         op(*inputs_of(op).values(), backend="cuda")
 
 
+def test_every_backend_is_a_choice_of_the_setting():
+    names = {backend.name for op in OPERATORS for backend in op.module.BACKENDS}
+    assert set(get_args(KernelName)) == {"auto", *names}
+
+
 @every_operator
 def test_the_reference_is_the_last_resort_and_takes_every_device(op):
     last = op.module.BACKENDS[-1]
@@ -120,6 +127,8 @@ def test_auto_never_picks_the_interpreter(monkeypatch):
     slow = Backend("reference", None, run=lambda *_: None)
     assert dispatch.choose("op", [gpu, slow], "auto", torch.zeros(1)) is slow
     assert dispatch.choose("op", [gpu, slow], "triton", torch.zeros(1)) is gpu
+    with pytest.raises(ValueError, match="cudnn: needs cuda tensors"):
+        dispatch.choose("op", [Backend("cudnn", "cuda", gpu.run)], "cudnn", torch.zeros(1))
     monkeypatch.setattr(dispatch, "TRITON_IS_INTERPRETED", False)
     with pytest.raises(ValueError, match="triton: needs cuda tensors"):
         dispatch.choose("op", [gpu, slow], "triton", torch.zeros(1))

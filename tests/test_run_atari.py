@@ -11,6 +11,7 @@ import yaml
 
 from agents.experiment.checkpoint import load_newest
 from agents.experiment.metrics import read_metrics
+from models.kernels import build
 from run_atari import COMMANDS, USAGE, main
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +65,20 @@ def test_a_session_that_the_clock_ended_asks_for_another_one(tmp_path):
     assert run_atari("train", *SMOKE, "--run_dir", "run", *limits, cwd=tmp_path).returncode == 143
     done = run_atari("train", "--resume", "run", "--stop_after_updates", 1, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(build.unavailable() is not None, reason="no C++ compiler")
+@pytest.mark.parametrize(("num_heads", "lines"), [(4, 0), (8, 1)])
+def test_a_fused_kernel_that_was_passed_over_is_said_once(tmp_path, num_heads, lines):
+    core = ["--core.kind", "delta_net", "--core.hidden_size", 32, "--core.num_heads", num_heads]
+    limits = ["--run_dir", "run", "--stop_after_updates", 2]
+    done = run_atari("train", *SMOKE, *core, *limits, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if "runs on" in line]
+    assert len(said) == lines
+    for line in said:
+        assert line.startswith("delta_rule runs on reference;")
+        assert line.endswith("not cpu: takes head sizes 8 to 128, got 4")
 
 
 def test_evaluate_prints_the_file_it_writes(tmp_path):

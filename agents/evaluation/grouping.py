@@ -27,6 +27,7 @@ INCIDENTAL = {
     "log_interval_seconds",
     "checkpoint_interval_seconds",
     "keep_checkpoints",
+    "milestone_interval_frames",
 }
 
 

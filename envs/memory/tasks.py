@@ -82,9 +82,9 @@ def tmaze(config: EnvConfig) -> Task:
 def key_value(config: EnvConfig) -> Task:
     """Key-value recall: `num_pairs` pairs, one a step, then every key once in random order.
 
-    Keys are shown in the same order always, so that a gated network learns the task in minutes (in
-    random order an LSTM plateaus); values are drawn independently, so a guess is right with
-    chance 1 / `num_values`. Observation: key, value (blank in a query), query flag.
+    Keys are shown in the same order always (in random order an LSTM plateaus); values are drawn
+    independently, so a guess is right with chance 1 / `num_values`. Observation: key, value
+    (blank in a query), query flag.
     """
     pairs, values = config.num_pairs, config.num_values
     size = pairs + values + 1

@@ -5,7 +5,7 @@ from typing import Literal
 
 CoreKind = Literal["feedforward", "lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn"]
 Bptt = Literal["full", 1]
-KernelName = Literal["auto", "reference", "cpu", "triton"]
+KernelName = Literal["auto", "reference", "cpu", "triton", "cudnn"]
 MAX_LAYERS = 256
 
 
@@ -22,7 +22,7 @@ class CoreConfig:
         bptt: "full" sends gradient through the state across the unroll, up to episode starts; 1
             detaches the state before every step, as the 2021 code did for its fast-weight cores.
         kernel: implementation of the recurrence; "auto" takes the fastest that fits the device,
-            a name runs that one or raises.
+            a name runs that one or raises; cudnn is of lstm alone.
         num_layers: residual blocks of a fast-weight core, >= 1.
         hidden_size: features of the residual stream, a multiple of num_heads.
         num_heads: fast weight matrices per layer, each square with side hidden_size / num_heads.

@@ -1,8 +1,8 @@
 """Chooses which implementation runs a kernel call, and says why.
 
 A request by name either runs on that backend or raises: a slower or different
-implementation is never used in silence. Only "auto" may choose, and it logs its
-choice, once per kernel and backend, with the reasons for what it passed over.
+implementation is never used in silence. Only "auto" may choose, and it logs its choice once, with
+the reasons for what it passed over: as a warning where that was made for the tensors' device.
 """
 
 import logging
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 logger = logging.getLogger(__name__)
-_logged: set[tuple[str, str]] = set()
+_logged: set[str] = set()
 
 Result = TypeVar("Result")
 Bptt = Literal["full", 1]
@@ -43,7 +43,7 @@ class Backend(Generic[Result]):
     def reason_not_to(self, *args: Tensor) -> str | None:
         """Returns why this backend cannot take these tensors, or None."""
         device = args[0].device.type
-        interpreted = self.device == "cuda" and device == "cpu" and TRITON_IS_INTERPRETED
+        interpreted = self.name == "triton" and device == "cpu" and TRITON_IS_INTERPRETED
         if self.device not in (None, device) and not interpreted:
             return f"needs {self.device} tensors"
         return self.rejects(*args)
@@ -68,12 +68,15 @@ def choose(
         names = ", ".join(b.name for b in backends)
         raise ValueError(f"{kernel}: unknown backend {requested!r}; choose auto or one of {names}")
     reasons: list[str] = []
+    level = logging.INFO
     for backend in candidates:
         reason = _reason_not_to(backend, requested, args)
         if reason is None:
-            _log_once(kernel, backend.name, reasons)
+            _log_once(level, kernel, backend.name, reasons)
             return backend
         reasons.append(f"{backend.name}: {reason}")
+        if backend.device == args[0].device.type:
+            level = logging.WARNING  # what runs instead may be twenty times slower
     raise ValueError(f"{kernel}: cannot run ({'; '.join(reasons)})")
 
 
@@ -85,11 +88,13 @@ def _reason_not_to(
     return backend.reason_not_to(*args)
 
 
-def _log_once(kernel: str, name: str, reasons: list[str]) -> None:
-    if torch.compiler.is_compiling() or (kernel, name) in _logged:
+def _log_once(level: int, kernel: str, name: str, reasons: list[str]) -> None:
+    if torch.compiler.is_compiling():
         return
-    _logged.add((kernel, name))
-    logger.info("%s runs on %s%s", kernel, name, "".join(f"; not {r}" for r in reasons))
+    message = f"{kernel} runs on {name}{''.join(f'; not {reason}' for reason in reasons)}"
+    if message not in _logged:
+        _logged.add(message)
+        logger.log(level, message)
 
 
 def run(

@@ -7,7 +7,6 @@ Triton is imported on the first use only: the base installation need not have it
 import contextlib
 import functools
 import importlib.util
-import os
 from typing import Any
 
 import torch
@@ -18,23 +17,10 @@ from models.kernels import native
 MAX_TILE_COLUMNS = 32
 
 
-def unavailable(tensor: Tensor) -> str | None:
-    """Returns why Triton cannot run on this tensor's device, or None."""
-    if not _is_installed():
-        return "triton is not installed"
-    if tensor.device.type != "cuda" and not is_interpreted():
-        return "needs cuda tensors"
-    return None
-
-
-def is_interpreted() -> bool:
-    """Returns whether kernels run in Triton's interpreter, which takes CPU tensors."""
-    return os.environ.get("TRITON_INTERPRET") == "1"
-
-
 @functools.cache
-def _is_installed() -> bool:
-    return importlib.util.find_spec("triton") is not None
+def unavailable() -> str | None:
+    """Returns why Triton cannot be used here, or None; `dispatch.py` looks at the device."""
+    return None if importlib.util.find_spec("triton") else "triton is not installed"
 
 
 def launch(
@@ -111,9 +97,7 @@ def rejects_heads(
 ) -> str | None:
     """Returns why a kernel over heads of these sizes cannot take the call, or None."""
     return (
-        unavailable(states[0])
-        or native.rejects_dtypes(inputs, states)
-        or native.rejects_head_sizes(*sizes)
+        unavailable() or native.rejects_dtypes(inputs, states) or native.rejects_head_sizes(*sizes)
     )
 
 

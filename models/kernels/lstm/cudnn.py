@@ -41,8 +41,6 @@ def rejects(
     gates: Tensor, w_hh: Tensor, state_h: Tensor, state_c: Tensor, start: Tensor
 ) -> str | None:
     """Returns why cuDNN cannot take this call, or None."""
-    if gates.device.type != "cuda":
-        return "needs cuda tensors"
     if w_hh.shape[1] > MAX_HIDDEN_SIZE:
         return f"takes hidden sizes to {MAX_HIDDEN_SIZE}, got {w_hh.shape[1]}"
     return native.rejects_dtypes((gates,), (w_hh, state_h, state_c))

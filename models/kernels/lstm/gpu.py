@@ -35,9 +35,7 @@ def rejects(
     hidden_size = w_hh.shape[-1]
     if hidden_size > MAX_HIDDEN_SIZE:
         return f"takes hidden sizes up to {MAX_HIDDEN_SIZE}, got {hidden_size}"
-    return triton_launch.unavailable(gates) or native.rejects_dtypes(
-        (gates,), (w_hh, state_h, state_c)
-    )
+    return triton_launch.unavailable() or native.rejects_dtypes((gates,), (w_hh, state_h, state_c))
 
 
 def _blocks(hidden_size: int) -> dict[str, int]:

@@ -19,7 +19,7 @@ from agents.evaluation.figure_style import looks
 from agents.evaluation.report import Section, _markdown, _templates, headline
 from agents.evaluation.report_tables import Table
 from agents.evaluation.run_record import find_run_folders, read_run
-from tests.run_folders import evaluation, write_evaluation, write_run, write_seeds
+from tests.run_folders import ORIGIN, evaluation, write_evaluation, write_run, write_seeds
 
 FIGURES = ["aggregates", "curves_frames", "curves_time", "improvement", "profiles", "scores"]
 
@@ -126,9 +126,19 @@ def test_a_report_replaces_a_report_and_nothing_else(runs, tmp_path):
     assert not (runs / "tmaze/rdn/seed1/report").exists()
 
 
+def test_what_runs_computed_with_is_shown_and_where_it_is_unknown_said_so(tmp_path):
+    used = {"device": "cpu", "encoder_precision": "bfloat16", "core_kernel": "reference"}
+    write_run(tmp_path / "runs/known", origin=ORIGIN | {"arithmetic": used})
+    write_run(tmp_path / "runs/unknown", origin=ORIGIN, seed=2)
+    compare_and_write([tmp_path / "runs"], tmp_path / "report")
+    text = (tmp_path / "report/report.md").read_text()
+    assert "| cpu, encoder bfloat16, kernel reference, not recorded |" in text
+
+
 def test_what_a_folder_says_is_shown_and_never_run(tmp_path):
     evil = "<script>alert(1)</script>|`x`"
-    origin = {"commit": evil, "source_hash": evil, "hardware": {"cpu": evil, "cores": evil}}
+    used = {"arithmetic": {"device": evil, "core_kernel": evil}}
+    origin = {"commit": evil, "source_hash": evil, "hardware": {"cpu": evil, "cores": evil}} | used
     run = write_run(tmp_path / "runs" / "<img src=x onerror=alert(1)>", origin=origin)
     write_evaluation(run, evaluation([0.5] * 500, note=evil), "noted")
     compare_and_write([tmp_path / "runs"], tmp_path / "report")

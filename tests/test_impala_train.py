@@ -76,6 +76,26 @@ def test_a_run_of_before_a_field_was_added_goes_on_more_than_once(tmp_path):
     assert status(run)["status"] == "finished"
 
 
+@pytest.mark.parametrize("kernel", ["auto", "reference"])
+def test_a_run_records_what_auto_came_to_and_keeps_what_was_asked_for(tmp_path, kernel):
+    core = dataclasses.replace(CONFIG.core, kind="delta_net", hidden_size=4, kernel=kernel)
+    run = train(config(tmp_path / "run", core=core), SessionConfig(stop_after_updates=0))
+    asked = yaml.safe_load((run / "config.yaml").read_text())
+    assert (asked["device"], asked["encoder_precision"]) == ("auto", "auto")
+    assert asked["core"]["kernel"] == kernel
+    used = json.loads((run / "provenance.json").read_text())["arithmetic"]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    expected = {"device": device, "encoder_precision": "float32", "core_kernel": "reference"}
+    assert used == expected
+
+
+def test_a_kernel_that_cannot_run_is_refused_before_the_folder_is_made(tmp_path):
+    core = dataclasses.replace(CONFIG.core, kind="delta_net", kernel="triton")
+    with pytest.raises(ValueError, match="triton"):
+        train(config(tmp_path / "run", core=core, device="cpu"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_actors_have_stopped_when_a_failed_runs_environments_are_closed(tmp_path, monkeypatch):
     alive = []
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn.functional import layer_norm
 
-from models.cores import CORES, CoreConfig, make_core
+from models.cores import CORES, CoreConfig, kernel_backend, make_core
+from models.kernels import dispatch
 
 FAST = ("linear_transformer", "delta_net", "delta_rnn", "rdn")
 RECURRENT = ("lstm", *FAST)
@@ -29,6 +30,26 @@ def random_unroll(core, T=6, B=2, seed=1):
     start = torch.zeros(T, B, dtype=torch.bool)
     start[3, 1] = True
     return x, state, start
+
+
+@pytest.mark.parametrize("head_size", [4, 8])  # 4 is too small for the compiled kernels
+@pytest.mark.parametrize("kernel", ["auto", "reference"])
+@pytest.mark.parametrize("kind", CORES)
+def test_the_backend_that_is_named_is_the_one_that_runs(kind, kernel, head_size, monkeypatch):
+    config = CoreConfig(kind=kind, kernel=kernel, hidden_size=2 * head_size, num_heads=2)
+    named = kernel_backend(config, torch.device("cpu"))
+    ran = []
+
+    def choose(*args, choose=dispatch.choose):
+        backend = choose(*args)
+        ran.append(backend.name)
+        return backend
+
+    monkeypatch.setattr(dispatch, "choose", choose)
+    core = make_core(config, INPUT)
+    core(torch.zeros(3, 2, INPUT), core.initial_state(2), torch.zeros(3, 2, dtype=torch.bool))
+    assert set(ran) == ({named} if kind in RECURRENT else set())
+    assert (named is None) == (kind not in RECURRENT)
 
 
 @pytest.mark.parametrize(

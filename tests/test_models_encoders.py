@@ -179,6 +179,8 @@ def test_auto_is_bfloat16_only_on_a_cpu_that_has_it():
     for device in map(torch.device, ("cpu", "cuda")):
         assert compute_dtype("float32", device) == torch.float32
         assert compute_dtype("bfloat16", device) == torch.bfloat16
+        assert build("small", FRAMES, precision="bfloat16").dtype_on(device) == torch.bfloat16
+        assert build("mlp", (7,), precision="bfloat16").dtype_on(device) == torch.float32
 
 
 @pytest.mark.parametrize(

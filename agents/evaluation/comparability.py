@@ -94,6 +94,16 @@ def machine(run: RunRecord) -> str:
     return ", ".join(str(part)[:100] for part in parts if part)
 
 
+def arithmetic(run: RunRecord) -> str:
+    """Returns the device, encoder precision and kernel that a run names, or "not recorded"."""
+    used = run.origin.get("arithmetic")
+    if not isinstance(used, dict):
+        return "not recorded"
+    precision, kernel = used.get("encoder_precision"), used.get("core_kernel")
+    parts = [used.get("device"), f"encoder {precision}", f"kernel {kernel}" if kernel else None]
+    return ", ".join(str(part)[:100] for part in parts if part)
+
+
 def _millions(frames: Sequence[int]) -> str:
     low, high = min(frames) / 1e6, max(frames) / 1e6
     return f"{low:.2f}" if high <= BUDGET_TOLERANCE * low else f"{low:.2f} to {high:.2f}"

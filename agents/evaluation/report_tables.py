@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from agents.evaluation.comparability import machine
+from agents.evaluation.comparability import arithmetic, machine
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.grouping import Task, differing
 from agents.evaluation.run_record import Evaluation, RunRecord
@@ -140,7 +140,7 @@ def speed(comparison: Comparison) -> Table:
 
 
 def origins(comparison: Comparison) -> Table:
-    """Seeds, frames, code and machine of every core on every task."""
+    """Seeds, frames, code, machine and arithmetic of every core on every task."""
     rows = [
         [
             task.name,
@@ -150,12 +150,14 @@ def origins(comparison: Comparison) -> Table:
             _distinct(str(run.origin.get("commit", NONE))[:7] for run in runs),
             _distinct(str(run.origin.get("source_hash", NONE))[:8] for run in runs),
             _distinct(machine(run) for run in runs),
+            _distinct(arithmetic(run) for run in runs),
         ]
         for task in comparison.tasks
         for core, runs in task.runs.items()
     ]
-    header = ["task", "core", "seeds", "million frames", "commit", "source hash", "machine"]
-    return Table(header=header, rows=rows, num_labels=7)
+    origin = ["commit", "source hash", "machine", "arithmetic"]
+    header = ["task", "core", "seeds", "million frames", *origin]
+    return Table(header=header, rows=rows, num_labels=len(header))
 
 
 def settings_that_differ(comparison: Comparison) -> Table | None:

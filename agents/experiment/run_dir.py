@@ -5,6 +5,7 @@
 """
 
 import fcntl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -71,20 +72,25 @@ class RunDir:
                 "or choose another --run_dir"
             )
 
-    def record_session(self, frames: int) -> None:
+    def record_session(self, frames: int, arithmetic: Mapping[str, str | None]) -> None:
         """Adds where this session comes from to provenance.json.
 
         The first session's stands there as it is; those that resumed it follow in a list, each
         with the frames it began at.
+
+        Args:
+            frames: learned from before the session.
+            arithmetic: what computes, by name: what settings that say "auto" came to.
         """
+        session = provenance() | {"arithmetic": dict(arithmetic)}
         file = self.path / "provenance.json"
         if not file.exists():
-            write_json(file, provenance() | {"resumed": []})
+            write_json(file, session | {"resumed": []})
             return
         origin = read_json(file)
         if not isinstance(origin, dict) or not isinstance(origin.setdefault("resumed", []), list):
             raise ValueError(f"{file} holds no provenance")
-        origin["resumed"].append({"frames": frames} | provenance())
+        origin["resumed"].append({"frames": frames} | session)
         write_json(file, origin)
 
     @property

@@ -105,7 +105,7 @@ def _fitting(make: Callable[[TrainConfig], Made], config: TrainConfig) -> Made:
 
 
 def _run(run_dir: RunDir, trainer: Trainer, report: RunningReport, session: SessionConfig) -> Path:
-    run_dir.record_session(trainer.frames)
+    run_dir.record_session(trainer.frames, trainer.arithmetic)
     metrics = MetricsWriter(run_dir.path, frames=trainer.frames)
     metrics.describe(flat_values(config_values(trainer.config)))
     run_dir.set_status("running")

@@ -19,6 +19,7 @@ from agents.impala.rollout import Rollout
 from agents.impala.threads import ActorThreads
 from envs import make_env
 from envs.spec import EnvSpec, VecEnv
+from models.cores import CoreConfig, kernel_backend
 from models.encoders import EncoderConfig
 from models.policy import Policy
 
@@ -51,6 +52,7 @@ class Trainer:
         self.spec: EnvSpec = self._envs[0][0].spec
         torch.manual_seed(derive_seed(config.seed, "policy"))
         self.policy = make_policy(config, self.spec).to(self.device)
+        self.arithmetic = arithmetic(self.policy, config.core, self.device)
         self.learner = Learner(
             self.policy,
             config.learner,
@@ -206,6 +208,19 @@ def make_policy(config: TrainConfig, spec: EnvSpec) -> Policy:
     return Policy(
         spec.observation_shape, spec.observation_dtype, spec.num_actions, encoder, config.core
     )
+
+
+def arithmetic(policy: Policy, core: CoreConfig, device: torch.device) -> dict[str, str | None]:
+    """Returns what computes a policy on a device, as plain values: what `auto` stands for there.
+
+    Raises:
+        ValueError: the kernel that the core's settings name cannot run there.
+    """
+    return {
+        "device": device.type,
+        "encoder_precision": str(policy.encoder.dtype_on(device)).removeprefix("torch."),
+        "core_kernel": kernel_backend(core, device),
+    }
 
 
 def choose_device(name: str) -> torch.device:

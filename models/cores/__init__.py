@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from models.cores.backend import kernel_backend
 from models.cores.base import Core, CoreState
 from models.cores.block import Access, FastNet, FastWeightStack
 from models.cores.config import CoreConfig, CoreKind
@@ -22,6 +23,7 @@ __all__ = [
     "CoreKind",
     "CoreState",
     "FastNet",
+    "kernel_backend",
     "make_core",
 ]
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 
@@ -10,6 +11,10 @@ class Encoder(nn.Module, ABC):
 
     output_size: int
     """F, features of one observation."""
+
+    def dtype_on(self, device: torch.device) -> torch.dtype:
+        """Returns what it computes in on a device."""
+        return torch.float32
 
     @abstractmethod
     def forward(self, observation: Tensor) -> Tensor:

@@ -83,8 +83,12 @@ class PixelEncoder(Encoder):
             return self._encode(observation)
         return torch.cat([self._encode(chunk) for chunk in observation.chunk(num_chunks)])
 
+    def dtype_on(self, device: torch.device) -> torch.dtype:
+        """Returns what its precision means on a device."""
+        return compute_dtype(self.precision, device)
+
     def _encode(self, observation: Tensor) -> Tensor:
-        dtype = compute_dtype(self.precision, observation.device)
+        dtype = self.dtype_on(observation.device)
         features = self.trunk(observation, dtype).permute(0, 2, 3, 1).flatten(1)
         weight, bias = self.out.weight.to(dtype), self.out.bias.to(dtype)
         return functional.relu(self.norm(functional.linear(features, weight, bias).float()))

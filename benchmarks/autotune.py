@@ -1,4 +1,4 @@
-"""A short calibration: which threads, groups and mode make a configuration fastest here."""
+"""A short calibration: which threads and groups make a configuration fastest here."""
 
 import itertools
 import statistics
@@ -7,19 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 import yaml
 
 from agents.experiment.config_values import config_values
 from agents.experiment.provenance import usable_cores
 from agents.impala.config import TrainConfig
-from benchmarks.throughput import Settings, Whole
+from benchmarks.throughput import Settings, time_loops
 
 ROUNDS = 4
 
 
 def autotune(config: TrainConfig, settings: Settings) -> TrainConfig:
-    """Times short runs of `candidates`, writes the config with the fastest, and returns it.
+    """Times `candidates` in turns, writes the config with the fastest, and returns it.
 
     Raises:
         ValueError: the file to write exists.
@@ -28,16 +27,15 @@ def autotune(config: TrainConfig, settings: Settings) -> TrainConfig:
     path = Path(settings.autotune)
     if path.exists():
         raise ValueError(f"--autotune {path} exists; name a new file")
-    best, best_seconds = config, float("inf")
-    for candidate in candidates(config):
-        seconds = time_rollout(candidate)
-        steps = config.learner.unroll_length * config.learner.batch_size
-        print(f"{describe(candidate)}: {steps / seconds:,.0f} steps/s", file=sys.stderr, flush=True)
-        if seconds < best_seconds:
-            best, best_seconds = candidate, seconds
-    path.write_text(yaml.safe_dump(config_values(best), sort_keys=False))
-    print(f"fastest: {describe(best)}; written to {path}", file=sys.stderr)
-    return best
+    tried = {describe(candidate): candidate for candidate in candidates(config)}
+    medians = {name: statistics.median(s) for name, s in time_loops(tried, ROUNDS).items()}
+    steps = config.learner.unroll_length * config.learner.batch_size
+    for name, seconds in medians.items():
+        print(f"{name}: {steps / seconds:,.0f} steps/s", file=sys.stderr)
+    best = min(medians, key=medians.__getitem__)
+    path.write_text(yaml.safe_dump(config_values(tried[best]), sort_keys=False))
+    print(f"fastest: {best}; written to {path}", file=sys.stderr)
+    return tried[best]
 
 
 def candidates(config: TrainConfig) -> Iterator[TrainConfig]:
@@ -56,11 +54,3 @@ def describe(config: TrainConfig) -> str:
         f"num_threads {config.num_threads}, env.num_threads {config.env.num_threads}, "
         f"num_groups {config.num_groups}"
     )
-
-
-def time_rollout(config: TrainConfig) -> float:
-    """Returns the median seconds of a rollout after warm-up."""
-    torch.set_num_threads(config.num_threads)
-    with Whole(config) as whole:
-        whole()
-        return statistics.median(whole()[0] for _ in range(ROUNDS))

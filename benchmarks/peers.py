@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents.impala.config import TrainConfig
+from agents.impala.trainer import choose_device
 from benchmarks.plain_loop import FEATURES, impala_cnn, small_cnn
 from envs import make_env
 
@@ -50,7 +51,7 @@ def time_recurrent_ppo(config: TrainConfig, rounds: int) -> list[float]:
             "enable_critic_lstm": False,
             "net_arch": [],
         },
-        device="cpu",
+        device=choose_device(config.device).type,
     )
     clock = make_clock()
     model.learn((rounds + 2) * steps, callback=clock)

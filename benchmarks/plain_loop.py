@@ -7,14 +7,14 @@ of environments, encoder shape, unroll, passes, minibatches and optimiser as the
 After the recurrent agents of CleanRL (https://docs.cleanrl.dev/rl-algorithms/ppo/), written anew.
 """
 
-import time
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agents.impala.config import TrainConfig
+from agents.impala.trainer import choose_device
+from benchmarks.timing import now
 from envs import make_env
 from envs.spec import EnvSpec
 
@@ -94,26 +94,28 @@ class PlainLoop:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         learner = config.learner
+        self.device = device = choose_device(config.device)
         self.env = make_env(config.game, config.env, learner.batch_size, config.seed)
-        self.agent = PlainAgent(config, self.env.spec)
+        self.agent = PlainAgent(config, self.env.spec).to(device)
         self.optimizer = torch.optim.Adam(
             self.agent.parameters(), lr=learner.learning_rate, eps=1e-5
         )
         T, B = learner.unroll_length, learner.batch_size
-        self.pixels = torch.zeros(T, B, *self.env.spec.observation_shape, dtype=torch.uint8)
-        self.actions = torch.zeros(T, B, dtype=torch.int64)
-        self.log_probs, self.rewards, self.dones, self.values = torch.zeros(4, T, B)
-        size = config.core.lstm_size
-        self.state = (torch.zeros(1, B, size), torch.zeros(1, B, size))
+        shape = self.env.spec.observation_shape
+        self.pixels = torch.zeros(T, B, *shape, dtype=torch.uint8, device=device)
+        self.actions = torch.zeros(T, B, dtype=torch.int64, device=device)
+        self.log_probs, self.rewards, self.dones, self.values = torch.zeros(4, T, B, device=device)
+        hidden, cell = torch.zeros(2, 1, B, config.core.lstm_size, device=device)
+        self.state = (hidden, cell)
         self.next_pixels, self.next_done = self._receive()[::2]
 
     def step(self) -> float:
         """Runs one rollout and its updates; returns seconds."""
-        began = time.perf_counter()
+        began = now(self.device)
         start_state = (self.state[0].clone(), self.state[1].clone())
         self._collect()
         self._learn(start_state)
-        return time.perf_counter() - began
+        return now(self.device) - began
 
     def close(self) -> None:
         """Closes the environments."""
@@ -122,7 +124,9 @@ class PlainLoop:
     def _receive(self) -> tuple[Tensor, Tensor, Tensor]:
         row = self.env.recv()
         reward = torch.from_numpy(np.sign(row.reward).astype(np.float32))
-        return torch.from_numpy(row.observation), reward, torch.from_numpy(row.start).float()
+        rows = (torch.from_numpy(row.observation), reward, torch.from_numpy(row.start).float())
+        pixels, reward, start = (x.to(self.device) for x in rows)
+        return pixels, reward, start
 
     def _collect(self) -> None:
         for t in range(len(self.pixels)):
@@ -135,7 +139,7 @@ class PlainLoop:
                 self.log_probs[t] = policy.log_prob(action)[0]
             self.values[t] = value[0]
             self.actions[t] = action[0]
-            self.env.send(action[0].numpy())
+            self.env.send(action[0].cpu().numpy())
             self.next_pixels, self.rewards[t], self.next_done = self._receive()
 
     @torch.no_grad()

@@ -32,8 +32,6 @@ from benchmarks.timing import Sample, now, take_turns
 from envs import make_env
 from envs.spec import VecEnv
 
-MADE_AHEAD = 2
-"""Rollouts that actors may have made before they are asked for, with one actor thread."""
 ASYNC_ROLLOUTS = 5
 """Rollouts of one turn in async mode."""
 
@@ -45,8 +43,8 @@ class Settings:
     Args:
         rounds: turns of each part, one rollout each.
         profile: write a trace of three rollouts here, for chrome://tracing or Perfetto.
-        autotune: try thread counts, environment groups and modes, and write the config with the
-            fastest here.
+        autotune: try thread counts and environment groups, and write the config with the fastest
+            here.
         peers: also time what users would pick instead (Stable-Baselines3's RecurrentPPO).
     """
 
@@ -64,8 +62,11 @@ def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
     """Returns seconds per rollout of each part, by name, and the peak memory in bytes.
 
     Args:
-        config: the run; `total_frames` only sets its schedules.
+        config: the run; `total_frames` sets its schedules, and must last for every turn.
         rounds: turns of each part.
+
+    Raises:
+        ValueError: it does not.
     """
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
@@ -103,6 +104,7 @@ class Whole:
         self.trainer = Trainer(config)
         self._rollouts = self.trainer.rollouts()
         self._is_async = config.mode == "async"
+        self._made_ahead = config.num_actors + 1  # rollouts made before they are asked for, at most
 
     def __enter__(self) -> "Whole":
         return self
@@ -119,15 +121,17 @@ class Whole:
         """Trains one rollout; returns its seconds."""
         if not self._is_async:
             return (self._seconds(1),)
-        self._seconds(MADE_AHEAD)
+        self._seconds(self._made_ahead)
         seconds = self._seconds(ASYNC_ROLLOUTS) / ASYNC_ROLLOUTS
-        time.sleep(2 * MADE_AHEAD * seconds)
+        time.sleep(2 * self._made_ahead * seconds)
         return (seconds,)
 
     def _seconds(self, num_rollouts: int) -> float:
         began = now(self.trainer.device)
         for _ in range(num_rollouts):
-            next(self._rollouts)
+            if next(self._rollouts, None) is None:
+                frames = self.trainer.config.total_frames
+                raise ValueError(f"total_frames {frames} ends before all is timed; give more")
         return now(self.trainer.device) - began
 
 

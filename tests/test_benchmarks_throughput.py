@@ -12,10 +12,10 @@ import yaml
 
 from agents.experiment.config_values import config_from_values
 from benchmarks import throughput_report
-from benchmarks.autotune import candidates
+from benchmarks.autotune import autotune, candidates
 from benchmarks.peers import time_recurrent_ppo
 from benchmarks.plain_loop import PlainLoop
-from benchmarks.throughput import Settings, time_parts, trace
+from benchmarks.throughput import ASYNC_ROLLOUTS, Settings, Whole, time_parts, trace
 
 ROOT = Path(__file__).parents[1]
 KEYS = {
@@ -73,6 +73,34 @@ def test_async_mode_and_a_task_without_a_plain_loop(one_thread):
     assert all(min(seconds) > 0 for seconds in parts["seconds"].values())
 
 
+def test_actors_ahead_of_the_clock_are_caught_up_with(one_thread):
+    values = {"game": "control", "encoder": "mlp", "mode": "async", "num_actors": 3}
+    with Whole(tiny(**values)) as whole:
+        whole()
+        assert whole.trainer.num_learned == 3 + 1 + ASYNC_ROLLOUTS
+
+
+def test_a_run_too_short_to_time_is_refused(one_thread):
+    with Whole(tiny(total_frames=48)) as whole:  # 3 steps of 4 environments, 4 frames each
+        whole()
+        with pytest.raises(ValueError, match="total_frames 48 ends before all is timed"):
+            whole()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_what_is_compared_with_is_asked_for_the_same_device():
+    with pytest.raises(ValueError, match="cuda was asked for"):
+        PlainLoop(tiny(device="cuda"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_plain_loop_learns_on_the_gpu():
+    loop = PlainLoop(tiny())
+    assert loop.step() > 0
+    loop.close()
+    assert all(p.is_cuda and torch.isfinite(p).all() for p in loop.agent.parameters())
+
+
 def test_the_plain_loop_collects_games_and_learns(one_thread):
     loop = PlainLoop(tiny())
     before = [p.clone() for p in loop.agent.parameters()]
@@ -100,6 +128,18 @@ def test_a_trace_names_the_operators(tmp_path, one_thread):
     trace(tiny(), str(path))
     names = {event.get("name") for event in json.loads(path.read_text())["traceEvents"]}
     assert "aten::mkldnn_convolution" in names or "aten::convolution" in names
+
+
+def test_the_fastest_candidate_is_written(tmp_path, monkeypatch):
+    config, path = tiny(), tmp_path / "tuned.yaml"
+    *_, fastest = candidates(config)
+
+    def seconds(configs, rounds):
+        return {name: [1.0 if c == fastest else 2.0] * rounds for name, c in configs.items()}
+
+    monkeypatch.setattr("benchmarks.autotune.time_loops", seconds)
+    assert autotune(config, Settings(autotune=str(path))) == fastest
+    assert config_from_values(yaml.safe_load(path.read_text())) == fastest
 
 
 def test_candidates_change_speed_only():

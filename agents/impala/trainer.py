@@ -12,6 +12,7 @@ import torch
 
 from agents.experiment.seeding import derive_seed
 from agents.impala.actor import Actor, collect
+from agents.impala.allocator import keep_freed_memory
 from agents.impala.config import TrainConfig
 from agents.impala.episodes import Episode
 from agents.impala.learner import Learner
@@ -40,6 +41,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, *, num_learned: int = 0) -> None:
         self.config = config
         self.device = choose_device(config.device)
+        keep_freed_memory()
         self.num_learned = num_learned
         self.learn_seconds = 0.0  # since the trainer was made
         self._seconds_taken: dict[str, float] = {}

@@ -36,7 +36,22 @@ def speed_block() -> str:
         for r in shown
     ]
     header = ["core", "steps/s", "frames/s", "efficiency", "times plain loop", "times LSTM"]
-    return table(header, rows)
+    return "\n\n".join([table(header, rows), *peer_lines()])
+
+
+def peer_lines() -> list[str]:
+    """Returns what the newest run with peers says of them."""
+    found = [named for named in newest() if PEER in named[1]["speeds"]]
+    if not found:
+        return []
+    name, report = found[-1]
+    peer = report["speeds"][PEER]["steps_per_second"]
+    return [
+        "Stable-Baselines3's RecurrentPPO (`--peers`), with the same game, environments, encoder, "
+        f"unroll and passes, made {peer:,.0f} steps/s where the loop with `{report['core']}` made "
+        f"{report['steps_per_second']:,.0f}: {report['steps_per_second'] / peer:.2f} times as many "
+        f"({link(name, report)})."
+    ]
 
 
 def throughput_block() -> str:
@@ -70,4 +85,5 @@ def throughput_block() -> str:
     )
 
 
+PEER = "recurrent_ppo"
 PARTS = ("env", "env_only", "act", "learn", "whole", "plain")

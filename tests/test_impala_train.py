@@ -52,6 +52,16 @@ def test_milestones_outlive_the_newest(tmp_path):
     assert names == sorted([*expected, "12.ckpt"])
 
 
+def test_resuming_a_finished_run_says_so_and_changes_nothing(tmp_path, caplog):
+    run = train(config(tmp_path / "run"))
+    assert not caplog.messages
+    learned = weights(run)
+    resume(run)
+    assert caplog.messages == [f"{run} has its 240 frames already: nothing is left to do"]
+    torch.testing.assert_close(weights(run), learned, rtol=0, atol=0)
+    assert status(run)["status"] == "finished"
+
+
 def test_an_end_that_is_a_milestone_is_kept_once(tmp_path):
     run = train(config(tmp_path / "run", milestone_interval_frames=120))
     resume(run)

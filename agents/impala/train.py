@@ -72,7 +72,10 @@ def resume(path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
     if not run_dir.has_checkpoint:
         logger.warning("%s has no checkpoint yet: it begins anew from its config.yaml", path)
         return _run(run_dir, _make_trainer(config), RunningReport(), session)
-    return _run(run_dir, *_restored(run_dir, config), session)
+    trainer, report = _restored(run_dir, config)
+    if trainer.num_learned >= trainer.total_rollouts:
+        logger.warning("%s has its %d frames already: nothing is left to do", path, trainer.frames)
+    return _run(run_dir, trainer, report, session)
 
 
 def _restored(run_dir: RunDir, config: TrainConfig) -> tuple[Trainer, RunningReport]:

@@ -134,9 +134,10 @@ def test_chunks_change_neither_features_nor_gradients(monkeypatch):
     assert all(error < 2e-6 for error in errors.values()), errors
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("width", [84, 42, 43])  # moved by four bytes, two, one
-def test_space_to_depth_is_pixel_unshuffle(width):
-    pixels = frames(2, (3, 84, width))
+def test_space_to_depth_is_pixel_unshuffle(channels, width):
+    pixels = frames(2, (channels, 84, width))
     kept = pixels[..., : width // 4 * 4]
     want = functional.pixel_unshuffle(kept.float(), 4)
     got = space_to_depth(pixels, 4)

@@ -74,7 +74,7 @@ def space_to_depth(pixels: Tensor, side: int) -> Tensor:
     squares = words[:, :, : rows * side, : columns * width].reshape(
         N, C, rows, side, columns, width
     )
-    moved = squares.permute(0, 2, 4, 1, 3, 5).reshape(N, rows, columns, -1)
+    moved = squares.permute(0, 2, 4, 1, 3, 5).contiguous().view(N, rows, columns, -1)
     return moved.view(torch.uint8).permute(0, 3, 1, 2)
 
 

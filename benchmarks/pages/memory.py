@@ -1,12 +1,13 @@
 """The README's table of success on the memory tasks."""
 
 import statistics
+from collections import Counter
 from pathlib import Path
 
 from benchmarks.pages.files import CORES, ROOT, last_row, read_json, table
 
 RUNS = ROOT / "results" / "memory"
-TASKS = ("tmaze", "key_value", "parity", "control", "repeat_previous", "minigrid_memory")
+TASKS = ("tmaze", "key_value", "parity", "control", "repeat_previous")
 COLUMNS = {
     "tmaze": ("tmaze", ""),
     "key_value": ("key_value", ""),
@@ -15,7 +16,6 @@ COLUMNS = {
     "parity, 100 bits": ("parity", "-length100"),
     "control": ("control", ""),
     "repeat_previous": ("repeat_previous", ""),
-    "minigrid_memory": ("minigrid_memory", ""),
 }
 """Task and kind of evaluation, by heading."""
 
@@ -23,21 +23,21 @@ COLUMNS = {
 def memory_block() -> str:
     """Returns the section."""
     names = [name for core in CORES for name in (core, f"{core}-bptt1")]
-    rows = [[f"`{name}`", *(_cell(*column, name) for column in COLUMNS.values())] for name in names]
+    columns = {title: column for title, column in COLUMNS.items() if _runs(column[0])}
+    rows = [[f"`{name}`", *(_cell(*column, name) for column in columns.values())] for name in names]
     return "\n".join(
         [
-            "The share of right answers over 500 episodes of the sampled policy (for "
-            "`minigrid_memory`, the return): the mean over the seeds, and where they differ the "
-            "worst and the best of them. Chance is 0.5 on `tmaze` (a cue kept for 20 steps), "
-            "0.125 on `key_value` (four of eight values bound to keys), about 0.5 on `parity` (of "
-            "all bits so far; trained on 20 of them), 0.125 on `control` (the answer is in view) "
-            "and on `repeat_previous` (the value of four steps ago), about 0.5 on "
-            "`minigrid_memory`. `-bptt1` sends no gradient through time, as the 2021 agents "
+            "The share of right answers over 500 episodes of the sampled policy: the mean over the "
+            "seeds, and where they differ the worst and the best of them. Chance is 0.5 on `tmaze` "
+            "(a cue kept for 20 steps), 0.125 on `key_value` (four of eight values bound to keys), "
+            "about 0.5 on `parity` (of all bits so far; trained on 20 of them), 0.125 on `control` "
+            "(the answer is in view) and on `repeat_previous` (the value of four steps ago). "
+            "`-bptt1` sends no gradient through time, as the 2021 agents "
             f"did. {_budgets()} Settings were tuned on other seeds; they and the frames of a task "
             "are the same for all cores: `configs/memory/`. Runs: `results/memory/`.",
             "",
             table(
-                ["core", *(f"`{column}`" for column in COLUMNS)],
+                ["core", *(f"`{title}`" for title in columns)],
                 [row for row in rows if any(row[1:])],
             ),
         ]
@@ -57,7 +57,8 @@ def _budgets() -> str:
         if runs:
             seconds = [last_row(run)["wall_seconds"] for run in runs]
             frames = max(read_json(run / "evaluation.json")["frames"] for run in runs)
-            seeds = len({run.name for run in runs})
+            counts = Counter(run.parent.name for run in runs).values()
+            seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
             parts.append(
                 f"`{task}` {seeds} seeds, {frames / 1e6:.1f} M frames, "
                 f"{statistics.median(seconds):.0f} s"

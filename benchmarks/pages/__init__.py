@@ -14,7 +14,7 @@ from benchmarks.pages.kernels import kernel_block
 from benchmarks.pages.levers import levers_block
 from benchmarks.pages.loop_costs import costs_block, run_length_block
 from benchmarks.pages.memory import memory_block
-from benchmarks.pages.pong import pong_block
+from benchmarks.pages.pong import async_block, pong_block
 from benchmarks.pages.reliability import campaign_block, soak_block
 from benchmarks.pages.throughput import speed_block, throughput_block
 
@@ -27,6 +27,7 @@ PAGES = (
 )
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
+    "async": async_block,
     "memory": memory_block,
     "kernels": kernel_block,
     "speed": speed_block,

@@ -62,3 +62,28 @@ def _frames_to_18(run: Path) -> str:
         if row.get("return/last_100_games_points", -21.0) >= 18:
             return f"{row['frames'] / 1e6:.1f} M"
     return "not yet"
+
+
+def async_block() -> str:
+    """Returns the learning curves of the LSTM's runs, serial and async, as a table."""
+    runs = [run for name in ("lstm", "lstm-async") for run in pong_runs().get(name, [])]
+    millions = range(1, 7)
+    return table(
+        ["run", *(f"{m} M frames" for m in millions), "evaluation"],
+        [
+            [
+                f"{'async' if 'async' in run.parent.name else 'serial'}, seed "
+                f"{run.name.removeprefix('seed')}",
+                *(f"{_return_after(run, m * 1e6):.1f}" for m in millions),
+                f"{read_json(run / 'evaluation.json')['mean_return']:.1f}",
+            ]
+            for run in runs
+        ],
+    )
+
+
+def _return_after(run: Path, frames: float) -> float:
+    """Returns the mean of the last 100 training games after so many frames."""
+    rows = [row for row in metric_rows(run) if row["frames"] <= frames]
+    found: float = rows[-1]["return/last_100_games_points"]
+    return found

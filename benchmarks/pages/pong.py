@@ -5,6 +5,7 @@ from pathlib import Path
 from benchmarks.pages.files import CORES, ROOT, last_row, machine, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
+ASYNC_RUNS = ROOT / "results" / "pong_async"
 
 
 def pong_block() -> str:
@@ -66,18 +67,18 @@ def _frames_to_18(run: Path) -> str:
 
 def async_block() -> str:
     """Returns the learning curves of the LSTM's runs, serial and async, as a table."""
-    runs = [run for name in ("lstm", "lstm-async") for run in pong_runs().get(name, [])]
+    modes = {"serial": RUNS / "lstm", "async": ASYNC_RUNS / "lstm"}
     millions = range(1, 7)
     return table(
         ["run", *(f"{m} M frames" for m in millions), "evaluation"],
         [
             [
-                f"{'async' if 'async' in run.parent.name else 'serial'}, seed "
-                f"{run.name.removeprefix('seed')}",
+                f"{mode}, seed {run.name.removeprefix('seed')}",
                 *(f"{_return_after(run, m * 1e6):.1f}" for m in millions),
                 f"{read_json(run / 'evaluation.json')['mean_return']:.1f}",
             ]
-            for run in runs
+            for mode, folder in modes.items()
+            for run in sorted(folder.glob("seed*"))
         ],
     )
 

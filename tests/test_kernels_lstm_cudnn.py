@@ -63,12 +63,12 @@ def on_cuda(hidden_size, dtype=torch.float32):
     ("hidden_size", "chosen"), [(64, "triton"), (256, "triton"), (257, "cudnn"), (512, "cudnn")]
 )
 def test_auto_steps_cudnn_above_the_size_that_triton_takes(monkeypatch, hidden_size, chosen):
-    monkeypatch.setattr(triton_launch, "_is_installed", lambda: True)
+    monkeypatch.setattr(triton_launch, "unavailable", lambda: None)
     assert dispatch.choose("lstm", lstm.BACKENDS, "auto", *on_cuda(hidden_size)).name == chosen
 
 
 def test_above_512_only_the_reference_is_left_and_triton_and_cudnn_say_why(monkeypatch):
-    monkeypatch.setattr(triton_launch, "_is_installed", lambda: True)
+    monkeypatch.setattr(triton_launch, "unavailable", lambda: None)
     arguments = on_cuda(513)
     assert dispatch.choose("lstm", lstm.BACKENDS, "auto", *arguments).name == "reference"
     for name, limit in (("triton", 256), ("cudnn", 512)):

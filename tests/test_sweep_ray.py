@@ -19,7 +19,11 @@ SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    """A Ray of two CPUs on this machine, which sends nothing anywhere."""
+    """A Ray of two CPUs on this machine, which sends nothing anywhere.
+
+    It begins with SIGINT ignored, as in the background of a script, and so do its workers.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # else workers starve where other work goes on
@@ -30,6 +34,7 @@ def cluster():
             log_to_driver=False,
             object_store_memory=100 * 2**20,
         )
+        signal.signal(signal.SIGINT, before)
         yield
         ray.shutdown()
 

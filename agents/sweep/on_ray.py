@@ -5,6 +5,7 @@ its last checkpoint. A cluster that runs already is used, else one is started on
 """
 
 import os
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 
 import ray
@@ -63,6 +64,8 @@ def _submit(plan: RunPlan) -> "ray.ObjectRef[Outcome]":
 
 
 def _work_off(plan: RunPlan) -> Outcome:
+    # Ray cancels by KeyboardInterrupt, which a cluster begun in a script's background ignores
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return RunInProgress(plan).wait()
 
 

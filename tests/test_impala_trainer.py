@@ -45,6 +45,11 @@ def weights(trainer):
     return torch.cat([p.detach().flatten().clone() for p in trainer.policy.parameters()])
 
 
+def test_the_encoder_has_the_size_that_is_asked_for():
+    policy = Trainer(dataclasses.replace(CONFIG, encoder_size=24)).policy
+    assert policy.encode(torch.zeros(1, 2, 4)).shape == (1, 2, 24)
+
+
 def test_a_learner_agrees_with_the_behaviour_policy_that_it_equals():
     trainer = Trainer(CONFIG)
     for _ in range(3):

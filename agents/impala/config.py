@@ -103,6 +103,7 @@ class TrainConfig:
         env: the environment's protocol and sizes.
         core: memory of the policy; the only field that differs between compared runs.
         encoder: what turns observations into features.
+        encoder_size: features of one observation that the core is given.
         encoder_precision: arithmetic of the encoder; auto is bfloat16 where the hardware has it.
         learner: how rollouts become updates.
         mode: actor and learner take turns in one thread, or run in threads of their own.
@@ -129,6 +130,7 @@ class TrainConfig:
     env: EnvConfig = field(default_factory=EnvConfig)
     core: CoreConfig = field(default_factory=CoreConfig)
     encoder: EncoderKind = "impala"
+    encoder_size: int = 256
     encoder_precision: Precision = "auto"
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     mode: Literal["serial", "async"] = "serial"
@@ -147,7 +149,13 @@ class TrainConfig:
     milestone_interval_frames: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("num_actors", "num_groups", "total_frames", "keep_checkpoints"):
+        for name in (
+            "encoder_size",
+            "num_actors",
+            "num_groups",
+            "total_frames",
+            "keep_checkpoints",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.milestone_interval_frames is not None and self.milestone_interval_frames < 1:

@@ -206,7 +206,11 @@ class Trainer:
 
 def make_policy(config: TrainConfig, spec: EnvSpec) -> Policy:
     """Returns the policy that `config` describes, for the observations and actions of `spec`."""
-    encoder = EncoderConfig(kind=config.encoder, precision=config.encoder_precision)
+    encoder = EncoderConfig(
+        kind=config.encoder,
+        precision=config.encoder_precision,
+        output_size=config.encoder_size,
+    )
     return Policy(
         spec.observation_shape, spec.observation_dtype, spec.num_actions, encoder, config.core
     )

@@ -7,16 +7,17 @@ from models.encoders.config import EncoderConfig, EncoderKind
 from models.encoders.impala import ResidualTrunk
 from models.encoders.minigrid import SymbolMLP
 from models.encoders.mlp import MLP
+from models.encoders.orthogonal import initialise_orthogonal
 from models.encoders.pixels import PixelEncoder
-from models.encoders.small import SmallTrunk, initialise_orthogonal
+from models.encoders.small import SmallTrunk
 
 __all__ = ["ENCODERS", "Encoder", "EncoderConfig", "EncoderKind", "make_encoder"]
 
 ENCODERS: dict[EncoderKind, Callable[[EncoderConfig, tuple[int, ...]], Encoder]] = {
     "impala": lambda config, shape: PixelEncoder(config, ResidualTrunk(shape)),
     "small": lambda config, shape: initialise_orthogonal(PixelEncoder(config, SmallTrunk(shape))),
-    "mlp": lambda config, shape: MLP(config, shape[0]),
-    "minigrid": lambda config, shape: SymbolMLP(config, shape[0]),
+    "mlp": lambda config, shape: initialise_orthogonal(MLP(config, shape[0])),
+    "minigrid": lambda config, shape: initialise_orthogonal(SymbolMLP(config, shape[0])),
 }
 SMALL_MIN_SIDE = 20  # pixels; below it the second convolution of `small` has no output
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.encoders.pixels import PIXEL_MAX, Convolution, PixelEncoder, Trunk
+from models.encoders.pixels import PIXEL_MAX, Convolution, Trunk
 
 WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
 
@@ -76,19 +76,3 @@ def space_to_depth(pixels: Tensor, side: int) -> Tensor:
     )
     moved = squares.permute(0, 2, 4, 1, 3, 5).contiguous().view(N, rows, columns, -1)
     return moved.view(torch.uint8).permute(0, 3, 1, 2)
-
-
-def initialise_orthogonal(encoder: PixelEncoder) -> PixelEncoder:
-    """Gives every layer orthogonal weights of gain sqrt(2) and zero biases, in place.
-
-    Under torch's default the few pixels that move in Pong change a feature by 0.0007 (standard
-    deviation over time, 2026-11-24); this keeps their signal through the layers.
-
-    Source: Saxe et al. 2013 (https://arxiv.org/abs/1312.6120).
-    """
-    for layer in encoder.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.orthogonal_(layer.weight, gain=2**0.5)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
-    return encoder

@@ -110,8 +110,15 @@ def test_what_is_reported_is_a_mean_over_valid_rows_whatever_the_reduction(case)
 def test_normalised_advantages_have_unit_scale_over_valid_rows_only():
     advantages = torch.tensor([[1.0, 3.0], [5.0, 1e6]], dtype=torch.float64)
     valid = torch.tensor([[True, True], [True, False]])
-    kept = normalise(advantages, valid)[valid]
+    kept = normalise(advantages, valid, min_deviation=1e-8)[valid]
     torch.testing.assert_close(kept, torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64))
+
+
+def test_advantages_are_divided_by_no_less_than_the_least_deviation():
+    advantages = torch.tensor([[1.0, 3.0], [5.0, 1e6]], dtype=torch.float64)  # deviation 2
+    valid = torch.tensor([[True, True], [True, False]])
+    kept = normalise(advantages, valid, min_deviation=8.0)[valid]
+    torch.testing.assert_close(kept, torch.tensor([-0.25, 0.0, 0.25], dtype=torch.float64))
 
 
 def test_divergence_is_zero_for_equal_and_known_for_two_coins():

@@ -39,7 +39,11 @@ class LearnerConfig:
         vtrace_lambda: extra decay of the trace, in [0, 1].
         skip_nonfinite: pass over an update whose loss or gradient is not finite, and count it,
             instead of ending the run.
-        normalise_advantages: centre and scale advantages over the valid rows of a minibatch.
+        normalise_advantages: centre advantages over the valid rows of a minibatch, and divide them
+            by their standard deviation.
+        min_advantage_deviation: what advantages are divided by at least, in units of reward, > 0.
+            Once all goes well they differ by the value's errors alone, and blown up to a
+            deviation of 1 these undo what was learned.
     """
 
     unroll_length: int = 50
@@ -63,6 +67,7 @@ class LearnerConfig:
     c_bar: float = 1.0
     vtrace_lambda: float = 1.0
     normalise_advantages: bool = False
+    min_advantage_deviation: float = 1e-8
     skip_nonfinite: bool = False
 
     def __post_init__(self) -> None:
@@ -74,7 +79,13 @@ class LearnerConfig:
                 f"learner.batch_size ({self.batch_size}) must be a multiple of "
                 f"learner.num_minibatches ({self.num_minibatches})"
             )
-        for name in ("learning_rate", "optimizer_epsilon", "max_gradient_norm", "surrogate_clip"):
+        for name in (
+            "learning_rate",
+            "optimizer_epsilon",
+            "max_gradient_norm",
+            "surrogate_clip",
+            "min_advantage_deviation",
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"learner.{name} must be > 0, got {getattr(self, name)}")
         for name in ("discount", "vtrace_lambda", "rmsprop_decay"):

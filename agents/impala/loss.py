@@ -42,16 +42,20 @@ def surrogate_policy_loss(log_rhos: Tensor, advantages: Tensor, clip: float) -> 
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
 
 
-def normalise(advantages: Tensor, valid: Tensor) -> Tensor:
-    """Returns advantages [T, B] with mean 0 and standard deviation 1 over valid rows.
+def normalise(advantages: Tensor, valid: Tensor, min_deviation: float) -> Tensor:
+    """Returns advantages [T, B] less their mean, over their standard deviation, of valid rows.
 
-    They are not picked out: how many there are would have to be asked of the device.
+    The deviation counts as `min_deviation` where it is smaller. Valid rows are not picked out: how
+    many there are would have to be asked of the device.
+
+    Source of the bound: Hafner et al. 2023, DreamerV3 (https://arxiv.org/abs/2301.04104), which
+    scales large returns down and leaves small ones, "to avoid amplifying noise".
     """
     num_valid = valid.sum()
     mean = torch.where(valid, advantages, 0.0).sum() / num_valid
     deviations = torch.where(valid, advantages - mean, 0.0)
-    deviation = (deviations.square().sum() / (num_valid - 1)).sqrt()
-    return torch.where(num_valid < 2, advantages, (advantages - mean) / (deviation + 1e-8))
+    deviation = (deviations.square().sum() / (num_valid - 1)).sqrt().clamp(min=min_deviation)
+    return torch.where(num_valid < 2, advantages, (advantages - mean) / deviation)
 
 
 def impala_loss(
@@ -87,7 +91,7 @@ def impala_loss(
     )
     advantages = targets.advantages
     if config.normalise_advantages:
-        advantages = normalise(advantages, rollout.valid)
+        advantages = normalise(advantages, rollout.valid, config.min_advantage_deviation)
     if config.policy_loss == "plain":
         policy = plain_policy_loss(log_probs, log_rhos, advantages, config.rho_bar)
     else:

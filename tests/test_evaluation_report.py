@@ -133,6 +133,22 @@ def test_what_runs_computed_with_is_shown_and_where_it_is_unknown_said_so(tmp_pa
     compare_and_write([tmp_path / "runs"], tmp_path / "report")
     text = (tmp_path / "report/report.md").read_text()
     assert "| cpu, encoder bfloat16, kernel reference, not recorded |" in text
+    assert "differ in what computed" not in text
+
+
+def test_runs_that_computed_with_different_arithmetic_are_named(tmp_path):
+    used = {"device": "cpu", "encoder_precision": "bfloat16", "core_kernel": None}
+    others = {"device": "cpu", "encoder_precision": "float32", "core_kernel": "cpu"}
+    write_run(tmp_path / "runs/one", origin=ORIGIN | {"arithmetic": used})
+    write_run(tmp_path / "runs/two", origin=ORIGIN | {"arithmetic": others}, seed=2)
+    compare_and_write([tmp_path / "runs"], tmp_path / "report")
+    report = json.loads((tmp_path / "report/comparison.json").read_text())
+    said = [line for line in report["warnings"] if "what computed them" in line]
+    assert said == ["Runs differ in what computed them, encoder_precision: bfloat16, float32."]
+    assert {run["arithmetic"] for run in report["runs"]} == {
+        "cpu, encoder bfloat16",
+        "cpu, encoder float32, kernel cpu",
+    }
 
 
 def test_what_a_folder_says_is_shown_and_never_run(tmp_path):

@@ -83,6 +83,18 @@ def _of_origins(runs: Sequence[RunRecord]) -> Iterator[str]:
     machines = {machine(run) for run in runs if run not in unknown}
     if len(machines) > 1:
         yield f"Made on {len(machines)} kinds of machine: speeds and wall times do not compare."
+    for setting in ("device", "encoder_precision", "core_kernel"):
+        values = sorted({str(used[setting])[:100] for used in _used(runs) if used.get(setting)})
+        if len(values) > 1:
+            yield f"Runs differ in what computed them, {setting}: {', '.join(values)}."
+
+
+def _used(runs: Sequence[RunRecord]) -> Iterator[dict[str, object]]:
+    """Yields what each run computed with, where it is known; feedforward has no core_kernel."""
+    for run in runs:
+        used = run.origin.get("arithmetic")
+        if isinstance(used, dict):
+            yield used
 
 
 def machine(run: RunRecord) -> str:
@@ -96,8 +108,8 @@ def machine(run: RunRecord) -> str:
 
 def arithmetic(run: RunRecord) -> str:
     """Returns the device, encoder precision and kernel that a run names, or "not recorded"."""
-    used = run.origin.get("arithmetic")
-    if not isinstance(used, dict):
+    used = next(_used([run]), None)
+    if used is None:
         return "not recorded"
     precision, kernel = used.get("encoder_precision"), used.get("core_kernel")
     parts = [used.get("device"), f"encoder {precision}", f"kernel {kernel}" if kernel else None]

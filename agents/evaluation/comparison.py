@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agents.evaluation import statistics
-from agents.evaluation.comparability import machine, refuse_incomparable, warnings
+from agents.evaluation.comparability import arithmetic, machine, refuse_incomparable, warnings
 from agents.evaluation.grouping import Task, core_kind, group
 from agents.evaluation.run_record import RunRecord
 from agents.evaluation.statistics import Array, Estimate, Profile
@@ -155,6 +155,7 @@ def _run_values(run: RunRecord) -> dict[str, Any]:
         "commit": run.origin.get("commit"),
         "source_hash": run.origin.get("source_hash"),
         "machine": machine(run),
+        "arithmetic": arithmetic(run),
     }
 
 

@@ -1,28 +1,39 @@
 """The tables of training speed: the README's and those of docs/throughput.md."""
 
+from collections import defaultdict
 from typing import Any
 
 from benchmarks.pages.files import CORES, link, machine, reports, table
 
 Report = dict[str, Any]
+Named = list[tuple[str, Report]]
 
 
-def newest() -> list[tuple[str, Report]]:
-    """Returns the newest report of each mode, encoder and core, in the order of the tables."""
-    found = {
-        (report["mode"], report["encoder"], report["core"], report["settings"]["game"]): (
-            name,
-            report,
-        )
-        for name, report in reports("throughput_*-cores_*.json")
-    }
-    order = {key: (key[0] != "serial", key[1] != "small", CORES.index(key[2])) for key in found}
-    return [found[key] for key in sorted(found, key=order.__getitem__)]
+def newest() -> dict[str, Named]:
+    """Returns, of each machine, the newest report of each mode, encoder and core, in order."""
+    found: dict[str, dict[tuple[str, ...], tuple[str, Report]]] = defaultdict(dict)
+    for name, report in reports("throughput_*-cores_*.json"):
+        key = (report["mode"], report["encoder"], report["core"], report["settings"]["game"])
+        found[machine(report)][key] = name, report
+    return {of: [named[key] for key in sorted(named, key=_order)] for of, named in found.items()}
+
+
+def _order(key: tuple[str, ...]) -> tuple[bool, bool, int]:
+    mode, encoder, core, _ = key
+    return mode != "serial", encoder != "small", CORES.index(core)
 
 
 def speed_block() -> str:
-    """Returns the README's short table: small encoder, serial mode."""
-    shown = [r for _, r in newest() if r["encoder"] == "small" and r["mode"] == "serial"]
+    """Returns the README's short tables: small encoder, serial mode."""
+    return "\n\n".join(
+        part
+        for name, named in newest().items()
+        for part in (f"{name}:", _speed_table([report for _, report in named]), *peer_lines(named))
+    )
+
+
+def _speed_table(of_machine: list[Report]) -> str:
+    shown = [r for r in of_machine if r["encoder"] == "small" and r["mode"] == "serial"]
     lstm = next(r["steps_per_second"] for r in shown if r["core"] == "lstm")
     rows = [
         [
@@ -36,27 +47,38 @@ def speed_block() -> str:
         for r in shown
     ]
     header = ["core", "steps/s", "frames/s", "efficiency", "times plain loop", "times LSTM"]
-    return "\n\n".join([table(header, rows), *peer_lines()])
+    return table(header, rows)
 
 
-def peer_lines() -> list[str]:
+def peer_lines(of_machine: Named) -> list[str]:
     """Returns what the newest run with peers says of them."""
-    found = [named for named in newest() if PEER in named[1]["speeds"]]
+    found = [named for named in of_machine if PEER in named[1]["speeds"]]
     if not found:
         return []
     name, report = found[-1]
     peer = report["speeds"][PEER]["steps_per_second"]
     return [
         "Stable-Baselines3's RecurrentPPO (`--peers`), with the same game, environments, encoder, "
-        f"unroll and passes, made {peer:,.0f} steps/s where the loop with `{report['core']}` made "
-        f"{report['steps_per_second']:,.0f}: {report['steps_per_second'] / peer:.2f} times as many "
-        f"({link(name, report)})."
+        f"unroll and passes, made {peer:,.0f} steps/s there where the loop with "
+        f"`{report['core']}` made {report['steps_per_second']:,.0f}: "
+        f"{report['steps_per_second'] / peer:.2f} times as many ({link(name, report)})."
     ]
 
 
 def throughput_block() -> str:
     """Returns every figure of the newest runs, and how they were made."""
-    shown = newest()
+    by_machine = newest()
+    learner = next(iter(by_machine.values()))[0][1]["settings"]["learner"]
+    made = (
+        f"Agent steps per second, medians; {learner['batch_size']} environments of Pong at "
+        f"84x84, unroll {learner['unroll_length']}, {learner['num_passes']} passes in "
+        f"{learner['num_minibatches']} minibatches."
+    )
+    tables = [part for name, named in by_machine.items() for part in (f"{name}:", _full(named))]
+    return "\n\n".join([made, *tables])
+
+
+def _full(of_machine: Named) -> str:
     rows = [
         [
             r["mode"],
@@ -69,20 +91,11 @@ def throughput_block() -> str:
             f"{r['peak_memory_bytes'] / 2**20:,.0f}",
             link(name, r),
         ]
-        for name, r in shown
+        for name, r in of_machine
     ]
     header = ["mode", "encoder", "core", *PARTS, "efficiency", "whole / plain"]
     header += ["whole / random play", "MiB", "commit and file"]
-    learner = shown[0][1]["settings"]["learner"]
-    return "\n".join(
-        [
-            f"Agent steps per second, medians; {learner['batch_size']} environments of Pong at "
-            f"84x84, unroll {learner['unroll_length']}, {learner['num_passes']} passes in "
-            f"{learner['num_minibatches']} minibatches. {machine(shown[0][1])}.",
-            "",
-            table(header, rows),
-        ]
-    )
+    return table(header, rows)
 
 
 PEER = "recurrent_ppo"

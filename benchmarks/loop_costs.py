@@ -1,9 +1,10 @@
-"""What a step of the training loop costs with each core and with each number of environments.
+"""What a step of the training loop costs: by core, by number of environments, late in a run.
 
-Run `python -m benchmarks.loop_costs` on quiet cores; two take about five minutes. All variants of a
+Run `python -m benchmarks.loop_costs` on quiet cores; two take about ten minutes. All variants of a
 group take turns in one process, so that a slow moment of the machine hits them all: the cores with
-32 environments, beside the LSTM; the LSTM with 8 to 128 environments, beside 32, a step's seconds
-being a rollout's over unroll_length * batch_size.
+32 environments, beside the LSTM; the LSTM with 8 to 128 environments, beside 32; and a loop that
+has learned from many rollouts beside one at its beginning. A step's seconds are a rollout's over
+unroll_length * batch_size.
 
 Writes `results/loop_costs_*.json`, from which `python -m benchmarks.pages` makes the tables of
 docs/throughput.md.
@@ -34,6 +35,8 @@ ENVIRONMENTS = (8, 16, 32, 64, 128)
 COMPARED_AT = 32
 """Environments of the cores' comparison, and of the row that the others are held against."""
 BASE_CORE = "lstm"
+LATENESS, EARLY = "rollouts learned from before", "0"
+BASES = {"core": BASE_CORE, "environments": str(COMPARED_AT), LATENESS: EARLY}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +46,18 @@ class Settings:
     Args:
         config: YAML file of training settings; core and batch_size are varied.
         rounds: turns of each variant, a rollout each.
+        late: rollouts that the loop late in its run has learned from.
     """
 
     config: Path = ROOT / "configs" / "pong.yaml"
     rounds: int = 7
+    late: int = 200
 
     def __post_init__(self) -> None:
         if self.rounds < 2:
             raise ValueError(f"rounds must be at least 2, got {self.rounds}")
+        if self.late < 1:
+            raise ValueError(f"late must be at least 1, got {self.late}")
 
 
 def variants(config: TrainConfig) -> dict[str, dict[str, TrainConfig]]:
@@ -108,12 +115,15 @@ def cost_row(name: str, taken: list[float], base: list[float]) -> dict[str, Any]
     }
 
 
-def measure(config: TrainConfig, rounds: int) -> dict[str, list[dict[str, Any]]]:
+def measure(config: TrainConfig, rounds: int, late: int) -> dict[str, list[dict[str, Any]]]:
     """Times every group; returns its rows."""
-    return {
-        name: cost_rows(compared, time_loops(compared, rounds))
-        for name, compared in variants(config).items()
+    groups = variants(config)
+    rows = {
+        name: cost_rows(compared, time_loops(compared, rounds)) for name, compared in groups.items()
     }
+    ages = {EARLY: 0, str(late): late}
+    same = dict.fromkeys(ages, groups["core"][BASE_CORE])
+    return rows | {LATENESS: cost_rows(same, time_loops(same, rounds, ages))}
 
 
 def cells(row: dict[str, Any]) -> list[str]:
@@ -129,14 +139,13 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 def header(group: str) -> list[str]:
     """Returns the columns of a group's table."""
-    base = BASE_CORE if group == "core" else str(COMPARED_AT)
-    return [group, "microseconds per step", f"speed over {base}", "quartiles"]
+    return [group, "microseconds per step", f"speed over {BASES[group]}", "quartiles"]
 
 
 def main(settings: Settings) -> None:
     """Measures, prints and writes."""
     values = yaml.safe_load(settings.config.read_text())
-    groups = measure(config_from_values(values), settings.rounds)
+    groups = measure(config_from_values(values), settings.rounds, settings.late)
     report = {**provenance(), "groups": groups, "settings": values, "rounds": settings.rounds}
     report["command"] = ["python", "-m", "benchmarks.loop_costs", *sys.argv[1:]]
     tables = []

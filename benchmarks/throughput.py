@@ -135,13 +135,23 @@ class Whole:
         return now(self.trainer.device) - began
 
 
-def time_loops(configs: Mapping[str, TrainConfig], rounds: int) -> dict[str, list[float]]:
-    """Returns seconds per rollout of training loops that take turns, by name."""
+def time_loops(
+    configs: Mapping[str, TrainConfig], rounds: int, ages: Mapping[str, int] | None = None
+) -> dict[str, list[float]]:
+    """Returns seconds per rollout of training loops that take turns, by name.
+
+    Args:
+        configs: by name.
+        rounds: turns of each.
+        ages: rollouts that each has learned from before, where not 0; serial mode only.
+    """
     with ExitStack() as stack:
-        calls = {
-            name: _with_its_threads(stack.enter_context(Whole(config)), config)
-            for name, config in configs.items()
-        }
+        calls = {}
+        for name, config in configs.items():
+            whole = stack.enter_context(Whole(config))
+            calls[name] = call = _with_its_threads(whole, config)
+            for _ in range((ages or {}).get(name, 0)):
+                call()
         samples = take_turns(calls, rounds, warm_up=1, repeats=1)
     return {name: [s for (s,) in taken] for name, taken in samples.items()}
 

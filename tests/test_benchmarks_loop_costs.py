@@ -1,12 +1,13 @@
 """The benchmark of a step's cost: its figures by hand, its variants, and a tiny run."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from agents.experiment.config_values import config_from_values
-from benchmarks import loop_costs
+from benchmarks import loop_costs, throughput
 from benchmarks.pages.loop_costs import costs_block, run_length_block
 from models.cores import CoreKind
 
@@ -47,10 +48,25 @@ def test_only_what_a_group_is_named_after_differs():
 
 def test_every_variant_is_timed(monkeypatch, one_thread):
     monkeypatch.setattr(loop_costs, "ENVIRONMENTS", (8, 32))
-    groups = loop_costs.measure(TINY, rounds=2)
+    groups = loop_costs.measure(TINY, rounds=2, late=3)
     assert [row["variant"] for row in groups["environments"]] == ["32", "8"]
     assert all(row["microseconds_per_step"] > 0 for rows in groups.values() for row in rows)
     assert groups["core"][0]["ratio"] == 1.0
+    assert [row["variant"] for row in groups[loop_costs.LATENESS]] == ["0", "3"]
+
+
+def test_a_loop_is_as_old_as_is_asked_for(monkeypatch, one_thread):
+    rollouts = Counter()
+    learn_one = throughput.Whole.__call__
+
+    def counted(whole):
+        rollouts[whole.trainer.config.seed] += 1
+        return learn_one(whole)
+
+    monkeypatch.setattr(throughput.Whole, "__call__", counted)
+    loops = {"young": replace(TINY, seed=1), "old": replace(TINY, seed=2)}
+    throughput.time_loops(loops, rounds=2, ages={"old": 5})
+    assert rollouts[2] == rollouts[1] + 5
 
 
 def test_pages_show_what_was_measured():
@@ -61,3 +77,5 @@ def test_pages_show_what_was_measured():
 def test_one_round_is_refused():
     with pytest.raises(ValueError, match="rounds must be at least 2, got 1"):
         loop_costs.Settings(rounds=1)
+    with pytest.raises(ValueError, match="late must be at least 1, got 0"):
+        loop_costs.Settings(late=0)

@@ -23,6 +23,8 @@ from agents.experiment.config_values import config_from_values, config_values
 from agents.impala.stand_in import StandIn
 from agents.impala.trainer import Trainer
 
+ROOT = Path(__file__).parents[1]
+
 PAYLOAD = {"weights": torch.arange(5.0), "seed": 3, "nested": [{"name": "rdn", "none": None}]}
 
 
@@ -72,6 +74,7 @@ ANOTHER = {
     "game": "parity",
     "env": {"length": 4},
     "encoder": "minigrid",
+    "encoder_size": 24,
     "core": {"kind": "lstm"},
 }
 
@@ -189,15 +192,42 @@ def test_missing_foreign_and_future_files_are_named(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "FORMAT_VERSION", 99)
         save_checkpoint(tmp_path / "future.ckpt", PAYLOAD)
-    with pytest.raises(ValueError, match="format version 99, this code reads 1 to 2; read it with"):
+    with pytest.raises(ValueError, match="format version 99, this code reads 1 to 3; read it with"):
         load_checkpoint(tmp_path / "future.ckpt")
 
 
-@pytest.mark.parametrize("version", range(1, checkpoint.FORMAT_VERSION + 1))
-def test_a_run_of_every_format_goes_on(tmp_path, version):
+def kept_file(tmp_path, version):
+    """A run of 10 updates of tmaze, as a checkpoint of each format."""
     kept = Path(__file__).parent / "data" / f"checkpoint_format_{version}.ckpt.gz"
     file = tmp_path / "000000000010.ckpt"
     file.write_bytes(gzip.decompress(kept.read_bytes()))
+    return file
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_an_older_format_cannot_go_on_with_is_named(tmp_path, version):
+    file = kept_file(tmp_path, version)
+    said = r"10\.ckpt has weights of an mlp encoder of format 1 or 2; read it with the commit"
+    with pytest.raises(ValueError, match=said):
+        load_checkpoint(file)
+    with pytest.raises(ValueError, match=said):
+        load_newest(tmp_path)
+    assert file.exists()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_policy_of_an_older_format_with_pixels_plays_on(tmp_path, monkeypatch, version):
+    published = load_checkpoint(ROOT / "results/pong/lstm/seed1/policy.pt")
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", version)
+    save_checkpoint(
+        tmp_path / "old.pt", {k: v for k, v in published.items() if k != "format_version"}
+    )
+    monkeypatch.undo()
+    assert load_policy(tmp_path / "old.pt").config.encoder == "small"
+
+
+def test_a_run_of_this_format_goes_on(tmp_path):
+    file = kept_file(tmp_path, checkpoint.FORMAT_VERSION)
     config = config_from_values(load_newest(tmp_path)["config"])
     with closing(StandIn(config)) as stand_in:
         payload = load_newest(tmp_path, stand_in.check)

@@ -77,7 +77,8 @@ def check_policy(payload: Mapping[str, Any]) -> None:
         check_like(payload["policy"], weights, "policy")
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"holds weights of another policy than its {config.core.kind} core and "
+            f"holds weights of another policy than its {config.encoder} encoder, "
+            f"{config.core.kind} core and "
             f"{spec.num_actions} actions describe: {error}"
         ) from None
 

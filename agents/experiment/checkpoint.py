@@ -22,11 +22,13 @@ from agents.experiment.files import read_bounded, sync_folder, temporary_of, wri
 logger = logging.getLogger(__name__)
 
 MAGIC = b"fast-weight-agents checkpoint 1\n"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_BYTES = 1 << 32  # of a checkpoint; the largest policy here takes a hundredth
 MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
 NUMBERED = re.compile(rf"[0-9]{{12}}({re.escape(MILESTONE)})?\.ckpt")
-IDENTITY = ("game", "env", "encoder", "core")  # settings that decide which weights fit
+# Settings that decide which weights fit.
+IDENTITY = ("game", "env", "encoder", "encoder_size", "core")
+ELSEWHERE = "read it with the commit in its run's provenance.json"
 Check = Callable[[dict[str, Any]], None]
 """Raises ValueError where a payload cannot be used; its message is a predicate of the file."""
 
@@ -167,13 +169,15 @@ def _upgrade(path: Path, payload: dict[str, Any]) -> None:
     if type(version) is not int or version not in (*UPGRADES, FORMAT_VERSION):
         raise ValueError(
             f"{path} has format version {version}, this code reads {min(UPGRADES)} to "
-            f"{FORMAT_VERSION}; read it with the commit in its run's provenance.json"
+            f"{FORMAT_VERSION}; {ELSEWHERE}"
         )
     try:
         for step in range(version, FORMAT_VERSION):
             UPGRADES[step](payload)
     except (AttributeError, TypeError):
         raise ValueError(f"{path} is no checkpoint of format {version}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
     payload["format_version"] = FORMAT_VERSION
 
 
@@ -183,7 +187,14 @@ def _from_1(payload: dict[str, Any]) -> None:
     learner["skipped_updates"] = 0
 
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1}
+def _from_2(payload: dict[str, Any]) -> None:
+    """Vectors' features were not normalised: such weights would make another policy now."""
+    encoder = payload.get("config", {}).get("encoder")
+    if encoder in ("mlp", "minigrid"):
+        raise ValueError(f"has weights of an {encoder} encoder of format 1 or 2; {ELSEWHERE}")
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1, 2: _from_2}
 """What leads from each older format to the one after it."""
 
 

@@ -20,6 +20,7 @@ from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.train import train
 from agents.impala.trainer import make_policy
 from envs import EnvConfig, make_env
+from envs.config import MAX_SIZES
 from envs.probe import episode_length
 from models.cores import CoreConfig
 
@@ -91,6 +92,11 @@ def test_a_policy_is_played_at_another_length_and_the_result_says_so(run):
     assert path.name.endswith("-sampled-3-7-length9.json")
     assert result["settings"]["length"] == 9
     assert [e["steps"] for e in result["episodes"]] == [10] * 3
+
+
+def test_a_policy_of_the_greatest_length_is_played_at_another():
+    trained, config = EnvConfig(length=MAX_SIZES["length"]), EvaluationConfig(length=9)
+    assert played_env("tmaze", trained, config) == EnvConfig(length=9)
 
 
 @pytest.mark.parametrize("game", ["key_value", "Pong-v5"])

@@ -133,7 +133,22 @@ def test_what_runs_computed_with_is_shown_and_where_it_is_unknown_said_so(tmp_pa
     compare_and_write([tmp_path / "runs"], tmp_path / "report")
     text = (tmp_path / "report/report.md").read_text()
     assert "| cpu, encoder bfloat16, kernel reference, not recorded |" in text
-    assert "differ in what computed" not in text
+    assert "differ in their" not in text
+
+
+def test_the_headline_speaks_of_one_task(tmp_path):
+    """Where one game has no scale, what is said of two cores is of the game that has one."""
+    for game, returns in (
+        ("Adventure-v5", {"lstm": 9.0, "rdn": 1.0, "delta_net": 1.0}),
+        ("Pong-v5", {"rdn": 20.0, "lstm": -20.0}),
+    ):
+        for core, value in returns.items():
+            run = write_run(tmp_path / game / core, game=game, core=core, encoder="small")
+            write_evaluation(run, evaluation([value] * 30, game=game))
+    runs = [read_run(path) for path in find_run_folders([tmp_path])]
+    said = headline(compare(runs))
+    assert said.startswith("Highest mean score on Pong: rdn, ")
+    assert said.endswith("scores above one of lstm with probability 1.000.")
 
 
 def test_runs_that_computed_with_different_arithmetic_are_named(tmp_path):
@@ -143,8 +158,8 @@ def test_runs_that_computed_with_different_arithmetic_are_named(tmp_path):
     write_run(tmp_path / "runs/two", origin=ORIGIN | {"arithmetic": others}, seed=2)
     compare_and_write([tmp_path / "runs"], tmp_path / "report")
     report = json.loads((tmp_path / "report/comparison.json").read_text())
-    said = [line for line in report["warnings"] if "what computed them" in line]
-    assert said == ["Runs differ in what computed them, encoder_precision: bfloat16, float32."]
+    said = [line for line in report["warnings"] if "differ in their" in line]
+    assert said == ["tmaze: runs differ in their encoder_precision: bfloat16, float32."]
     assert {run["arithmetic"] for run in report["runs"]} == {
         "cpu, encoder bfloat16",
         "cpu, encoder float32, kernel cpu",

@@ -40,6 +40,20 @@ def test_a_slot_is_free_only_after_it_has_been_learned_from():
     thread.join(5.0)
 
 
+def test_the_waits_of_several_actors_add_up():
+    queue = RolloutQueue(["only"])
+    threads = [start(lambda n=number: queue.begin(n)) for number in (1, 1, 1)]
+    time.sleep(0.3)
+    queue.begin(0)
+    queue.submit(0)
+    queue.take()
+    queue.release()
+    for thread in threads:
+        thread.join(5.0)
+    assert 0.8 < queue.actor_wait_seconds < 3.0  # three of 0.3 and what starting them took
+    assert queue.learner_wait_seconds < 0.3
+
+
 def test_a_failure_reaches_every_waiter_with_its_cause():
     queue = RolloutQueue(["only"])
     queue.begin(0)

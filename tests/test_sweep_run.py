@@ -48,7 +48,8 @@ seed = int(sys.argv[-1][-1]) if "seed" in sys.argv[-1] else 0
 if sys.argv[1] == "evaluate":
     length = "-length" + options()["length"] if "length" in options() else ""
     run = pathlib.Path(sys.argv[2])
-    name = f"evaluation/000000000009-gymnasium-sampled-500-0{length}.json"
+    number = "000000000007" if BEHAVIOUR == "damaged" else "000000000009"
+    name = f"evaluation/{number}-gymnasium-sampled-500-0{length}.json"
     write(run / name, json.dumps({"mean_return": 0.25}))
 elif BEHAVIOUR == "fail" and seed == 1:
     print("one more thing")
@@ -123,6 +124,15 @@ def test_every_run_is_trained_then_evaluated_and_then_skipped(stand_in, capsys):
     assert whole.sweep(config(lengths="40,100,200"))
     assert calls() == []
     assert "2 runs: 2 skipped" in capsys.readouterr().out
+
+
+def test_a_run_whose_last_checkpoint_is_passed_over_fails_alone(stand_in, capsys):
+    stand_in("damaged")
+    assert not whole.sweep(config(seeds=2))
+    printed = " ".join(capsys.readouterr().out.split())
+    for seed in (1, 2):
+        assert f"the newest checkpoint in out/tmaze/lstm/seed{seed} is damaged" in printed
+    assert "2 runs: 2 failed" in printed
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,16 @@ def test_a_frame_marks_the_value_that_a_key_was_shown_with():
     assert all(marked[i] - none and max(marked[i]) < max(marked[i + 1]) for i in (0, 1))
 
 
+@pytest.mark.parametrize(("num_pairs", "num_values"), [(40, 8), (4, 80), (256, 256)])
+def test_many_keys_and_values_can_be_drawn(num_pairs, num_values):
+    config = EnvConfig(num_pairs=num_pairs, num_values=num_values)
+    drawn = TaskPicture("key_value", config, num_values)
+    told = np.full((num_pairs, num_values), 1 / num_values, np.float32)
+    shown = np.zeros(num_pairs + num_values + 1, np.float32)
+    shown[[0, num_pairs]] = 1.0
+    assert drawn.draw(shown, True, 0, NO_QUESTION, lambda _: told).shape == (630, 480, 3)
+
+
 def test_long_episodes_stay_within_the_picture():
     drawn = TaskPicture("parity", EnvConfig(), 2)
     for t in range(120):

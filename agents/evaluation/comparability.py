@@ -45,6 +45,11 @@ def _of_task(task: Task) -> Iterator[str]:
         yield f"{task.name}: different budgets, in million frames: {budgets}."
     if task.scored and task.scale is None:
         yield f"{task.name}: no floor and ceiling are known; it is left out of the aggregates."
+    used = [used for runs in task.runs.values() for used in _used(runs)]
+    for setting in ("device", "encoder_precision", "core_kernel"):
+        values = sorted({str(of[setting])[:100] for of in used if of.get(setting)})
+        if len(values) > 1:
+            yield f"{task.name}: runs differ in their {setting}: {', '.join(values)}."
 
 
 def _of_run(run: RunRecord) -> Iterator[str]:
@@ -83,10 +88,6 @@ def _of_origins(runs: Sequence[RunRecord]) -> Iterator[str]:
     machines = {machine(run) for run in runs if run not in unknown}
     if len(machines) > 1:
         yield f"Made on {len(machines)} kinds of machine: speeds and wall times do not compare."
-    for setting in ("device", "encoder_precision", "core_kernel"):
-        values = sorted({str(used[setting])[:100] for used in _used(runs) if used.get(setting)})
-        if len(values) > 1:
-            yield f"Runs differ in what computed them, {setting}: {', '.join(values)}."
 
 
 def _used(runs: Sequence[RunRecord]) -> Iterator[dict[str, object]]:

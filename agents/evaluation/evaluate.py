@@ -19,7 +19,7 @@ from agents.experiment.checkpoint import newest_number, numbered
 from agents.experiment.files import folder_within, unused_path, write_json
 from agents.experiment.provenance import provenance
 from envs import is_atari
-from envs.config import Backend, EnvConfig
+from envs.config import MAX_SIZES, Backend, EnvConfig
 from envs.memory import TASKS
 from envs.scores import human_normalised
 from envs.spec import EnvStep
@@ -109,8 +109,9 @@ def played_env(game: str, trained: EnvConfig, config: EvaluationConfig) -> EnvCo
     """
     if config.length is None:
         return trained
-    longer = replace(trained, length=trained.length + 1)
-    if game not in TASKS or TASKS[game](longer).num_steps == TASKS[game](trained).num_steps:
+    step = 1 if trained.length < MAX_SIZES["length"] else -1
+    other = replace(trained, length=trained.length + step)
+    if game not in TASKS or TASKS[game](other).num_steps == TASKS[game](trained).num_steps:
         raise ValueError(f"length {config.length} was asked for, but {game} has no length")
     return replace(trained, length=config.length)
 

@@ -85,7 +85,7 @@ def headline(comparison: Comparison) -> str:
         estimates = {core: of["IQM"] for core, of in comparison.aggregates.items()}
         where = f"IQM across {len(comparison.shared_tasks)} tasks"
     else:
-        task = max(comparison.tasks, key=lambda task: len(task.scored))
+        task = max(comparison.shared_tasks or comparison.tasks, key=lambda task: len(task.scored))
         estimates = {core: mean_of_runs(task.normalised(core)) for core in task.scored}
         where = f"mean score on {task.name}" if task.scale else f"mean return on {task.name}"
     best, *others = sorted(estimates, key=lambda core: estimates[core].value, reverse=True)

@@ -44,7 +44,8 @@ def cause(error: BaseException) -> str:
     """Returns the cause in one line."""
     if out_of_memory(error):
         return (
-            "out of memory: try a smaller learner.batch_size, learner.unroll_length or num_actors"
+            "out of memory: try a smaller learner.batch_size, learner.unroll_length, num_actors, "
+            "encoder_size or core"
         )
     return " ".join(f"{type(error).__name__}: {error}".split())
 

@@ -4,6 +4,7 @@
 the resolved result is written to `<run_dir>/config.yaml`.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -131,7 +132,7 @@ class TrainConfig:
         run_dir: folder of the run; null derives one from game, core and seed.
         total_frames: emulator frames (agent steps * frame_skip) of the whole run.
         log_interval_seconds: seconds between rows of metrics; 0 logs every rollout.
-        checkpoint_interval_seconds: seconds between checkpoints.
+        checkpoint_interval_seconds: seconds between checkpoints; 0 saves after every rollout.
         keep_checkpoints: newest checkpoints kept.
         milestone_interval_frames: frames between checkpoints that are kept for good; null keeps
             none.
@@ -169,6 +170,9 @@ class TrainConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("log_interval_seconds", "checkpoint_interval_seconds"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if self.milestone_interval_frames is not None and self.milestone_interval_frames < 1:
             raise ValueError(
                 f"milestone_interval_frames must be >= 1, got {self.milestone_interval_frames}"

@@ -40,12 +40,13 @@ class RolloutQueue:
     def begin(self, number: int, *, num_learned: int = 0) -> Rollout:
         """Returns the slot of rollout `number` once it is free and `num_learned` are learned."""
         with self._changed:
-            self.actor_wait_seconds += self._wait(
+            waited = self._wait(
                 lambda: (
                     number < self._num_learned + len(self._slots)
                     and num_learned <= self._num_learned
                 )
             )
+            self.actor_wait_seconds += waited  # read after the wait, in which other actors add
         return self._slots[number % len(self._slots)]
 
     def submit(self, number: int) -> None:
@@ -58,7 +59,8 @@ class RolloutQueue:
         """Returns the next rollout in order once it is filled."""
         with self._changed:
             number = self._num_learned
-            self.learner_wait_seconds += self._wait(lambda: number in self._filled)
+            waited = self._wait(lambda: number in self._filled)
+            self.learner_wait_seconds += waited
         return self._slots[number % len(self._slots)]
 
     def release(self) -> None:

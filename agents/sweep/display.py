@@ -79,12 +79,7 @@ class SweepDisplay:
         table = Table("runs", "seed by seed", "mean return", caption=self._progress())
         for group, plans in groups.items():
             done = [p for p in plans if p in self.outcomes]
-            scores = [
-                score
-                for p in done
-                if self.outcomes[p].kind in ("finished", "skipped")
-                and (score := _score(p)) is not None
-            ]
+            scores = [_score(p) for p in done if self.outcomes[p].kind in ("finished", "skipped")]
             states = " ".join(self._state(plan) for plan in plans)
             table.add_row(group, states, f"{mean(scores):.3f}" if scores else "")
         return table

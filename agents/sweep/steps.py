@@ -37,7 +37,7 @@ def commands_left(plan: RunPlan) -> Iterator[list[str]]:
     """Yields the arguments of what is left to do; the next is asked for when one has succeeded.
 
     Raises:
-        ValueError: the folder is no usable run folder.
+        ValueError: the folder is no usable run folder, or the last checkpoint cannot be evaluated.
     """
     if not is_trained(plan):
         yield _train(plan)
@@ -47,6 +47,8 @@ def commands_left(plan: RunPlan) -> Iterator[list[str]]:
                 length = evaluation.length
                 options = [] if length is None else [f"--length={length}"]
                 yield ["evaluate", str(plan.path), *options]
+                if not score_path(plan, evaluation).exists():
+                    raise ValueError(f"the newest checkpoint in {plan.path} is damaged: {plan.log}")
 
 
 def is_trained(plan: RunPlan) -> bool:

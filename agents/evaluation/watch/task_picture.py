@@ -147,7 +147,7 @@ class TaskPicture:
             y = top + height * i
             canvas.text(picture, (0, y + height // 2 + 4), label, 14, bold=True)
             for value, probability in enumerate(row):
-                at, size = (48 + value * width, y), (width - 6, height - 6)
+                at, size = (48 + value * width, y), (max(width - 6, 1), max(height - 6, 1))
                 if shown.get(label) == value:
                     around = (at[0] - 2, at[1] - 2)
                     canvas.box(picture, around, (size[0] + 4, size[1] + 4), canvas.INK, 7)

@@ -226,7 +226,7 @@ def main(arguments: list[str]) -> int:
         given = repr(arguments[0]) if arguments else "none"
         print(f"error: want a command ({', '.join(COMMANDS)}), got {given}", file=sys.stderr)
         return 2
-    from agents.experiment.failure import RunFailed
+    from agents.experiment.failure import RunFailed, cause, out_of_memory
 
     make_parser, run = COMMANDS[arguments[0]]
     parser = make_parser()
@@ -241,6 +241,11 @@ def main(arguments: list[str]) -> int:
         return 2
     except RunFailed as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        print(f"error: {cause(error)}", file=sys.stderr)
         return 1
 
 

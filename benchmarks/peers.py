@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from agents.impala.config import TrainConfig
 from agents.impala.trainer import choose_device
-from benchmarks.plain_loop import FEATURES, impala_cnn, small_cnn
+from benchmarks.plain_loop import CNNS
 from envs import make_env
-
-CNNS = {"small": small_cnn, "impala": impala_cnn}
 
 
 def time_recurrent_ppo(config: TrainConfig, rounds: int) -> list[float]:
@@ -45,7 +43,7 @@ def time_recurrent_ppo(config: TrainConfig, rounds: int) -> list[float]:
         n_epochs=learner.num_passes,
         learning_rate=learner.learning_rate,
         policy_kwargs={
-            "features_extractor_class": make_extractor(config.encoder),
+            "features_extractor_class": make_extractor(config),
             "lstm_hidden_size": config.core.lstm_size,
             "shared_lstm": True,
             "enable_critic_lstm": False,
@@ -78,14 +76,15 @@ def make_clock() -> Any:
     return Clock()
 
 
-def make_extractor(encoder: str) -> Any:
+def make_extractor(config: TrainConfig) -> Any:
     """Returns a features extractor class around the plain loop's convolutions."""
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
     class Extractor(BaseFeaturesExtractor):  # type: ignore[misc]
         def __init__(self, observation_space: gymnasium.spaces.Box) -> None:
-            super().__init__(observation_space, FEATURES)
-            self.cnn = CNNS[encoder](*observation_space.shape)
+            super().__init__(observation_space, config.encoder_size)
+            channels, height, width = observation_space.shape
+            self.cnn = CNNS[config.encoder](channels, height, width, config.encoder_size)
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             features: torch.Tensor = self.cnn(pixels)

@@ -18,7 +18,6 @@ from benchmarks.timing import now
 from envs import make_env
 from envs.spec import EnvSpec
 
-FEATURES = 256
 GAE_LAMBDA = 0.95
 
 
@@ -28,9 +27,8 @@ class PlainAgent(nn.Module):
     def __init__(self, config: TrainConfig, spec: EnvSpec) -> None:
         super().__init__()
         channels, height, width = spec.observation_shape
-        make = {"small": small_cnn, "impala": impala_cnn}[config.encoder]
-        self.cnn = make(channels, height, width)
-        self.lstm = nn.LSTM(FEATURES, config.core.lstm_size)
+        self.cnn = CNNS[config.encoder](channels, height, width, config.encoder_size)
+        self.lstm = nn.LSTM(config.encoder_size, config.core.lstm_size)
         self.actor = nn.Linear(config.core.lstm_size, spec.num_actions)
         self.critic = nn.Linear(config.core.lstm_size, 1)
 
@@ -49,7 +47,7 @@ class PlainAgent(nn.Module):
         return Categorical(logits=self.actor(y)), self.critic(y).squeeze(-1), state
 
 
-def small_cnn(channels: int, height: int, width: int) -> nn.Module:
+def small_cnn(channels: int, height: int, width: int, features: int) -> nn.Module:
     """Returns the two strided convolutions of the suite's small encoder."""
     rows, columns = (((side - 8) // 4 + 1 - 4) // 2 + 1 for side in (height, width))
     return nn.Sequential(
@@ -58,7 +56,7 @@ def small_cnn(channels: int, height: int, width: int) -> nn.Module:
         nn.Conv2d(16, 32, 4, stride=2),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(32 * rows * columns, FEATURES),
+        nn.Linear(32 * rows * columns, features),
         nn.ReLU(),
     )
 
@@ -77,15 +75,19 @@ class Residual(nn.Module):
         return planes
 
 
-def impala_cnn(channels: int, height: int, width: int) -> nn.Module:
+def impala_cnn(channels: int, height: int, width: int, features: int) -> nn.Module:
     """Returns the residual CNN of IMPALA."""
     layers: list[nn.Module] = []
     for out in (16, 32, 32):
         pool = nn.MaxPool2d(3, stride=2, padding=1)
         layers += [nn.Conv2d(channels, out, 3, padding=1), pool, Residual(out), Residual(out)]
         channels, height, width = out, (height + 1) // 2, (width + 1) // 2
-    layers += [nn.ReLU(), nn.Flatten(), nn.Linear(channels * height * width, FEATURES), nn.ReLU()]
+    layers += [nn.ReLU(), nn.Flatten(), nn.Linear(channels * height * width, features), nn.ReLU()]
     return nn.Sequential(*layers)
+
+
+CNNS = {"small": small_cnn, "impala": impala_cnn}
+"""The suite's encoders that have a counterpart here."""
 
 
 class PlainLoop:

@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from agents.evaluation.evaluate import EvaluationConfig, result_path
 from agents.evaluation.saved_policy import export_policy
@@ -41,9 +42,18 @@ def publish_all(runs: Path, results: Path, *, with_policies: bool = False) -> li
 
 
 def publish(run: Path, target: Path, *, with_policies: bool) -> None:
-    """Publishes one run; see `publish_all`."""
+    """Publishes one run, whole or not at all; see `publish_all`."""
     evaluation = score_evaluation(run)
-    target.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent) as folder:
+        unfinished = Path(folder) / target.name
+        unfinished.mkdir()
+        fill(unfinished, run, evaluation, with_policies=with_policies)
+        unfinished.rename(target)
+
+
+def fill(target: Path, run: Path, evaluation: Path, *, with_policies: bool) -> None:
+    """Copies what is published of a run into an empty folder of the same name."""
     for name in COPIED:
         shutil.copyfile(run / name, target / name)
     publish_metrics(run / "metrics.jsonl", target / "metrics.jsonl")
@@ -80,7 +90,8 @@ def score_evaluation(run: Path) -> Path:
 
 
 if __name__ == "__main__":
-    from_folder, to_folder, *rest = sys.argv[1:]
-    wanted = rest == ["policies"]
-    for folder in publish_all(Path(from_folder), Path(to_folder), with_policies=wanted):
-        print(folder)
+    runs_and_results, wanted = sys.argv[1:3], sys.argv[3:]
+    if len(runs_and_results) != 2 or wanted not in ([], ["policies"]):
+        sys.exit("usage: python -m benchmarks.publish RUNS RESULTS [policies]")
+    for path in publish_all(*map(Path, runs_and_results), with_policies=bool(wanted)):
+        print(path)

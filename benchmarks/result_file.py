@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agents.experiment.files import unused_path, write_atomically
+
 RESULTS = Path(__file__).parent / "results"
 FILE_COLUMNS = 120  # a table in a file has no terminal to fit
 
@@ -33,11 +35,8 @@ def write_result(what: str, report: dict[str, Any], folder: Path = RESULTS) -> P
 def write_new(name: str, report: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Writes `<name>[-<number>].json` in folder, which it may have to make; returns the file."""
     folder.mkdir(exist_ok=True)
-    path, number = folder / f"{name}.json", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    path = unused_path(folder / f"{name}.json")
+    write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
     return path
 
 

@@ -27,7 +27,7 @@ from agents.impala.acting import make_act_step
 from agents.impala.config import TrainConfig
 from agents.impala.rollout import Rollout
 from agents.impala.trainer import Trainer
-from benchmarks.plain_loop import PlainLoop
+from benchmarks.plain_loop import CNNS, PlainLoop
 from benchmarks.timing import Sample, now, take_turns
 from envs import make_env
 from envs.spec import VecEnv
@@ -82,7 +82,7 @@ def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
             "learn": parts.learn,
             "whole": whole,
         }
-        plain = PlainLoop(config) if config.encoder in ("small", "impala") else None
+        plain = PlainLoop(config) if config.encoder in CNNS else None
         if plain is not None:
             calls["plain"] = lambda: (plain.step(),)
         samples = take_turns(calls, rounds, warm_up=1)

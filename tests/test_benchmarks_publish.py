@@ -11,6 +11,7 @@ from agents.evaluation.saved_policy import load_policy
 from agents.experiment.config_values import config_from_values
 from agents.experiment.files import write_json
 from agents.impala.train import train
+from benchmarks import publish
 from benchmarks.publish import publish_all
 
 
@@ -69,6 +70,17 @@ def test_finished_runs_are_published_once(runs, tmp_path):
     assert (len(published["episodes"]), published["settings"]["seed"]) == (500, 0)
     assert load_policy(first / "policy.pt").updates == 2
     assert publish_all(runs, tmp_path) == []
+
+
+def test_a_run_is_published_whole_or_not_at_all(runs, tmp_path, monkeypatch):
+    for seed in (1, 2):
+        evaluate_and_save(runs / f"control/seed{seed}", EvaluationConfig())
+    monkeypatch.setattr(publish, "MAX_POLICY_BYTES", 10)
+    with pytest.raises(ValueError, match="at most 10"):
+        publish.publish_all(runs, tmp_path, with_policies=True)
+    assert not list((tmp_path / "control").iterdir())
+    monkeypatch.undo()
+    assert len(publish.publish_all(runs, tmp_path, with_policies=True)) == 2
 
 
 def test_a_run_under_way_is_left_out(runs, tmp_path):

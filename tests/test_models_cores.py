@@ -1,11 +1,16 @@
 """The cores against the equations of Irie et al. 2021, written out one step and head at a time."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import layer_norm
 
-from models.cores import CORES, CoreConfig, kernel_backend, make_core
+from agents.evaluation.figure_style import KINDS
+from benchmarks.pages import files
+from models.cores import CORES, CoreConfig, CoreKind, kernel_backend, make_core
+from models.cores.backend import KERNELS
 from models.kernels import dispatch
 
 FAST = ("linear_transformer", "delta_net", "delta_rnn", "rdn")
@@ -30,6 +35,11 @@ def random_unroll(core, T=6, B=2, seed=1):
     start = torch.zeros(T, B, dtype=torch.bool)
     start[3, 1] = True
     return x, state, start
+
+
+def test_every_table_of_cores_has_every_core():
+    kinds = set(get_args(CoreKind))
+    assert set(CORES) == set(KINDS) == set(files.CORES) == {*KERNELS, "feedforward"} == kinds
 
 
 @pytest.mark.parametrize("head_size", [4, 8])  # 4 is too small for the compiled kernels

@@ -162,3 +162,22 @@ def test_help_names_every_command_and_each_its_own(capsys):
         main(["evaluate", "--help"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("usage: run_atari.py evaluate ")
+
+
+def test_exhausted_memory_is_one_line_in_every_command(monkeypatch, capsys):
+    def exhaust(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 B")
+
+    monkeypatch.setitem(COMMANDS, "evaluate", (COMMANDS["evaluate"][0], exhaust))
+    assert main(["evaluate", "runs/pong"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: out of memory: try a smaller learner.batch_size")
+
+
+def test_another_runtime_error_is_not_hidden(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setitem(COMMANDS, "evaluate", (COMMANDS["evaluate"][0], fail))
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["evaluate", "runs/pong"])

@@ -18,7 +18,7 @@ namespace fast_weights {
 using at::Tensor;
 
 constexpr int ALIGNMENT = 16;  // rows in scratch and saved memory are padded to this many floats
-constexpr int CHECKPOINT_STEPS = 16;  // steps between two stored states; models/kernels/build.py
+constexpr int CHECKPOINT_STEPS = 16;  // steps between two stored states; models/kernels/native.py
 
 constexpr int padded(int64_t size) {
   return static_cast<int>((size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);

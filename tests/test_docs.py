@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from agents.experiment.config_values import config_from_values
+from agents.experiment.config_values import config_from_values, config_values, flat_values
 from agents.impala.report import RunningReport
 from agents.impala.trainer import Trainer
 from benchmarks import pages
+from benchmarks.pages import throughput
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -73,3 +75,55 @@ def test_every_config_named_in_a_command_exists():
     for page in PAGES:
         for name in re.findall(r"--config (\S+\.yaml)", page.read_text()):
             assert (ROOT / name).exists(), (page.name, name)
+
+
+def report_like(report, **others):
+    return report | {"date": "2999-01-01T00:00:00+00:00"} | others
+
+
+def test_only_reports_of_the_work_that_the_table_names_are_shown(monkeypatch):
+    shown = throughput.newest()
+    report = next(r for of in shown.values() for _, r in of if r["core"] == "rdn")
+    smaller = report["settings"]["learner"] | {"batch_size": 16}
+    smoke = {"settings": {"game": "tmaze", "encoder": "mlp"}, "speeds": {}}
+    others = [
+        ("smaller.json", report_like(report, settings=report["settings"] | {"learner": smaller})),
+        ("smoke.json", report_like(report, **smoke)),
+    ]
+    real = throughput.reports
+    monkeypatch.setattr(throughput, "reports", lambda pattern: [*real(pattern), *others])
+    assert throughput.newest() == shown
+
+
+def test_a_machine_without_the_lstm_has_no_ratio_to_it(monkeypatch):
+    report = next(r for of in throughput.newest().values() for _, r in of if r["core"] == "rdn")
+    hardware = report["hardware"] | {"cpu": "another"}
+    named = [("alone.json", report_like(report, hardware=hardware))]
+    monkeypatch.setattr(throughput, "reports", lambda pattern: named)
+    assert throughput.speed_block().rstrip().endswith("|  |")
+
+
+def published(folder):
+    return sorted(path.parent for path in (ROOT / "results" / folder).glob("*/**/config.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "own"),
+    [
+        ("memory", {"core.kind", "core.bptt", "seed", "run_dir"}),
+        # Two runs at a time had a thread each; one group of them sees single frames.
+        ("pong", {"core.kind", "seed", "run_dir", "num_threads", "env.num_threads"}),
+    ],
+)
+def test_published_runs_have_the_settings_of_their_config(folder, own):
+    configs = {"pong": ROOT / "configs/pong.yaml"} | {
+        path.stem: path for path in (ROOT / "configs/memory").glob("*.yaml")
+    }
+    for run in published(folder):
+        task = run.relative_to(ROOT / "results").parts[folder == "memory"]
+        wanted, found = (
+            flat_values(config_values(config_from_values(yaml.safe_load(path.read_text()))))
+            for path in (configs[task], run / "config.yaml")
+        )
+        differing = {name for name in wanted if wanted[name] != found[name]} - own
+        assert differing <= ({"env.frame_stack"} if "frame_stack1" in str(run) else set()), run

@@ -32,9 +32,9 @@ def memory_block() -> str:
             "about 0.5 on `parity` (of all bits so far: 20, in training and where no other length "
             "is named), 0.125 on `control` (the answer is in view) and on `repeat_previous` (the "
             "value of four steps ago). `-bptt1` sends no gradient through time, as the 2021 agents "
-            f"did. {_budgets()} Settings were tuned on other seeds (but `key_value`, whose last "
-            "change followed from seed 1 of `delta_rnn` too: docs/results.md); they and the frames "
-            "of a task are the same for all cores: `configs/memory/`. Runs: `results/memory/`.",
+            f"did. {_budgets()} Settings were tuned on other seeds (what was seen of seed 1 of "
+            "`key_value` before the last change: docs/results.md); they and the frames of a task "
+            "are the same for all cores: `configs/memory/`. Runs: `results/memory/`.",
             "",
             table(
                 ["core", *(f"`{task}{kind}`" for task, kind in columns)],
@@ -63,7 +63,7 @@ def _budgets() -> str:
                 f"`{task}` {seeds} seeds, {frames / 1e6:.1f} M frames, "
                 f"{statistics.median(seconds):.0f} s"
             )
-    return f"Seeds, and training on one core, median on a busy machine: {'; '.join(parts)}."
+    return f"Seeds, and training on one core, the other at work too, median: {'; '.join(parts)}."
 
 
 def _cell(task: str, kind: str, name: str) -> str:

@@ -1,25 +1,48 @@
 """The tables of training speed: the README's and those of docs/throughput.md."""
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
-from benchmarks.pages.files import CORES, link, machine, reports, table
+import yaml
+
+from agents.experiment.config_values import config_from_values
+from agents.impala.config import TrainConfig
+from benchmarks.pages.files import CORES, ROOT, link, machine, reports, table
+from envs import canonical_game
 
 Report = dict[str, Any]
 Named = list[tuple[str, Report]]
+BATCH_SIZE = 32
+"""Environments of the runs in the tables; the other settings are those of `configs/pong.yaml`."""
 
 
 def newest() -> dict[str, Named]:
     """Returns, of each machine, the newest report of each mode, encoder and core, in order."""
+    pong = config_from_values(yaml.safe_load((ROOT / "configs/pong.yaml").read_text()))
+    shown = work(replace(pong, learner=replace(pong.learner, batch_size=BATCH_SIZE)))
     found: dict[str, dict[tuple[str, ...], tuple[str, Report]]] = defaultdict(dict)
     for name, report in reports("throughput_*-cores_*.json"):
-        key = (report["mode"], report["encoder"], report["core"], report["settings"]["game"])
-        found[machine(report)][key] = name, report
+        if work(config_from_values(report["settings"])) == shown:
+            key = (report["mode"], report["encoder"], report["core"])
+            found[machine(report)][key] = name, report
     return {of: [named[key] for key in sorted(named, key=_order)] for of, named in found.items()}
 
 
+def work(config: TrainConfig) -> tuple[object, ...]:
+    """Returns the settings that decide how much there is to do, beside mode, encoder and core."""
+    learner = config.learner
+    return (
+        canonical_game(config.game),
+        replace(config.env, num_threads=0),
+        config.encoder_size,
+        replace(config.core, kind="lstm"),
+        (learner.unroll_length, learner.batch_size, learner.num_passes, learner.num_minibatches),
+    )
+
+
 def _order(key: tuple[str, ...]) -> tuple[bool, bool, int]:
-    mode, encoder, core, _ = key
+    mode, encoder, core = key
     return mode != "serial", encoder != "small", CORES.index(core)
 
 
@@ -34,7 +57,7 @@ def speed_block() -> str:
 
 def _speed_table(of_machine: list[Report]) -> str:
     shown = [r for r in of_machine if r["encoder"] == "small" and r["mode"] == "serial"]
-    lstm = next(r["steps_per_second"] for r in shown if r["core"] == "lstm")
+    lstm = next((r["steps_per_second"] for r in shown if r["core"] == "lstm"), None)
     rows = [
         [
             f"`{r['core']}`",
@@ -42,7 +65,7 @@ def _speed_table(of_machine: list[Report]) -> str:
             f"{r['frames_per_second']:,.0f}",
             f"{r['efficiency']:.2f}",
             f"{r['times_plain']:.2f}",
-            f"{r['steps_per_second'] / lstm:.2f}",
+            f"{r['steps_per_second'] / lstm:.2f}" if lstm else "",
         ]
         for r in shown
     ]

@@ -66,7 +66,9 @@ def test_a_learner_agrees_with_the_behaviour_policy_that_it_equals():
 
 
 def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
-    learner = dataclasses.replace(LEARNER, num_passes=1, num_minibatches=1, anneal=False)
+    learner = dataclasses.replace(
+        LEARNER, num_passes=1, num_minibatches=1, anneal=False, max_gradient_norm=1e3
+    )
     trainer = Trainer(dataclasses.replace(CONFIG, learner=learner))
     rollout = trainer._allocate()
     collect(trainer.crews[0], rollout)
@@ -223,7 +225,8 @@ def test_a_weight_store_gives_exactly_the_weights_asked_for():
     assert torch.equal(torch.cat([p.flatten() for p in target.parameters()]), published[2])
 
 
-# Worst difference of any metric over five cores and three seeds: 3.8e-6 (2026-11-24, CPU).
+# Worst difference of any metric, over its own size where that is above 1 (the norm of the gradient
+# is 12), over five cores and three seeds: 3.8e-6 (2026-11-25, CPU).
 @pytest.mark.parametrize("kind", ["lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn"])
 def test_compiled_kernels_train_like_the_reference(kind):
     rows = []
@@ -231,4 +234,4 @@ def test_compiled_kernels_train_like_the_reference(kind):
         core = dataclasses.replace(CORE, kind=kind, kernel=kernel, lstm_size=16)
         rows.append(train(Trainer(dataclasses.replace(CONFIG, core=core)), 5))
     for compiled, reference in zip(*rows, strict=True):
-        assert compiled == pytest.approx(reference, rel=0, abs=1e-5)
+        assert compiled == pytest.approx(reference, rel=1e-5, abs=1e-5)

@@ -69,13 +69,13 @@ def with_changed(run, section, name, value):
 def test_weights_of_another_core_are_not_played(run, capfd, command):
     config = load_checkpoint(checkpoint_of(run))["config"]
     with_changed(run, "config", "core", config["core"] | {"kind": "delta_net"})
-    message = "holds weights of another policy than its delta_net core and 2 actions describe"
+    message = "holds weights of another policy than its mlp encoder, delta_net core and 2 actions"
     assert_refused([command, "run"], f"{checkpoint_of(run)} {message}", capfd)
 
 
 def test_a_policy_of_another_action_set_is_not_played(run, capfd):
     with_changed(run, "spec", "num_actions", 5)
-    message = "holds weights of another policy than its rdn core and 5 actions describe"
+    message = "holds weights of another policy than its mlp encoder, rdn core and 5 actions"
     assert_refused(["evaluate", "run"], message, capfd)
 
 

@@ -78,8 +78,7 @@ def check_policy(payload: Mapping[str, Any]) -> None:
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"holds weights of another policy than its {config.encoder} encoder, "
-            f"{config.core.kind} core and "
-            f"{spec.num_actions} actions describe: {error}"
+            f"{config.core.kind} core and {spec.num_actions} actions describe: {error}"
         ) from None
 
 

@@ -167,7 +167,7 @@ def test_random_calls_match_the_reference(op, backend, data):
     assert_matches_float64(op, backend, tensors, bptt=data.draw(st.sampled_from(["full", 1])))
 
 
-@pytest.mark.parametrize("cut", [1, -3, -1])
+@pytest.mark.parametrize("cut", [1, 9, -3, -1])
 @every_backend
 def test_a_sequence_may_be_cut_anywhere(op, backend, cut):
     tensors = make_inputs(op, sizes(num_steps(backend), 2, 1, 8), torch.float32, device_of(backend))
@@ -187,7 +187,9 @@ def test_a_sequence_may_be_cut_anywhere(op, backend, cut):
     whole = outputs_and_gradients(op, run(op, backend), tensors)
     cut_up = outputs_and_gradients(op, in_two, tensors)
     assert all(error < BOUND[torch.float32] for error in errors(cut_up, whole).values())
-    assert all(torch.equal(cut_up[name], whole[name]) for name in ["y", *op.states])
+    # Of fewer than 4 steps the C++ LSTM leaves the products to BLAS, which sums in its own order.
+    if (op.name, backend.name) != ("lstm", "cpu") or cut == 9:
+        assert all(torch.equal(cut_up[name], whole[name]) for name in ["y", *op.states])
 
 
 @every_backend

@@ -60,7 +60,7 @@ def _budgets() -> str:
             counts = Counter(run.parent.name for run in runs).values()
             seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
             parts.append(
-                f"`{task}` {seeds} seeds, {frames / 1e6:.1f} M frames, "
+                f"`{task}` {seeds} seeds, {frames / 1e6:.2g} M frames, "
                 f"{statistics.median(seconds):.0f} s"
             )
     return f"Seeds, and training on one core, the other at work too, median: {'; '.join(parts)}."

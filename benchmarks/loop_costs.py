@@ -1,6 +1,6 @@
 """What a step of the training loop costs: by core, by number of environments, late in a run.
 
-Run `python -m benchmarks.loop_costs` on quiet cores; two take about ten minutes. All variants of a
+Run `python -m benchmarks.loop_costs` on quiet cores; two take some six minutes. All variants of a
 group take turns in one process, so that a slow moment of the machine hits them all: the cores with
 32 environments, beside the LSTM; the LSTM with 8 to 128 environments, beside 32; and a loop that
 has learned from many rollouts beside one at its beginning. A step's seconds are a rollout's over
@@ -51,7 +51,7 @@ class Settings:
 
     config: Path = ROOT / "configs" / "pong.yaml"
     rounds: int = 7
-    late: int = 200
+    late: int = 60
 
     def __post_init__(self) -> None:
         if self.rounds < 2:

@@ -12,13 +12,17 @@ THIRDS = 3
 
 
 def costs_block() -> str:
-    """Returns the newest run of `benchmarks.loop_costs`."""
-    found = reports("loop_costs_*-cores_*.json")
-    if not found:
-        return "Not measured yet."
-    name, report = found[-1]
-    tables = [table(header(group), map(cells, rows)) for group, rows in report["groups"].items()]
-    return "\n\n".join([f"{machine(report)}, {link(name, report)}.", *tables])
+    """Returns the newest run of `benchmarks.loop_costs` on each machine."""
+    newest = {machine(named[1]): named for named in reports("loop_costs_*-cores_*.json")}
+    return "\n\n".join(
+        part
+        for of, (name, report) in newest.items()
+        for part in (f"{of}, {link(name, report)}:", *_tables(report))
+    )
+
+
+def _tables(report: dict[str, Any]) -> list[str]:
+    return [table(header(group), map(cells, rows)) for group, rows in report["groups"].items()]
 
 
 def run_length_block() -> str:

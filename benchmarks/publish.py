@@ -2,8 +2,9 @@
 
 `python -m benchmarks.publish runs/pong results/pong [policies]` takes every run folder below the
 first path to the same place below the second: config, provenance, metrics, and the evaluation
-of its last weights by the settings that make a score, at every length; with the word `policies`,
-of seed 1 also the weights alone, `policy.pt`. What is there already is left as it is.
+of its last weights by the settings that make a score, at every length, and by those settings but
+greedy where there is one; with the word `policies`, of seed 1 also the weights alone, `policy.pt`.
+What is there already is left as it is.
 """
 
 import json
@@ -43,7 +44,9 @@ def publish_all(runs: Path, results: Path, *, with_policies: bool = False) -> li
 
 def publish(run: Path, target: Path, *, with_policies: bool) -> None:
     """Publishes one run, whole or not at all; see `publish_all`."""
-    evaluation = score_evaluation(run)
+    evaluation = evaluation_of(run)
+    if not evaluation.is_file():
+        raise ValueError(f"there is no {evaluation}; run: run_atari.py evaluate {run}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
         unfinished = Path(folder) / target.name
@@ -61,6 +64,8 @@ def fill(target: Path, run: Path, evaluation: Path, *, with_policies: bool) -> N
     for other in evaluation.parent.glob(f"{evaluation.stem}-length*.json"):
         suffix = other.stem.removeprefix(evaluation.stem)
         shutil.copyfile(other, target / f"evaluation{suffix}.json")
+    if (greedy := evaluation_of(run, greedy=True)).is_file():
+        shutil.copyfile(greedy, target / "evaluation-greedy.json")
     if with_policies and target.name == "seed1":
         export_policy(run, target / "policy.pt")
         size = (target / "policy.pt").stat().st_size
@@ -76,17 +81,11 @@ def publish_metrics(source: Path, target: Path) -> None:
     target.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def score_evaluation(run: Path) -> Path:
-    """Returns the evaluation of a run's last weights by the settings that make a score.
-
-    Raises:
-        ValueError: there is none.
-    """
+def evaluation_of(run: Path, *, greedy: bool = False) -> Path:
+    """Returns where a run's last weights are evaluated by the settings that make a score."""
     game = config_from_values(read_config(run)).game
-    path = result_path(run, game, newest_number(run / "checkpoints"), EvaluationConfig())
-    if not path.is_file():
-        raise ValueError(f"there is no {path}; run: run_atari.py evaluate {run}")
-    return path
+    updates = newest_number(run / "checkpoints")
+    return result_path(run, game, updates, EvaluationConfig(greedy=greedy))
 
 
 if __name__ == "__main__":

@@ -59,15 +59,17 @@ def test_an_evaluation_of_another_kind_is_not_what_is_published(runs, tmp_path, 
 
 def test_finished_runs_are_published_once(runs, tmp_path):
     for seed in (1, 2):
-        for settings in ({}, {"episodes": 5}, {"seed": 1}, {"length": 9}):
+        for settings in ({}, *OTHERS):
             evaluate_and_save(runs / f"control/seed{seed}", EvaluationConfig(**settings))
     first, second = publish_all(runs, tmp_path, with_policies=True)
     kept = {"config.yaml", "provenance.json", "metrics.jsonl", "evaluation.json"}
-    kept.add("evaluation-length9.json")
+    kept |= {"evaluation-length9.json", "evaluation-greedy.json"}
     assert {f.name for f in first.iterdir()} == kept | {"policy.pt"}
     assert {f.name for f in second.iterdir()} == kept
     published = json.loads((first / "evaluation.json").read_text())
     assert (len(published["episodes"]), published["settings"]["seed"]) == (500, 0)
+    assert not published["settings"]["greedy"]
+    assert json.loads((first / "evaluation-greedy.json").read_text())["settings"]["greedy"]
     assert load_policy(first / "policy.pt").updates == 2
     assert publish_all(runs, tmp_path) == []
 

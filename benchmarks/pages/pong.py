@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.pages.files import CORES, ROOT, last_row, machine, metric_rows, read_json, table
+from benchmarks.pages.files import CORES, ROOT, last_row, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
 ASYNC_RUNS = ROOT / "results" / "pong_async"
@@ -12,21 +12,22 @@ def pong_block() -> str:
     """Returns the section."""
     runs = pong_runs()
     rows = [_row(name, folders) for name, folders in runs.items()]
-    first = next(iter(runs.values()))[0]
     return "\n".join(
         [
             "`configs/pong.yaml` with each core: mean return of 30 full games per seed, sampled "
-            "policy, played through gymnasium and ale-py. Two or three runs went side by side on "
-            "two cores, a thread each, with other work beside them: minutes are an upper bound. "
-            f"{machine(read_json(first / 'provenance.json'))}.",
+            "policy, and greedy where the policy is kept, played through gymnasium and ale-py. Two "
+            "or three runs went side by side on two cores, a thread each, with other work beside "
+            "them: minutes are an upper bound.",
             "",
             table(
                 [
                     "core",
                     "seed: mean ± standard error",
+                    "greedy",
                     "frames",
                     "frames to a mean of 18 in training",
                     "minutes",
+                    "machine",
                 ],
                 rows,
             ),
@@ -42,19 +43,29 @@ def pong_runs() -> dict[str, list[Path]]:
 
 
 def _row(name: str, folders: list[Path]) -> list[str]:
-    results = [read_json(folder / "evaluation.json") for folder in folders]
-    seeds = [
-        f"{folder.name.removeprefix('seed')}: {r['mean_return']:.1f} ± {r['standard_error']:.1f}"
-        for folder, r in zip(folders, results, strict=True)
-    ]
     minutes = [last_row(folder)["wall_seconds"] / 60 for folder in folders]
+    frames = [read_json(folder / "evaluation.json")["frames"] for folder in folders]
     return [
         f"`{name}`",
-        ", ".join(seeds),
-        ", ".join(f"{r['frames'] / 1e6:.1f} M" for r in results),
+        _means(folders, "evaluation.json"),
+        _means(folders, "evaluation-greedy.json"),
+        ", ".join(f"{f / 1e6:.1f} M" for f in frames),
         ", ".join(_frames_to_18(folder) for folder in folders),
         ", ".join(f"{m:.0f}" for m in minutes),
+        ", ".join(sorted({read_json(f / "provenance.json")["hardware"]["cpu"] for f in folders})),
     ]
+
+
+def _means(folders: list[Path], name: str) -> str:
+    """Returns seed, mean return and its standard error of each run that has such a file."""
+    results = {
+        folder.name.removeprefix("seed"): read_json(folder / name)
+        for folder in folders
+        if (folder / name).exists()
+    }
+    return ", ".join(
+        f"{seed}: {r['mean_return']:.1f} ± {r['standard_error']:.1f}" for seed, r in results.items()
+    )
 
 
 def _frames_to_18(run: Path) -> str:

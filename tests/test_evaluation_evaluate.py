@@ -99,6 +99,26 @@ def test_a_policy_of_the_greatest_length_is_played_at_another():
     assert played_env("tmaze", trained, config) == EnvConfig(length=9)
 
 
+@pytest.mark.parametrize(
+    ("game", "encoder"),
+    [("MiniGrid-MemoryS7-v0", "minigrid"), ("Pong-v5", "small"), ("Pong-v5", "impala")],
+)
+def test_a_policy_of_every_encoder_is_played(tmp_path, game, encoder):
+    """Those of `mlp` are the others' here."""
+    config = TrainConfig(
+        game=game,
+        env=EnvConfig(num_threads=1),
+        core=CoreConfig(kind="rdn", hidden_size=16, num_heads=2, num_layers=1),
+        encoder=encoder,
+        learner=LearnerConfig(unroll_length=2, batch_size=2),
+        total_frames=1,
+        run_dir=str(tmp_path / "run"),
+    )
+    saved = load_policy(train(config))
+    if game != "Pong-v5":  # whose games are long
+        assert play(saved, EvaluationConfig(), 2).returns.shape == (2,)
+
+
 @pytest.mark.parametrize("game", ["key_value", "Pong-v5"])
 def test_a_length_is_refused_where_there_is_none(game):
     with pytest.raises(ValueError, match=f"length 9 was asked for, but {game} has no length"):

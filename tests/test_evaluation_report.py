@@ -16,7 +16,8 @@ from agents.evaluation.compare import compare_and_write
 from agents.evaluation.comparison import compare
 from agents.evaluation.curves import mean_curve
 from agents.evaluation.figure_style import looks
-from agents.evaluation.report import Section, _markdown, _templates, headline
+from agents.evaluation.headline import headline
+from agents.evaluation.report import Section, _markdown, _templates
 from agents.evaluation.report_tables import Table
 from agents.evaluation.run_record import find_run_folders, read_run
 from tests.run_folders import ORIGIN, evaluation, write_evaluation, write_run, write_seeds
@@ -82,6 +83,29 @@ def test_cores_that_tie_are_ranked_where_one_alone_has_an_interval(tmp_path, gam
         write_seeds(tmp_path, "rdn", [1.0] * 3, game=game)
     runs = [read_run(path) for path in find_run_folders([tmp_path])]
     assert "lstm, 1.000 (1.000 to 1.000)" in headline(compare(runs))
+
+
+def test_where_the_iqm_ties_the_mean_decides(tmp_path):
+    """The IQM of ten runs leaves out the two runs of lstm that fail."""
+    for game in ("tmaze", "parity"):
+        write_seeds(tmp_path, "rdn", [1.0] * 5, game=game)
+        lost = 2 if game == "parity" else 0
+        write_seeds(tmp_path, "lstm", [1.0] * (5 - lost) + [0.5] * lost, game=game)
+        write_seeds(tmp_path, "delta_net", [0.5] * 5, game=game)
+    said = headline(compare([read_run(path) for path in find_run_folders([tmp_path])]))
+    iqm, mean = said.split(" Highest mean ")
+    assert "IQM across 2 tasks: " in iqm
+    assert "rdn, 1.000" in iqm
+    assert "lstm, 1.000" in iqm
+    assert mean.startswith("across 2 tasks: rdn, 1.000 (1.000 to 1.000). A run of it scores above")
+
+
+def test_a_sum_of_float32_rewards_is_no_more_than_perfect(tmp_path):
+    for game in ("tmaze", "parity"):
+        write_seeds(tmp_path, "rdn", [1.0] * 5, game=game)
+        write_seeds(tmp_path, "lstm", [float(np.float32(0.05)) * 20] * 5, game=game)
+    comparison = compare([read_run(path) for path in find_run_folders([tmp_path])])
+    assert comparison.improvement["lstm", "rdn"].value == 0.5
 
 
 def test_the_speed_table_tells_what_the_core_takes_of_inference(report):

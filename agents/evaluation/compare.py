@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.evaluation.comparison import as_values, compare
+from agents.evaluation.headline import headline
 from agents.evaluation.plots import all_plots
-from agents.evaluation.report import headline, render, write
+from agents.evaluation.report import render, write
 from agents.evaluation.run_record import find_run_folders, read_run
 
 

@@ -59,10 +59,14 @@ class Task:
         return np.array([s.mean_return for s in scores if s], dtype=np.float64)
 
     def normalised(self, core: str) -> NDArray[np.float64]:
-        """Returns the same on the task's scale, or as they are where there is none."""
+        """Returns the same on the task's scale, or as they are where there is none.
+
+        To six decimals: rewards are float32, and a sum of them that is 1 reads 1.0000000149.
+        """
         if self.scale is None:
             return self.returns(core)
-        return np.array([self.scale.normalise(x) for x in self.returns(core)], dtype=np.float64)
+        scores = [self.scale.normalise(x) for x in self.returns(core)]
+        return np.array(scores, dtype=np.float64).round(6)
 
 
 def settings(run: RunRecord) -> dict[str, Any]:

@@ -220,6 +220,7 @@ def _curves(comparison: Comparison, name: str, axis: Axis) -> Plot | None:
             axes.axhline(task.scale.floor, color=MUTED, lw=0.8, ls=(0, (2, 2)))
         axes.set_title(task.name)
         axes.set_xlabel(axis.label)
+        axes.set_xlim(left=0)
         axes.set_ylabel("return, points")
     _legend(figure, comparison.cores, style)
     return Plot(

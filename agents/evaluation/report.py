@@ -14,9 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agents.evaluation import report_tables as tables
 from agents.evaluation.comparison import Comparison
+from agents.evaluation.headline import headline
 from agents.evaluation.plots import Plot
-from agents.evaluation.report_tables import Table, interval
-from agents.evaluation.statistics import mean_of_runs
+from agents.evaluation.report_tables import Table
 from agents.experiment.files import write_atomically, write_json
 
 FIGURES = "figures"
@@ -77,26 +77,6 @@ def write(folder: Path, files: dict[str, str], values: dict[str, object]) -> Non
     for name, content in files.items():
         write_atomically(folder / name, content.encode(errors="replace"))  # a lone surrogate
     write_json(folder / "comparison.json", values)
-
-
-def headline(comparison: Comparison) -> str:
-    """Returns the answer in a sentence or two, with how sure it is."""
-    if comparison.aggregates:
-        estimates = {core: of["IQM"] for core, of in comparison.aggregates.items()}
-        where = f"IQM across {len(comparison.shared_tasks)} tasks"
-    else:
-        task = max(comparison.shared_tasks or comparison.tasks, key=lambda task: len(task.scored))
-        estimates = {core: mean_of_runs(task.normalised(core)) for core in task.scored}
-        where = f"mean score on {task.name}" if task.scale else f"mean return on {task.name}"
-    best, *others = sorted(estimates, key=lambda core: estimates[core].value, reverse=True)
-    if not others:
-        return f"{best}: {where} {interval(estimates[best])}."
-    sentence = f"Highest {where}: {best}, {interval(estimates[best])}."
-    second = others[0]
-    wins = tables.probability(comparison, best, second)
-    if wins is None:
-        return f"{sentence} Next: {second}, {interval(estimates[second])}."
-    return f"{sentence} A run of it scores above one of {second} with probability {interval(wins)}."
 
 
 def sections(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:

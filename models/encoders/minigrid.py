@@ -22,11 +22,11 @@ class SymbolMLP(Encoder):
     def __init__(self, config: EncoderConfig, num_symbols: int) -> None:
         super().__init__()
         num_cells = num_symbols // len(self.CELL)
-        sizes = torch.tensor([*self.CELL * num_cells, self.NUM_DIRECTIONS])
-        positions = torch.arange(num_symbols).repeat_interleave(sizes)
-        symbols = torch.cat([torch.arange(size, dtype=torch.uint8) for size in sizes.tolist()])
+        sizes = [*self.CELL * num_cells, self.NUM_DIRECTIONS]
+        symbols = [(at, symbol) for at, size in enumerate(sizes) for symbol in range(size)]
+        positions, values = torch.tensor(symbols).unbind(1)
         self.register_buffer("positions", positions, persistent=False)
-        self.register_buffer("symbols", symbols, persistent=False)
+        self.register_buffer("symbols", values.to(torch.uint8), persistent=False)
         self.mlp = MLP(config, len(symbols))
         self.output_size = config.output_size
 

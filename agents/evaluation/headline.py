@@ -1,0 +1,51 @@
+"""The answer of a comparison in a few sentences: which core is ahead, and how sure that is."""
+
+from collections.abc import Iterator
+
+from agents.evaluation.comparison import Comparison
+from agents.evaluation.report_tables import interval, number, probability
+from agents.evaluation.statistics import Estimate, mean_of_runs
+
+
+def headline(comparison: Comparison) -> str:
+    """Returns the answer in a few sentences, with how sure it is.
+
+    Where cores tie on the IQM, which leaves out a quarter of the runs at either end, all of them
+    are named, and the mean is asked.
+    """
+    sentences = []
+    for where, estimates in _measures(comparison):
+        ranked = sorted(estimates, key=lambda core: estimates[core].value, reverse=True)
+        if len(ranked) == 1:
+            return f"{ranked[0]}: {where} {interval(estimates[ranked[0]])}."
+        best = [c for c in ranked if number(estimates[c].value) == _highest(estimates)]
+        said = "; ".join(f"{core}, {interval(estimates[core])}" for core in best)
+        sentences.append(f"Highest {where}: {said}.")
+        if len(best) == 1:
+            sentences.append(_lead(comparison, estimates, *ranked[:2]))
+            break
+    return " ".join(sentences)
+
+
+def _measures(comparison: Comparison) -> Iterator[tuple[str, dict[str, Estimate]]]:
+    """Yields what cores can be ranked by, the sturdiest first: its name, and every core's value."""
+    if comparison.aggregates:
+        for name in ("IQM", "mean"):
+            where = f"{name} across {len(comparison.shared_tasks)} tasks"
+            yield where, {core: of[name] for core, of in comparison.aggregates.items()}
+        return
+    task = max(comparison.shared_tasks or comparison.tasks, key=lambda task: len(task.scored))
+    where = f"mean score on {task.name}" if task.scale else f"mean return on {task.name}"
+    yield where, {core: mean_of_runs(task.normalised(core)) for core in task.scored}
+
+
+def _highest(estimates: dict[str, Estimate]) -> str:
+    return number(max(estimate.value for estimate in estimates.values()))
+
+
+def _lead(comparison: Comparison, estimates: dict[str, Estimate], best: str, second: str) -> str:
+    """Returns a sentence on how far the best core is ahead of the next."""
+    wins = probability(comparison, best, second)
+    if wins is None:
+        return f"Next: {second}, {interval(estimates[second])}."
+    return f"A run of it scores above one of {second} with probability {interval(wins)}."

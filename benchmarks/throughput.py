@@ -59,7 +59,7 @@ class Settings:
 
 
 def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
-    """Returns seconds per rollout of each part, by name, and the peak memory in bytes.
+    """Returns each part's seconds per rollout, the peak memory in bytes, and what computed.
 
     Args:
         config: the run; `total_frames` sets its schedules, and must last for every turn.
@@ -90,7 +90,11 @@ def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
         if plain is not None:
             plain.close()
     seconds = {name: [sum(sample) for sample in taken] for name, taken in samples.items()}
-    return {"seconds": seconds, "peak_memory_bytes": peak}
+    return {
+        "seconds": seconds,
+        "peak_memory_bytes": peak,
+        "arithmetic": whole.trainer.arithmetic,
+    }
 
 
 class Whole:

@@ -9,7 +9,6 @@ from rich.table import Table
 from agents.experiment.config_values import config_values
 from agents.experiment.provenance import provenance
 from agents.impala.config import TrainConfig
-from agents.impala.trainer import choose_device
 from benchmarks.autotune import autotune
 from benchmarks.peers import time_recurrent_ppo
 from benchmarks.result_file import show, write_result
@@ -46,7 +45,7 @@ def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
         **made_with,
         **figures(config, speeds),
         "peak_memory_bytes": measured["peak_memory_bytes"],
-        "device": choose_device(config.device).type,
+        "arithmetic": measured["arithmetic"],
         "threads": torch.get_num_threads(),
         "settings": config_values(config),
         "speeds": speeds,

@@ -95,7 +95,7 @@ def test_only_reports_of_the_work_that_the_table_names_are_shown(monkeypatch):
     assert throughput.newest() == shown
 
 
-def test_a_machine_without_the_lstm_has_no_ratio_to_it(monkeypatch):
+def test_a_machine_on_which_no_loops_took_turns_has_no_ratio_to_the_lstm(monkeypatch):
     report = next(r for of in throughput.newest().values() for _, r in of if r["core"] == "rdn")
     hardware = report["hardware"] | {"cpu": "another"}
     named = [("alone.json", report_like(report, hardware=hardware))]

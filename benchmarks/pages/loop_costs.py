@@ -4,6 +4,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.loop_costs import cells, header
 from benchmarks.pages.files import link, machine, metric_rows, reports, table
 from benchmarks.pages.pong import pong_runs
@@ -13,16 +15,35 @@ THIRDS = 3
 
 def costs_block() -> str:
     """Returns the newest run of `benchmarks.loop_costs` on each machine."""
-    newest = {machine(named[1]): named for named in reports("loop_costs_*-cores_*.json")}
     return "\n\n".join(
         part
-        for of, (name, report) in newest.items()
+        for of, (name, report) in newest_costs().items()
         for part in (f"{of}, {link(name, report)}:", *_tables(report))
     )
 
 
+def newest_costs() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Returns name and content of the newest file of each machine."""
+    return {machine(named[1]): named for named in reports("loop_costs_*-cores_*.json")}
+
+
 def _tables(report: dict[str, Any]) -> list[str]:
-    return [table(header(group), map(cells, rows)) for group, rows in report["groups"].items()]
+    groups = report["groups"]
+    tables = [table(header(group), map(cells, rows)) for group, rows in groups.items()]
+    return [*tables, _line_through(groups["environments"])]
+
+
+def _line_through(rows: list[dict[str, Any]]) -> str:
+    """Returns the cost of a step of all environments as a line in their number, and its misfit."""
+    numbers = np.array([int(row["variant"]) for row in rows])
+    milliseconds = numbers * [row["microseconds_per_step"] for row in rows] / 1e3
+    # Least squares of relative errors: 8 environments count as much as 128.
+    slope, start = np.polyfit(numbers, milliseconds, 1, w=1 / milliseconds)
+    misfit = np.abs((start + slope * numbers) / milliseconds - 1).max()
+    return (
+        f"A step of all environments takes {start:.1f} ms and {slope:.2f} ms for each of them; all "
+        f"lie within {misfit:.0%} of that line."
+    )
 
 
 def run_length_block() -> str:

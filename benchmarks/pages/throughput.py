@@ -9,6 +9,7 @@ import yaml
 from agents.experiment.config_values import config_from_values
 from agents.impala.config import TrainConfig
 from benchmarks.pages.files import CORES, ROOT, link, machine, reports, table
+from benchmarks.pages.loop_costs import newest_costs
 from envs import canonical_game
 
 Report = dict[str, Any]
@@ -51,26 +52,48 @@ def speed_block() -> str:
     return "\n\n".join(
         part
         for name, named in newest().items()
-        for part in (f"{name}:", _speed_table([report for _, report in named]), *peer_lines(named))
+        for part in (
+            f"{name}:",
+            _speed_table([report for _, report in named], _over_lstm(name)),
+            *peer_lines(named),
+        )
     )
 
 
-def _speed_table(of_machine: list[Report]) -> str:
-    shown = [r for r in of_machine if r["encoder"] == "small" and r["mode"] == "serial"]
-    lstm = next((r["steps_per_second"] for r in shown if r["core"] == "lstm"), None)
+def _speed_table(of_machine: list[Report], over_lstm: dict[str, str]) -> str:
     rows = [
         [
             f"`{r['core']}`",
             f"{r['steps_per_second']:,.0f}",
             f"{r['frames_per_second']:,.0f}",
             f"{r['efficiency']:.2f}",
-            f"{r['times_plain']:.2f}",
-            f"{r['steps_per_second'] / lstm:.2f}" if lstm else "",
+            _times_plain(r),
+            over_lstm.get(r["core"], ""),
         ]
-        for r in shown
+        for r in of_machine
+        if r["encoder"] == "small" and r["mode"] == "serial"
     ]
     header = ["core", "steps/s", "frames/s", "efficiency", "times plain loop", "times LSTM"]
     return table(header, rows)
+
+
+def _times_plain(report: Report) -> str:
+    """Returns the ratio to the plain loop, and what it is at the quartiles of that loop's speed."""
+    low, high = report["speeds"]["plain"]["quartiles"]
+    whole = report["steps_per_second"]
+    return f"{report['times_plain']:.2f} ({whole / high:.2f} to {whole / low:.2f})"
+
+
+def _over_lstm(machine_name: str) -> dict[str, str]:
+    """Returns each core's speed over the LSTM's, with quartiles, of loops that took turns."""
+    if machine_name not in newest_costs():
+        return {}
+    _, report = newest_costs()[machine_name]
+    found = {}
+    for row in report["groups"]["core"]:
+        low, high = row["quartiles"]
+        found[row["variant"]] = f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})"
+    return found
 
 
 def peer_lines(of_machine: Named) -> list[str]:

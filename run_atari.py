@@ -4,11 +4,12 @@ import json
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from agents.experiment.arguments import fields_of, with_close_names
+from agents.experiment.arguments import fields_of, typed, with_close_names
 
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
 
@@ -117,19 +118,30 @@ def bench_parser() -> ArgumentParser:
     return parser
 
 
-def run_train(parser: ArgumentParser, arguments: Namespace) -> int:
+def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    parsed: Namespace = parser.instantiate(parser.parse_args(arguments))
+    return parsed
+
+
+def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
     from agents.experiment.run_dir import read_status
     from agents.experiment.session import SessionConfig
     from agents.impala.config import TrainConfig
     from agents.impala.train import resume, train
 
-    parsed = parser.instantiate(arguments)
+    parsed = _parse(parser, arguments)
     config = fields_of(TrainConfig, parsed)
     session = fields_of(SessionConfig, parsed)
     if parsed.resume is not None:
-        if config != TrainConfig():
-            raise ValueError("--resume takes the settings of its run folder; leave out the others")
+        if settings := typed(parser, arguments) & {
+            "config",
+            *(f.name for f in fields(TrainConfig)),
+        }:
+            raise ValueError(
+                "--resume takes the settings of its run folder; leave out "
+                + ", ".join(sorted(settings))
+            )
         path = resume(parsed.resume, session)
     else:
         path = train(config, session)
@@ -137,15 +149,15 @@ def run_train(parser: ArgumentParser, arguments: Namespace) -> int:
     return REQUEUE if session.requeue and read_status(path)["status"] == "stopped" else 0
 
 
-def run_sweep(parser: ArgumentParser, arguments: Namespace) -> int:
+def run_sweep(parser: ArgumentParser, arguments: list[str]) -> int:
     """Works off a sweep; returns 1 where a run is not finished."""
     from agents.sweep.plan import SweepConfig
     from agents.sweep.sweep import sweep
 
-    return 0 if sweep(fields_of(SweepConfig, parser.instantiate(arguments))) else 1
+    return 0 if sweep(fields_of(SweepConfig, _parse(parser, arguments))) else 1
 
 
-def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
+def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     """Evaluates and prints."""
     from agents.evaluation.evaluate import (
         EvaluationConfig,
@@ -154,7 +166,7 @@ def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
         summary,
     )
 
-    parsed = parser.instantiate(arguments)
+    parsed = _parse(parser, arguments)
     config = fields_of(EvaluationConfig, parsed)
     sources = kept_checkpoints(parsed.source) if parsed.all else [parsed.source]
     results = []
@@ -167,30 +179,31 @@ def run_evaluate(parser: ArgumentParser, arguments: Namespace) -> None:
         print(json.dumps(results if parsed.all else results[0], indent=2))
 
 
-def run_watch(parser: ArgumentParser, arguments: Namespace) -> None:
+def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
     """Films and prints where the film is."""
     from agents.evaluation.watch.film import WatchConfig, watch
 
-    parsed = parser.instantiate(arguments)
+    parsed = _parse(parser, arguments)
     path = watch(parsed.source, fields_of(WatchConfig, parsed))
     print(f"written to {path}")
 
 
-def run_compare(parser: ArgumentParser, arguments: Namespace) -> None:
+def run_compare(parser: ArgumentParser, arguments: list[str]) -> None:
     """Compares, writes the report and prints the answer."""
     from agents.evaluation.compare import compare_and_write
 
-    parsed = parser.instantiate(arguments)
+    parsed = _parse(parser, arguments)
     print(compare_and_write(parsed.folders, parsed.out))
 
 
-def run_bench(parser: ArgumentParser, arguments: Namespace) -> None:
+def run_bench(parser: ArgumentParser, arguments: list[str]) -> None:
     """Measures, prints and writes the result file."""
     from agents.impala.config import TrainConfig
     from benchmarks import kernel_report, kernels, throughput, throughput_report
 
-    name = arguments.benchmark
-    parsed = parser.instantiate(arguments)[name]
+    benchmark = _parse(parser, arguments)
+    name = benchmark.benchmark
+    parsed = benchmark[name]
     if name == "kernels":
         kernel_report.main(fields_of(kernels.Settings, parsed), as_json=parsed.json)
     else:
@@ -232,7 +245,7 @@ def main(arguments: list[str]) -> int:
     parser = make_parser()
     parser.prog = f"run_atari.py {arguments[0]}"
     try:
-        return run(parser, parser.parse_args(arguments[1:])) or 0
+        return run(parser, arguments[1:]) or 0
     except ArgumentError as error:
         print(f"error: {with_close_names(one_line(error), parser)}", file=sys.stderr)
         return 2

@@ -21,12 +21,14 @@ def autotune(config: TrainConfig, settings: Settings) -> TrainConfig:
     """Times `candidates` in turns, writes the config with the fastest, and returns it.
 
     Raises:
-        ValueError: the file to write exists.
+        ValueError: the file to write exists, or the folder for it does not.
     """
     assert settings.autotune is not None
     path = Path(settings.autotune)
     if path.exists():
         raise ValueError(f"--autotune {path} exists; name a new file")
+    if not path.parent.is_dir():
+        raise ValueError(f"--autotune {path}: there is no folder {path.parent}")
     tried = {describe(candidate): candidate for candidate in candidates(config)}
     medians = {name: statistics.median(s) for name, s in time_loops(tried, ROUNDS).items()}
     steps = config.learner.unroll_length * config.learner.batch_size

@@ -8,6 +8,8 @@ LifeLoss = Literal["ignore", "zero_discount", "end_episode"]
 Backend = Literal["envpool", "gymnasium"]
 MAX_SIZES = {"length": 4096, "num_pairs": 256, "k": 4096, "num_values": 256}
 """Of the memory tasks: a settings file from elsewhere must not ask for all of the memory."""
+MAX_THREADS = 1024
+"""Where a process cannot begin its threads, envpool ends it without a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,10 @@ class EnvConfig:
             raise ValueError(f"frame_stack must be 1 or 4, got {self.frame_stack}")
         if not 16 <= self.frame_size <= 160:
             raise ValueError(f"frame_size must be in 16 to 160 pixels, got {self.frame_size}")
-        if self.num_threads < 0:
-            raise ValueError(f"num_threads must be >= 0, got {self.num_threads}")
+        if not 0 <= self.num_threads <= MAX_THREADS:
+            raise ValueError(
+                f"env.num_threads must be in 0 to {MAX_THREADS}, got {self.num_threads}"
+            )
         for name, most in MAX_SIZES.items():
             least = 2 if name == "num_values" else 1
             if not least <= getattr(self, name) <= most:

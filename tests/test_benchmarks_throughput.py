@@ -179,6 +179,11 @@ def test_autotune_overwrites_nothing(tmp_path):
     assert yaml.safe_load(path.read_text()) == {"game": "Pong"}
 
 
+def test_autotune_wants_a_folder_before_it_measures(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no folder .*/absent"):
+        autotune(tiny(), Settings(autotune=str(tmp_path / "absent/tuned.yaml")))
+
+
 @pytest.mark.slow
 def test_recurrent_ppo_runs_on_the_same_environments(one_thread):
     pytest.importorskip("sb3_contrib", reason="needs the extra `peers`")

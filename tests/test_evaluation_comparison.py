@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from agents.evaluation.comparability import arithmetic, machine
 from agents.evaluation.comparison import as_values, compare
 from agents.evaluation.run_record import find_run_folders, read_run
 from tests.run_folders import ORIGIN, evaluation, write_evaluation, write_run, write_seeds
@@ -138,6 +139,20 @@ def test_different_code_and_machines_are_named(tmp_path):
     assert warned(tmp_path, "2 versions of the code (source hash): feedbeef (1 runs), cafe0000")
     assert warned(tmp_path, "1 runs were made from a work tree with uncommitted changes")
     assert warned(tmp_path, "2 kinds of machine")
+
+
+def test_where_a_run_was_resumed_counts_as_much_as_where_it_began(tmp_path):
+    write_run(tmp_path / "a", seed=1)
+    used = {"device": "cuda", "encoder_precision": "bfloat16", "core_kernel": "triton"}
+    other = {"source_hash": "cafe00000000", "dirty": True, "hardware": {"cpu": "other"}}
+    origin = ORIGIN | {"resumed": [other | {"arithmetic": used}]}
+    write_run(tmp_path / "b", seed=2, origin=origin)
+    assert warned(tmp_path, "2 versions of the code (source hash): feedbeef (2 runs), cafe0000")
+    assert warned(tmp_path, "1 runs were made from a work tree with uncommitted changes")
+    assert warned(tmp_path, "2 kinds of machine")
+    resumed = read_run(tmp_path / "b")
+    assert machine(resumed) == "2 cores of a processor, then None cores of other"
+    assert arithmetic(resumed) == "not recorded, then cuda, encoder bfloat16, kernel triton"
 
 
 @pytest.mark.parametrize(

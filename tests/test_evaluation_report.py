@@ -110,10 +110,10 @@ def test_a_sum_of_float32_rewards_is_no_more_than_perfect(tmp_path):
 
 def test_the_speed_table_tells_what_the_core_takes_of_inference(report):
     lines = [line for line in (report / "report.md").read_text().split("\n") if "| " in line]
-    (header,) = [n for n, line in enumerate(lines) if "of that in the core" in line]
+    (header,) = [n for n, line in enumerate(lines) if "core and heads" in line]
     names, values = ([c.strip() for c in lines[n].split("|")] for n in (header, header + 2))
     assert dict(zip(names, values, strict=True))["inference"] == "30%"
-    assert dict(zip(names, values, strict=True))["of that in the core"] == "40%"
+    assert dict(zip(names, values, strict=True))["core and heads"] == "40%"
 
 
 def test_the_page_needs_no_network_and_runs_nothing(report):

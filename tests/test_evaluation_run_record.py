@@ -48,6 +48,14 @@ def test_the_score_is_the_newest_evaluation_of_the_usual_kind(tmp_path):
     )
 
 
+def test_of_one_checkpoints_evaluations_the_last_one_made_counts(tmp_path):
+    run = write_run(tmp_path / "run")
+    for day, (name, value) in enumerate({"0": 0.1, "0-2": 0.2, "0-3": 0.3}.items(), 1):
+        made = {"provenance": {"date": f"2999-01-0{day}T00:00:00+00:00"}}
+        write_evaluation(run, evaluation([value] * 500) | made, name)
+    assert read_run(run).score.mean_return == pytest.approx(0.3)
+
+
 def test_a_published_run_is_read_too(tmp_path):
     run = write_run(tmp_path / "run", 0.6)
     shutil.move(run / "evaluation/first.json", run / "evaluation.json")

@@ -76,6 +76,8 @@ def test_a_line_that_is_no_row_is_named(tmp_path, line):
     (tmp_path / "metrics.jsonl").write_text('{"frames": 5}\n' + line + "\n", encoding="latin-1")
     with pytest.raises(ValueError, match="line 2 is no"):
         read_metrics(tmp_path / "metrics.jsonl")
+    with pytest.raises(ValueError, match="its last line, is no"):
+        newest_row(tmp_path / "metrics.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -84,8 +86,8 @@ def test_a_line_that_is_no_row_is_named(tmp_path, line):
         (None, None),
         ("", None),
         ('{"fra', None),
-        ('{"a": 1}\n', {"a": 1}),
-        ('{"a": 1}\n{"a": 2}\n{"a', {"a": 2}),
+        ('{"frames": 1}\n', {"frames": 1}),
+        ('{"frames": 1}\n{"frames": 2}\n{"fra', {"frames": 2}),
     ],
 )
 def test_the_newest_row_is_the_last_whole_one(tmp_path, content, newest):

@@ -18,7 +18,13 @@ def test_a_line_says_the_time_left_and_the_cores_share(capsys):
         shown.update(ROW)
     (line,) = capsys.readouterr().out.splitlines()
     assert "400,000 frames  left 0:53:20  frames/s 500  entropy 1.250" in line
-    assert "time in inference 30%  of that in the core 12%  time in learner 20%" in line
+    assert "time in inference 30%  core and heads 12%  time in learner 20%" in line
+
+
+def test_a_run_without_end_has_a_time_left(capsys):
+    with ProgressDisplay("Pong-v5 rdn", 0, 10**18) as shown:
+        shown.update(ROW)
+    assert "left over 10,000 days  " in capsys.readouterr().out
 
 
 def test_lines_are_few_but_the_last_row_is_always_shown(capsys):

@@ -109,6 +109,7 @@ NO_RUN = {
     "trainer.learner.optimizer.state.0.exp_avg": (torch.zeros(1), "state.0.exp_avg must be torch."),
     "trainer.learner.policy.policy_head.bias": (torch.zeros(3), "bias must be torch.float32 [2]"),
     "trainer.learner.generator": (torch.zeros(5056, dtype=torch.uint8), "mt19937"),
+    "trainer.actors.0.generator": (torch.zeros(9, dtype=torch.uint8), "no state of a random"),
     "trainer.actors": ([], "trainer.actors must hold 1 values, got 0"),
     "trainer.actors.0.games.env.elapsed": (torch.full((16,), 99), "index 99 is out of bounds"),
     "trainer.actors.0.games.step.reward": (torch.zeros(8), "reward must be torch.float32 [16]"),
@@ -130,6 +131,12 @@ def with_part(path, name, value):
     else:
         owner[last] = value
     save_checkpoint(path, payload)
+
+
+def test_a_run_saved_on_a_gpu_goes_on_without_one(run, caplog):
+    with_part(checkpoint_of(run), "trainer.actors.0.generator", torch.zeros(16, dtype=torch.uint8))
+    assert run_atari.main(["train", "--resume", "run", "--stop_after_updates", "2"]) == 0
+    assert "saved on another device: the stream of actions begins anew" in caplog.text
 
 
 @pytest.mark.parametrize("name", NO_RUN)

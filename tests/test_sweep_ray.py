@@ -101,6 +101,16 @@ def test_a_run_whose_worker_is_killed_goes_on_and_a_failure_is_told(tmp_path):
     assert again[killed].kind == "skipped"
 
 
+def test_a_relative_out_lies_where_the_sweep_is_begun_not_where_the_cluster_was(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (run,) = runs = plans(Path(), 2_000)
+    assert not run.path.is_absolute()
+    assert ended_runs(runs, StopRequest(), lambda: None)[run].kind == "finished"
+    assert len(list((tmp_path / run.path / "evaluation").glob("*.json"))) == 1
+
+
 def test_a_stop_ends_runs_in_progress_with_a_checkpoint_and_drops_the_others(tmp_path):
     runs = plans(tmp_path, 10**9, seeds=3)
     stop = StopRequest()

@@ -1,7 +1,7 @@
 """What stands between runs and a conclusion: what is refused, and what the reader is told."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from agents.evaluation.grouping import Task
 from agents.evaluation.run_record import RunRecord, default_episodes
@@ -78,11 +78,11 @@ def _of_origins(runs: Sequence[RunRecord]) -> Iterator[str]:
     unknown = [run for run in runs if "source_hash" not in run.origin]
     if unknown:
         yield f"{len(unknown)} runs have no provenance.json: their code and machine are unknown."
-    versions = Counter(str(run.origin["source_hash"])[:8] for run in runs if run not in unknown)
+    versions = Counter(code for run in runs if run not in unknown for code in source_hashes(run))
     if len(versions) > 1:
         counts = ", ".join(f"{name} ({count} runs)" for name, count in versions.most_common())
         yield f"Made by {len(versions)} versions of the code (source hash): {counts}."
-    dirty = sum(run.origin.get("dirty") is True for run in runs)
+    dirty = sum(any(of.get("dirty") is True for of in sessions(run)) for run in runs)
     if dirty:
         yield f"{dirty} runs were made from a work tree with uncommitted changes."
     machines = {machine(run) for run in runs if run not in unknown}
@@ -91,26 +91,52 @@ def _of_origins(runs: Sequence[RunRecord]) -> Iterator[str]:
 
 
 def _used(runs: Sequence[RunRecord]) -> Iterator[dict[str, object]]:
-    """Yields what each run computed with, where it is known; feedforward has no core_kernel."""
+    """Yields what each session computed with, where known; feedforward has no core_kernel."""
     for run in runs:
-        used = run.origin.get("arithmetic")
-        if isinstance(used, dict):
-            yield used
+        for session in sessions(run):
+            used = session.get("arithmetic")
+            if isinstance(used, dict):
+                yield used
+
+
+def sessions(run: RunRecord) -> list[dict[str, object]]:
+    """Returns what a run says of where it began, and of where it was resumed each time."""
+    resumed = run.origin.get("resumed")
+    later = resumed if isinstance(resumed, list) else []
+    return [run.origin, *(session for session in later if isinstance(session, dict))]
+
+
+def source_hashes(run: RunRecord) -> list[str]:
+    """Returns the versions of the code that a run was made by, shortened."""
+    named = [str(of["source_hash"])[:8] for of in sessions(run) if "source_hash" in of]
+    return list(dict.fromkeys(named))
 
 
 def machine(run: RunRecord) -> str:
-    """Returns the processor and GPU that a run names, or "unknown"."""
-    hardware = run.origin.get("hardware")
+    """Returns the processors and GPUs that a run names, or "unknown"."""
+    return _then(_machine(session) for session in sessions(run))
+
+
+def arithmetic(run: RunRecord) -> str:
+    """Returns the devices, encoder precisions and kernels of a run, or "not recorded"."""
+    return _then(_arithmetic(session) for session in sessions(run))
+
+
+def _then(of_sessions: Iterable[str]) -> str:
+    return ", then ".join(dict.fromkeys(of_sessions))
+
+
+def _machine(session: dict[str, object]) -> str:
+    hardware = session.get("hardware")
     if not isinstance(hardware, dict):
         return "unknown"
     parts = [f"{hardware.get('cores')} cores of {hardware.get('cpu')}", hardware.get("gpu")]
     return ", ".join(str(part)[:100] for part in parts if part)
 
 
-def arithmetic(run: RunRecord) -> str:
-    """Returns the device, encoder precision and kernel that a run names, or "not recorded"."""
-    used = next(_used([run]), None)
-    if used is None:
+def _arithmetic(session: dict[str, object]) -> str:
+    used = session.get("arithmetic")
+    if not isinstance(used, dict):
         return "not recorded"
     precision, kernel = used.get("encoder_precision"), used.get("core_kernel")
     parts = [used.get("device"), f"encoder {precision}", f"kernel {kernel}" if kernel else None]

@@ -1,7 +1,8 @@
 """Plays whole games with a saved policy and reports their returns.
 
 Game i is the first game of environment i, whose seed is seed + i: one game each, so that no short
-game is favoured. Memory is wiped where training wiped it; returns are of whole, unclipped games.
+game is favoured. The actions of all games are drawn from one stream: seed and number of games
+together say what is played. Memory is wiped where training wiped it; returns are of whole, unclipped games.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -36,7 +37,7 @@ class EvaluationConfig:
 
     Args:
         episodes: whole games; null is 30 on Atari and 500 elsewhere.
-        backend: what emulates Atari; gymnasium shares no code with training's envpool.
+        backend: what emulates Atari; gymnasium shares only the emulator with envpool.
         greedy: take the likeliest action instead of sampling.
         seed: on Atari game i is played with seed + i; on a memory task all draw from seed.
         length: memory tasks: play at this env.length instead of the one trained at.

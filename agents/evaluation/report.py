@@ -149,8 +149,8 @@ OTHERS_TEXT = (
 )
 SPEED_TEXT = (
     "Frames per second over the whole run (median over seeds), of one machine's training loop with "
-    "everything in it; each part's share of the time, and the share of inference that core and "
-    "heads take; the most memory held (the GPU's, or the process's); parameters of the policy and "
+    "everything in it; each part's share of the time (core and heads are a part of inference); the "
+    "most memory held (the GPU's, or the process's); parameters of the policy and "
     "of its core; bytes of state that the core carries from step to step, for one environment."
 )
 SETTINGS_TEXT = "Within a task, only the core should differ; whatever else does is listed here."

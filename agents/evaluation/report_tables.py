@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from agents.evaluation.comparability import arithmetic, machine
+from agents.evaluation.comparability import arithmetic, machine, source_hashes
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.grouping import Task, differing
 from agents.evaluation.run_record import Evaluation, RunRecord
@@ -15,7 +15,7 @@ NONE = "-"
 SHARES = {  # of training's time, and how the report calls them
     "share/env": "env",
     "share/inference": "inference",
-    "share/acting_core": "of that in the core",
+    "share/acting_core": "core and heads",
     "share/learner": "learner",
 }
 PUBLISHED = {
@@ -148,7 +148,7 @@ def origins(comparison: Comparison) -> Table:
             ", ".join(str(run.config.seed) for run in runs),
             _range([run.score.frames / 1e6 for run in runs if run.score], "{:.2f}"),
             _distinct(str(run.origin.get("commit", NONE))[:7] for run in runs),
-            _distinct(str(run.origin.get("source_hash", NONE))[:8] for run in runs),
+            _distinct(", ".join(source_hashes(run)) or NONE for run in runs),
             _distinct(machine(run) for run in runs),
             _distinct(arithmetic(run) for run in runs),
         ]

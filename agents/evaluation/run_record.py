@@ -49,6 +49,7 @@ class Evaluation:
         mean_return: over every game.
         num_games: how many.
         frames, updates: of training behind the policy.
+        date: when it was made, as in 2026-11-24T18:32:24+00:00; "" where not recorded.
         size: parameters, core_parameters and state_bytes of the policy, where recorded.
     """
 
@@ -57,6 +58,7 @@ class Evaluation:
     num_games: int
     frames: int
     updates: int
+    date: str
     size: dict[str, int]
 
 
@@ -197,7 +199,8 @@ def _newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation | None, tuple
     newest: dict[str, Evaluation] = {}
     for evaluation in evaluations:
         known = newest.get(evaluation.variation)
-        if known is None or evaluation.updates > known.updates:
+        made = evaluation.updates, evaluation.date
+        if known is None or made > (known.updates, known.date):
             newest[evaluation.variation] = evaluation
     score = newest.pop("", None)
     return score, tuple(newest[name] for name in sorted(newest))
@@ -229,8 +232,13 @@ def _evaluation(result: dict[str, Any], where: str, usual: dict[str, Any]) -> Ev
         num_games=len(games),
         frames=int(_finite(result.get("frames"), "frames", where)),
         updates=int(_finite(result.get("updates"), "updates", where)),
+        date=_date(result.get("provenance")),
         size={str(name): int(_finite(value, name, where)) for name, value in size.items()},
     )
+
+
+def _date(provenance: object) -> str:
+    return str(provenance.get("date", ""))[:40] if isinstance(provenance, dict) else ""
 
 
 def _variation(settings: dict[str, Any], usual: dict[str, Any]) -> str:

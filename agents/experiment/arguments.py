@@ -15,6 +15,12 @@ def fields_of(kind: type[Settings], parsed: Namespace) -> Settings:
     return kind(**{field.name: parsed[field.name] for field in fields(kind)})  # type: ignore[arg-type]
 
 
+def typed(parser: ArgumentParser, arguments: list[str]) -> set[str]:
+    """Returns the names of the settings on a command line, of nested ones the outer name."""
+    given = parser.parse_args(arguments, defaults=False)
+    return {str(name).partition(".")[0] for name, _ in given.items()}
+
+
 def with_close_names(message: str, parser: ArgumentParser) -> str:
     """Returns a parser's complaint; one about an unknown name with the names spelt like it."""
     unknown = re.search(r"(?:unrecognized arguments: --|[Oo]ption ')([\w.]+)", message)

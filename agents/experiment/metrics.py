@@ -91,15 +91,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def newest_row(path: Path) -> dict[str, Any] | None:
-    """Returns the last whole row of a metrics file, of any size, or None where there is none."""
+    """Returns the last whole row of a metrics file, of any size, or None where there is none.
+
+    Raises:
+        ValueError: the last whole line is no row of metrics.
+    """
     if not path.exists() or not path.stat().st_size:
         return None
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         end = content.rfind(b"\n")
         if end < 0:
             return None
-        row: dict[str, Any] = json.loads(content[content.rfind(b"\n", 0, end) + 1 : end])
-    return row
+        return _row(content[content.rfind(b"\n", 0, end) + 1 : end], f"{path}, its last line,")
 
 
 def metric_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
@@ -111,13 +114,22 @@ def metric_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     end = 0
     for number, line in enumerate(whole_lines(path), 1):
         end += len(line)
-        try:
-            row = json.loads(line, parse_constant=lambda _: None)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}, line {number} is not JSON: {error}") from None
-        if not isinstance(row, dict) or not isinstance(row.get("frames"), int):
-            raise ValueError(f"{path}, line {number} is no row of metrics: it has no frames")
-        yield row, end
+        yield _row(line, f"{path}, line {number}"), end
+
+
+def _row(line: bytes, where: str) -> dict[str, Any]:
+    """Returns a row of metrics from its line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        row = json.loads(line, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is not JSON: {error}") from None
+    if not isinstance(row, dict) or not isinstance(row.get("frames"), int):
+        raise ValueError(f"{where} is no row of metrics: it has no frames")
+    return row
 
 
 def _finite_or_none(value: Any) -> Any:

@@ -19,7 +19,7 @@ SHOWN = (
     ("learner/lag_updates", "lag, updates", "{:.1f}"),
     ("share/env", "time in env", "{:.0%}"),
     ("share/inference", "time in inference", "{:.0%}"),
-    ("share/acting_core", "of that in the core", "{:.0%}"),
+    ("share/acting_core", "core and heads", "{:.0%}"),
     ("share/learner", "time in learner", "{:.0%}"),
 )
 PLAIN_INTERVAL_SECONDS = 10.0
@@ -85,5 +85,12 @@ class ProgressDisplay:
 
 def time_left(row: dict[str, Any], total_frames: int) -> str:
     """Returns h:mm:ss to total_frames at the speed of this row of metrics."""
-    seconds = max(0, total_frames - row["frames"]) / row["speed/frames_per_second"]
+    return duration(max(0, total_frames - row["frames"]) / row["speed/frames_per_second"])
+
+
+def duration(seconds: float) -> str:
+    """Returns hours, minutes and seconds, as in 1:02:03; of decades only that."""
+    limit = timedelta(days=10_000)
+    if seconds > limit.total_seconds():
+        return f"over {limit.days:,} days"
     return str(timedelta(seconds=round(seconds)))

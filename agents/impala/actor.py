@@ -129,9 +129,18 @@ class Actor:
             }
         return state
 
+    def takes_stream(self, saved: Tensor) -> bool:
+        """Returns whether the state of a random stream is of the kind of device that acts here."""
+        return saved.shape == self.generator.get_state().shape
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what `state_dict` returned; games that were not saved begin anew."""
-        self.generator.set_state(state["generator"])
+        """Restores what `state_dict` returned; games that were not saved begin anew.
+
+        So does the stream of actions where it was saved on the other kind of device, CPU or GPU:
+        their states do not fit each other.
+        """
+        if self.takes_stream(state["generator"]):
+            self.generator.set_state(state["generator"])
         if isinstance(self.env, StatefulVecEnv) and "games" in state:
             games = state["games"]
             self.env.load_state_dict(_arrays(games["env"]))

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from envs.config import EnvConfig
+from envs.config import MAX_THREADS, EnvConfig
 from models.cores import CoreConfig
 from models.encoders.config import EncoderKind, Precision
 
@@ -130,7 +130,7 @@ class TrainConfig:
         num_threads: torch's threads; 0 leaves torch's own choice.
         seed: root of every random stream of the run.
         run_dir: folder of the run; null derives one from game, core and seed.
-        total_frames: emulator frames (agent steps * frame_skip) of the whole run.
+        total_frames: emulator frames of the whole run: rows of its rollouts * frame_skip.
         log_interval_seconds: seconds between rows of metrics; 0 logs every rollout.
         checkpoint_interval_seconds: seconds between checkpoints; 0 saves after every rollout.
         keep_checkpoints: newest checkpoints kept.
@@ -182,10 +182,14 @@ class TrainConfig:
                 f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "
                 f"num_groups ({self.num_groups})"
             )
-        if self.max_policy_lag < 0 or self.num_threads < 0 or self.seed < 0:
+        if self.max_policy_lag < 0 or self.seed < 0:
             raise ValueError(
-                "max_policy_lag, num_threads and seed must be >= 0, got "
-                f"{self.max_policy_lag}, {self.num_threads} and {self.seed}"
+                f"max_policy_lag and seed must be >= 0, got {self.max_policy_lag} and {self.seed}"
+            )
+        if not 0 <= self.num_threads <= MAX_THREADS or self.num_actors > MAX_THREADS:
+            raise ValueError(
+                f"num_threads must be in 0 to {MAX_THREADS} and num_actors at most that, got "
+                f"{self.num_threads} and {self.num_actors}"
             )
         if self.mode == "serial" and (self.num_actors > 1 or self.exact_lag is not None):
             raise ValueError("num_actors and exact_lag are settings of mode async")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from agents.experiment.structure import ANY, ListOf, check_like
 from agents.impala.actor import Actor
@@ -18,6 +19,8 @@ from agents.impala.trainer import choose_device, make_policy
 from envs import make_env
 from envs.spec import StatefulVecEnv
 
+STREAM_BYTES = {"cpu": 5056, "cuda": 16}
+"""Size of the state of torch's random streams, by the device that draws from them."""
 REPORT = {"seconds": 0.0, "recent": ListOf(0.0)}
 
 
@@ -83,9 +86,17 @@ class StandIn:
         """Checks random streams and games; restores them, as their values can be wrong too."""
         if isinstance(self._env, StatefulVecEnv) and num_learned:
             self._actor.step = self._env.recv()
-        like = [self._actor.state_dict()] * self._config.num_groups
-        check_like(actors, like, "trainer.actors")
+        like = self._actor.state_dict() | {"generator": ANY}  # its size depends on the device
+        check_like(actors, [like] * self._config.num_groups, "trainer.actors")
         for actor in actors:
+            _check_stream(actor["generator"])
             self._actor.load_state_dict(actor)
             if self._actor.step is not None:
                 self._env.recv()
+
+
+def _check_stream(state: Any) -> None:
+    """Raises ValueError where this is no state of a random stream, of whichever device."""
+    is_bytes = isinstance(state, Tensor) and state.dtype == torch.uint8
+    if not is_bytes or [*state.shape] not in [[size] for size in STREAM_BYTES.values()]:
+        raise ValueError("trainer.actors hold a generator that is no state of a random stream")

@@ -4,6 +4,7 @@
 by no longer asking. Serial and async mode run the same `collect` and `Learner.learn`.
 """
 
+import logging
 import time
 from collections.abc import Generator
 from typing import Any
@@ -24,6 +25,7 @@ from models.cores import CoreConfig, kernel_backend
 from models.encoders import EncoderConfig
 from models.policy import Policy
 
+logger = logging.getLogger(__name__)
 PARTS = ("env", "inference", "learner")
 Crew = list[Actor]
 """Actors that take turns in one thread and fill one rollout together."""
@@ -162,6 +164,8 @@ class Trainer:
         if self.config.mode == "serial":
             for actor, saved in zip(self._actors(), state["actors"], strict=True):
                 actor.load_state_dict(saved)
+                if not actor.takes_stream(saved["generator"]):
+                    logger.warning("saved on another device: the stream of actions begins anew")
 
     def close(self) -> None:
         """Closes the environments."""

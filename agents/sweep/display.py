@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from agents.sweep.estimate import duration, frames_left
+from agents.experiment.progress import duration
+from agents.sweep.estimate import frames_left
 from agents.sweep.plan import RunPlan
 from agents.sweep.steps import Outcome, is_trained, score_path
 

@@ -64,6 +64,7 @@ def _submit(plan: RunPlan) -> "ray.ObjectRef[Outcome]":
 
 
 def _work_off(plan: RunPlan) -> Outcome:
+    os.chdir(plan.working_dir)  # a worker begins where its cluster did; run folders are relative
     # Ray cancels by KeyboardInterrupt, which a cluster begun in a script's background ignores
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return RunInProgress(plan).wait()

@@ -45,8 +45,8 @@ def _launch(
     return run_on_ray(plans, stop)
 
 
-def _speeds(plans: list[RunPlan], stop: StopRequest) -> dict[str, Speed]:
-    speeds: dict[str, Speed] = {}
+def _speeds(plans: list[RunPlan], stop: StopRequest) -> dict[str, Speed | None]:
+    speeds: dict[str, Speed | None] = {}
     for plan in plans:
         if frames_left(plan) and plan.group not in speeds and not stop.signal_name:
             speeds[plan.group] = measured_speed(plan)

@@ -2,7 +2,8 @@
 
 Game i is the first game of environment i, whose seed is seed + i: one game each, so that no short
 game is favoured. The actions of all games are drawn from one stream: seed and number of games
-together say what is played. Memory is wiped where training wiped it; returns are of whole, unclipped games.
+together say what is played. Memory is wiped where training wiped it; returns are of whole,
+unclipped games.
 """
 
 from dataclasses import asdict, dataclass, replace

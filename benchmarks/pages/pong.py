@@ -17,7 +17,8 @@ def pong_block() -> str:
             "`configs/pong.yaml` with each core: mean return of 30 full games per seed, sampled "
             "policy, and greedy where the policy is kept, played through gymnasium and ale-py. Two "
             "or three runs went side by side on two cores, a thread each, with other work beside "
-            "them: minutes are an upper bound.",
+            f"them: minutes are an upper bound. They come from {_num_versions(runs)} versions of "
+            "the code, with the same settings.",
             "",
             table(
                 [
@@ -40,6 +41,11 @@ def pong_runs() -> dict[str, list[Path]]:
     names = sorted(folder.name for folder in RUNS.iterdir())
     names.sort(key=lambda name: ("-" in name, CORES.index(name.partition("-")[0])))
     return {name: sorted((RUNS / name).glob("seed*")) for name in names}
+
+
+def _num_versions(runs: dict[str, list[Path]]) -> int:
+    folders = [folder for of in runs.values() for folder in of]
+    return len({read_json(folder / "provenance.json")["source_hash"] for folder in folders})
 
 
 def _row(name: str, folders: list[Path]) -> list[str]:

@@ -134,10 +134,8 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     config = fields_of(TrainConfig, parsed)
     session = fields_of(SessionConfig, parsed)
     if parsed.resume is not None:
-        if settings := typed(parser, arguments) & {
-            "config",
-            *(f.name for f in fields(TrainConfig)),
-        }:
+        own = {"resume", "requeue", *(field.name for field in fields(SessionConfig))}
+        if settings := typed(arguments) - own:
             raise ValueError(
                 "--resume takes the settings of its run folder; leave out "
                 + ", ".join(sorted(settings))

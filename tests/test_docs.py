@@ -1,6 +1,7 @@
 """What the documentation says that can be checked: tags, files, commands, configs."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -127,3 +128,10 @@ def test_published_runs_have_the_settings_of_their_config(folder, own):
         )
         differing = {name for name in wanted if wanted[name] != found[name]} - own
         assert differing <= ({"env.frame_stack"} if "frame_stack1" in str(run) else set()), run
+
+
+@pytest.mark.parametrize(("report", "of"), [("report", ("memory",)), ("report_pong", ("pong",))])
+def test_a_published_report_is_of_every_published_run(report, of):
+    found = json.loads((ROOT / "results" / report / "comparison.json").read_text())["runs"]
+    wanted = [str(run.relative_to(ROOT)) for folder in of for run in published(folder)]
+    assert sorted(run["path"] for run in found) == sorted(wanted)

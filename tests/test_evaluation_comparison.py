@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from agents.evaluation.comparability import arithmetic, machine
 from agents.evaluation.comparison import as_values, compare
+from agents.evaluation.origins import arithmetic_names, machines
 from agents.evaluation.run_record import find_run_folders, read_run
 from tests.run_folders import ORIGIN, evaluation, write_evaluation, write_run, write_seeds
 
@@ -151,8 +151,17 @@ def test_where_a_run_was_resumed_counts_as_much_as_where_it_began(tmp_path):
     assert warned(tmp_path, "1 runs were made from a work tree with uncommitted changes")
     assert warned(tmp_path, "2 kinds of machine")
     resumed = read_run(tmp_path / "b")
-    assert machine(resumed) == "2 cores of a processor, then None cores of other"
-    assert arithmetic(resumed) == "not recorded, then cuda, encoder bfloat16, kernel triton"
+    assert machines(resumed) == ["2 cores of a processor", "None cores of other"]
+    assert arithmetic_names(resumed) == ["not recorded", "cuda, encoder bfloat16, kernel triton"]
+    write_run(tmp_path / "c", seed=3, origin=ORIGIN | other)
+    assert warned(tmp_path, "Made on 2 kinds of machine")
+
+
+def test_runs_that_were_all_resumed_elsewhere_are_warned_of(tmp_path):
+    origin = ORIGIN | {"resumed": [ORIGIN | {"hardware": {"cpu": "other", "cores": 2}}]}
+    for seed in (1, 2):
+        write_run(tmp_path / f"seed{seed}", seed=seed, origin=origin)
+    assert warned(tmp_path, "Made on 2 kinds of machine")
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,19 @@ def test_where_the_iqm_ties_the_mean_decides(tmp_path):
     assert mean.startswith("across 2 tasks: rdn, 1.000 (1.000 to 1.000). A run of it scores above")
 
 
+def test_the_mean_decides_among_those_that_tie(tmp_path):
+    """Of lstm the mean is higher still, but its IQM is lower."""
+    parity = {"delta_net": [0.5, 0.5, 1.0, 1.0, 1.0], "rdn": [0.5, 1.0, 1.0, 1.0, 1.0]}
+    for core, returns in parity.items():
+        write_seeds(tmp_path, core, [1.0] * 5, game="tmaze")
+        write_seeds(tmp_path, core, returns, game="parity")
+    for game in ("tmaze", "parity"):
+        write_seeds(tmp_path, "lstm", [0.99] * 5, game=game)
+    said = headline(compare([read_run(path) for path in find_run_folders([tmp_path])]))
+    assert "Highest mean across 2 tasks: rdn, 0.900 " in said
+    assert "scores above one of delta_net with" in said
+
+
 def test_a_sum_of_float32_rewards_is_no_more_than_perfect(tmp_path):
     for game in ("tmaze", "parity"):
         write_seeds(tmp_path, "rdn", [1.0] * 5, game=game)

@@ -136,7 +136,7 @@ def with_part(path, name, value):
 def test_a_run_saved_on_a_gpu_goes_on_without_one(run, caplog):
     with_part(checkpoint_of(run), "trainer.actors.0.generator", torch.zeros(16, dtype=torch.uint8))
     assert run_atari.main(["train", "--resume", "run", "--stop_after_updates", "2"]) == 0
-    assert "saved on another device: the stream of actions begins anew" in caplog.text
+    assert "saved on another device: the streams of actions begin anew" in caplog.text
 
 
 @pytest.mark.parametrize("name", NO_RUN)

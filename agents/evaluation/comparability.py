@@ -1,9 +1,10 @@
 """What stands between runs and a conclusion: what is refused, and what the reader is told."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from agents.evaluation.grouping import Task
+from agents.evaluation.origins import arithmetic, machines, sessions, source_hashes
 from agents.evaluation.run_record import RunRecord, default_episodes
 from agents.evaluation.statistics import MIN_RUNS
 
@@ -45,7 +46,7 @@ def _of_task(task: Task) -> Iterator[str]:
         yield f"{task.name}: different budgets, in million frames: {budgets}."
     if task.scored and task.scale is None:
         yield f"{task.name}: no floor and ceiling are known; it is left out of the aggregates."
-    used = [used for runs in task.runs.values() for used in _used(runs)]
+    used = [used for runs in task.runs.values() for run in runs for used in arithmetic(run)]
     for setting in ("device", "encoder_precision", "core_kernel"):
         values = sorted({str(of[setting])[:100] for of in used if of.get(setting)})
         if len(values) > 1:
@@ -78,69 +79,16 @@ def _of_origins(runs: Sequence[RunRecord]) -> Iterator[str]:
     unknown = [run for run in runs if "source_hash" not in run.origin]
     if unknown:
         yield f"{len(unknown)} runs have no provenance.json: their code and machine are unknown."
-    versions = Counter(code for run in runs if run not in unknown for code in source_hashes(run))
+    versions = Counter(code for run in runs for code in source_hashes(run))
     if len(versions) > 1:
         counts = ", ".join(f"{name} ({count} runs)" for name, count in versions.most_common())
         yield f"Made by {len(versions)} versions of the code (source hash): {counts}."
     dirty = sum(any(of.get("dirty") is True for of in sessions(run)) for run in runs)
     if dirty:
         yield f"{dirty} runs were made from a work tree with uncommitted changes."
-    machines = {machine(run) for run in runs if run not in unknown}
-    if len(machines) > 1:
-        yield f"Made on {len(machines)} kinds of machine: speeds and wall times do not compare."
-
-
-def _used(runs: Sequence[RunRecord]) -> Iterator[dict[str, object]]:
-    """Yields what each session computed with, where known; feedforward has no core_kernel."""
-    for run in runs:
-        for session in sessions(run):
-            used = session.get("arithmetic")
-            if isinstance(used, dict):
-                yield used
-
-
-def sessions(run: RunRecord) -> list[dict[str, object]]:
-    """Returns what a run says of where it began, and of where it was resumed each time."""
-    resumed = run.origin.get("resumed")
-    later = resumed if isinstance(resumed, list) else []
-    return [run.origin, *(session for session in later if isinstance(session, dict))]
-
-
-def source_hashes(run: RunRecord) -> list[str]:
-    """Returns the versions of the code that a run was made by, shortened."""
-    named = [str(of["source_hash"])[:8] for of in sessions(run) if "source_hash" in of]
-    return list(dict.fromkeys(named))
-
-
-def machine(run: RunRecord) -> str:
-    """Returns the processors and GPUs that a run names, or "unknown"."""
-    return _then(_machine(session) for session in sessions(run))
-
-
-def arithmetic(run: RunRecord) -> str:
-    """Returns the devices, encoder precisions and kernels of a run, or "not recorded"."""
-    return _then(_arithmetic(session) for session in sessions(run))
-
-
-def _then(of_sessions: Iterable[str]) -> str:
-    return ", then ".join(dict.fromkeys(of_sessions))
-
-
-def _machine(session: dict[str, object]) -> str:
-    hardware = session.get("hardware")
-    if not isinstance(hardware, dict):
-        return "unknown"
-    parts = [f"{hardware.get('cores')} cores of {hardware.get('cpu')}", hardware.get("gpu")]
-    return ", ".join(str(part)[:100] for part in parts if part)
-
-
-def _arithmetic(session: dict[str, object]) -> str:
-    used = session.get("arithmetic")
-    if not isinstance(used, dict):
-        return "not recorded"
-    precision, kernel = used.get("encoder_precision"), used.get("core_kernel")
-    parts = [used.get("device"), f"encoder {precision}", f"kernel {kernel}" if kernel else None]
-    return ", ".join(str(part)[:100] for part in parts if part)
+    known = {name for run in runs if run not in unknown for name in machines(run)}
+    if len(known) > 1:
+        yield f"Made on {len(known)} kinds of machine: speeds and wall times do not compare."
 
 
 def _millions(frames: Sequence[int]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from agents.evaluation import statistics
-from agents.evaluation.comparability import arithmetic, machine, refuse_incomparable, warnings
+from agents.evaluation.comparability import refuse_incomparable, warnings
 from agents.evaluation.grouping import Task, core_kind, group
+from agents.evaluation.origins import arithmetic_names, machines
 from agents.evaluation.run_record import RunRecord
 from agents.evaluation.statistics import Array, Estimate, Profile
 from models.cores import CORES
@@ -154,8 +155,8 @@ def _run_values(run: RunRecord) -> dict[str, Any]:
         "other_evaluations": {e.variation: e.mean_return for e in run.others},
         "commit": run.origin.get("commit"),
         "source_hash": run.origin.get("source_hash"),
-        "machine": machine(run),
-        "arithmetic": arithmetic(run),
+        "machine": ", then ".join(machines(run)),
+        "arithmetic": ", then ".join(arithmetic_names(run)),
     }
 
 

@@ -11,10 +11,11 @@ def headline(comparison: Comparison) -> str:
     """Returns the answer in a few sentences, with how sure it is.
 
     Where cores tie on the IQM, which leaves out a quarter of the runs at either end, all of them
-    are named, and the mean is asked.
+    are named, and the mean is asked which of them is ahead.
     """
-    sentences = []
-    for where, estimates in _measures(comparison):
+    sentences, best = [], comparison.cores
+    for where, of_all in _measures(comparison):
+        estimates = {core: value for core, value in of_all.items() if core in best}
         ranked = sorted(estimates, key=lambda core: estimates[core].value, reverse=True)
         if len(ranked) == 1:
             return f"{ranked[0]}: {where} {interval(estimates[ranked[0]])}."

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from agents.evaluation.comparability import arithmetic, machine, source_hashes
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.grouping import Task, differing
+from agents.evaluation.origins import arithmetic_names, commits, machines, source_hashes
 from agents.evaluation.run_record import Evaluation, RunRecord
 from agents.evaluation.statistics import AGGREGATES, Estimate, mean_of_runs
 from envs.scores import published_scores
@@ -147,10 +147,10 @@ def origins(comparison: Comparison) -> Table:
             core,
             ", ".join(str(run.config.seed) for run in runs),
             _range([run.score.frames / 1e6 for run in runs if run.score], "{:.2f}"),
-            _distinct(str(run.origin.get("commit", NONE))[:7] for run in runs),
-            _distinct(", ".join(source_hashes(run)) or NONE for run in runs),
-            _distinct(machine(run) for run in runs),
-            _distinct(arithmetic(run) for run in runs),
+            *(
+                _distinct(name for run in runs for name in names(run) or [NONE])
+                for names in (commits, source_hashes, machines, arithmetic_names)
+            ),
         ]
         for task in comparison.tasks
         for core, runs in task.runs.items()

@@ -15,10 +15,9 @@ def fields_of(kind: type[Settings], parsed: Namespace) -> Settings:
     return kind(**{field.name: parsed[field.name] for field in fields(kind)})  # type: ignore[arg-type]
 
 
-def typed(parser: ArgumentParser, arguments: list[str]) -> set[str]:
-    """Returns the names of the settings on a command line, of nested ones the outer name."""
-    given = parser.parse_args(arguments, defaults=False)
-    return {str(name).partition(".")[0] for name, _ in given.items()}
+def typed(arguments: list[str]) -> set[str]:
+    """Returns the names of the options on a command line, as "learner.learning_rate"."""
+    return {word[2:].partition("=")[0] for word in arguments if word.startswith("--")}
 
 
 def with_close_names(message: str, parser: ArgumentParser) -> str:

@@ -162,10 +162,11 @@ class Trainer:
         self.num_learned = state["num_learned"]
         self.learner.load_state_dict(state["learner"])
         if self.config.mode == "serial":
-            for actor, saved in zip(self._actors(), state["actors"], strict=True):
+            pairs = list(zip(self._actors(), state["actors"], strict=True))
+            for actor, saved in pairs:
                 actor.load_state_dict(saved)
-                if not actor.takes_stream(saved["generator"]):
-                    logger.warning("saved on another device: the stream of actions begins anew")
+            if not all(actor.takes_stream(saved["generator"]) for actor, saved in pairs):
+                logger.warning("saved on another device: the streams of actions begin anew")
 
     def close(self) -> None:
         """Closes the environments."""

@@ -90,7 +90,7 @@ def estimate(plans: Sequence[RunPlan], speeds: dict[str, Speed | None], jobs: in
     if len(known) > num_trials:
         lines.append(f"  {len(known) - num_trials} settings at the speed of earlier runs")
     if len(speeds) > len(known):
-        lines.append(f"  left out: {len(speeds) - len(known)} settings that failed when timed")
+        lines.append(f"  without {len(speeds) - len(known)} settings that diverged when timed")
     if todo:
         lines.append("  starting and evaluating come on top; runs that share cores may be slower")
     return "\n".join(lines)

@@ -41,8 +41,8 @@ def _line_through(rows: list[dict[str, Any]]) -> str:
     slope, start = np.polyfit(numbers, milliseconds, 1, w=1 / milliseconds)
     misfit = np.abs((start + slope * numbers) / milliseconds - 1).max()
     return (
-        f"A step of all environments takes {start:.1f} ms and {slope:.2f} ms for each of them; all "
-        f"lie within {misfit:.0%} of that line."
+        f"A step of n environments takes about {start:.1f} ms + n x {slope:.2f} ms; every measured "
+        f"time lies within {misfit:.0%} of that."
     )
 
 

@@ -17,8 +17,8 @@ def pong_block() -> str:
             "`configs/pong.yaml` with each core: mean return of 30 full games per seed, sampled "
             "policy, and greedy where the policy is kept, played through gymnasium and ale-py. Two "
             "or three runs went side by side on two cores, a thread each, with other work beside "
-            f"them: minutes are an upper bound. They come from {_num_versions(runs)} versions of "
-            "the code, with the same settings.",
+            f"them: minutes are an upper bound. The runs come from {_num_versions(runs)} versions "
+            "of the code, with the same settings.",
             "",
             table(
                 [

@@ -104,6 +104,10 @@ def test_a_machine_on_which_no_loops_took_turns_has_no_ratio_to_the_lstm(monkeyp
     assert throughput.speed_block().rstrip().endswith("|  |")
 
 
+def settings_in(path):
+    return flat_values(config_values(config_from_values(yaml.safe_load(path.read_text()))))
+
+
 def published(folder):
     return sorted(path.parent for path in (ROOT / "results" / folder).glob("*/**/config.yaml"))
 
@@ -117,15 +121,11 @@ def published(folder):
     ],
 )
 def test_published_runs_have_the_settings_of_their_config(folder, own):
-    configs = {"pong": ROOT / "configs/pong.yaml"} | {
-        path.stem: path for path in (ROOT / "configs/memory").glob("*.yaml")
-    }
+    paths = [ROOT / "configs/pong.yaml", *(ROOT / "configs/memory").glob("*.yaml")]
+    configs = {path.stem: settings_in(path) for path in paths}
     for run in published(folder):
         task = run.relative_to(ROOT / "results").parts[folder == "memory"]
-        wanted, found = (
-            flat_values(config_values(config_from_values(yaml.safe_load(path.read_text()))))
-            for path in (configs[task], run / "config.yaml")
-        )
+        wanted, found = configs[task], settings_in(run / "config.yaml")
         differing = {name for name in wanted if wanted[name] != found[name]} - own
         assert differing <= ({"env.frame_stack"} if "frame_stack1" in str(run) else set()), run
 

@@ -8,6 +8,7 @@ files disagree.
 import re
 from collections.abc import Callable
 
+from benchmarks.pages.compare_cost import compare_block
 from benchmarks.pages.encoder import encoder_block
 from benchmarks.pages.files import ROOT
 from benchmarks.pages.kernels import kernel_block
@@ -24,6 +25,7 @@ PAGES = (
     "docs/throughput.md",
     "docs/results.md",
     "docs/reliability.md",
+    "docs/compare.md",
 )
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
@@ -38,6 +40,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "levers": levers_block,
     "costs": costs_block,
     "run_length": run_length_block,
+    "compare": compare_block,
 }
 
 

@@ -148,16 +148,23 @@ def test_help_explains_every_field(tmp_path):
     ],
     ids=lambda x: "-".join(map(str, x[-2:])).replace("/", "_") if isinstance(x, list) else None,
 )
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, message):
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arguments, message):
     (tmp_path / "bad.yaml").write_text("learner:\n  learning_rat: 1.0\n")
     (tmp_path / "used").mkdir()
     (tmp_path / "used/keep.txt").write_text("mine")
-    done = run_atari(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert main([*map(str, arguments)]) == 2
+    said = capfd.readouterr().err
+    assert message in said
+    assert len(said.strip().splitlines()) == 1, said
     assert (tmp_path / "used/keep.txt").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.yaml", "used"]
+
+
+def test_a_mistake_is_the_exit_code_of_the_process(tmp_path):
+    done = run_atari("train", "--game", "Pung", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown game 'Pung'; close: Pong-v5")
 
 
 def test_help_names_every_command_and_each_its_own(capsys):

@@ -131,7 +131,6 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     from agents.impala.train import resume, train
 
     parsed = _parse(parser, arguments)
-    config = fields_of(TrainConfig, parsed)
     session = fields_of(SessionConfig, parsed)
     if parsed.resume is not None:
         own = {"resume", "requeue", *(field.name for field in fields(SessionConfig))}
@@ -142,7 +141,7 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
             )
         path = resume(parsed.resume, session)
     else:
-        path = train(config, session)
+        path = train(fields_of(TrainConfig, parsed), session)
     print(f"run folder: {path}")
     return REQUEUE if session.requeue and read_status(path)["status"] == "stopped" else 0
 

@@ -19,8 +19,8 @@ from agents.impala.trainer import choose_device, make_policy
 from envs import make_env
 from envs.spec import StatefulVecEnv
 
-STREAM_BYTES = {"cpu": 5056, "cuda": 16}
-"""Size of the state of torch's random streams, by the device that draws from them."""
+STREAM_BYTES = (5056, 16)
+"""Size of the state of torch's random streams on a CPU and on a GPU."""
 REPORT = {"seconds": 0.0, "recent": ListOf(0.0)}
 
 
@@ -98,5 +98,5 @@ class StandIn:
 def _check_stream(state: Any) -> None:
     """Raises ValueError where this is no state of a random stream, of whichever device."""
     is_bytes = isinstance(state, Tensor) and state.dtype == torch.uint8
-    if not is_bytes or [*state.shape] not in [[size] for size in STREAM_BYTES.values()]:
+    if not is_bytes or state.dim() != 1 or len(state) not in STREAM_BYTES:
         raise ValueError("trainer.actors hold a generator that is no state of a random stream")

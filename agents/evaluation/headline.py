@@ -19,7 +19,8 @@ def headline(comparison: Comparison) -> str:
         ranked = sorted(estimates, key=lambda core: estimates[core].value, reverse=True)
         if len(ranked) == 1:
             return f"{ranked[0]}: {where} {interval(estimates[ranked[0]])}."
-        best = [c for c in ranked if number(estimates[c].value) == _highest(estimates)]
+        highest = number(estimates[ranked[0]].value)
+        best = [core for core in ranked if number(estimates[core].value) == highest]
         said = "; ".join(f"{core}, {interval(estimates[core])}" for core in best)
         sentences.append(f"Highest {where}: {said}.")
         if len(best) == 1:
@@ -38,10 +39,6 @@ def _measures(comparison: Comparison) -> Iterator[tuple[str, dict[str, Estimate]
     task = max(comparison.shared_tasks or comparison.tasks, key=lambda task: len(task.scored))
     where = f"mean score on {task.name}" if task.scale else f"mean return on {task.name}"
     yield where, {core: mean_of_runs(task.normalised(core)) for core in task.scored}
-
-
-def _highest(estimates: dict[str, Estimate]) -> str:
-    return number(max(estimate.value for estimate in estimates.values()))
 
 
 def _lead(comparison: Comparison, estimates: dict[str, Estimate], best: str, second: str) -> str:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.cores import CoreConfig, CoreState, make_core
+from models.cores.clock import CoreClock
 from models.encoders import EncoderConfig, make_encoder
 
 
@@ -42,6 +43,7 @@ class Policy(nn.Module):
         self.num_actions = num_actions
         self.encoder = make_encoder(encoder, observation_shape, observation_dtype)
         self.core = make_core(core, self.encoder.output_size + 1)
+        self.core_clock = CoreClock()
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)
 
@@ -53,14 +55,6 @@ class Policy(nn.Module):
         """Returns features [T, B, F] float32 of observation [T, B, *observation_shape]."""
         features: Tensor = self.encoder(observation.flatten(0, 1))
         return features.view(*observation.shape[:2], -1)
-
-    def decide(
-        self, features: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
-    ) -> tuple[PolicyOutput, CoreState]:
-        """Runs core and heads on what `encode` gave; see `forward`."""
-        reward = last_reward.clamp(-1.0, 1.0).unsqueeze(-1)
-        y, state = self.core(torch.cat([features, reward], dim=-1), state, start)
-        return PolicyOutput(self.policy_head(y), self.value_head(y).squeeze(-1)), state
 
     def forward(
         self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
@@ -77,4 +71,7 @@ class Policy(nn.Module):
         Returns:
             Logits and values, and the core state after row T - 1.
         """
-        return self.decide(self.encode(observation), last_reward, start, state)
+        reward = last_reward.clamp(-1.0, 1.0).unsqueeze(-1)
+        x = torch.cat([self.encode(observation), reward], dim=-1)
+        y, state = self.core_clock.run(self.core, x, state, start)
+        return PolicyOutput(self.policy_head(y), self.value_head(y).squeeze(-1)), state

@@ -44,7 +44,7 @@ def metrics(final, frames=(250, 500, 750, 1000)):
             "share/env": 0.2,
             "share/inference": 0.3,
             "share/learner": 0.5,
-            "share/acting_core": 0.4,
+            "share/core": 0.4,
         }
         for number in frames
     ]

@@ -8,8 +8,8 @@ ROW = {
     "loss/entropy": 1.25,
     "share/env": 0.5,
     "share/inference": 0.3,
-    "share/acting_core": 0.12,
     "share/learner": 0.2,
+    "share/core": 0.12,
 }
 
 
@@ -18,7 +18,7 @@ def test_a_line_says_the_time_left_and_the_cores_share(capsys):
         shown.update(ROW)
     (line,) = capsys.readouterr().out.splitlines()
     assert "400,000 frames  left 0:53:20  frames/s 500  entropy 1.250" in line
-    assert "time in inference 30%  core and heads 12%  time in learner 20%" in line
+    assert "time in inference 30%  time in learner 20%  core, in both 12%" in line
 
 
 def test_a_run_without_end_has_a_time_left(capsys):

@@ -28,10 +28,7 @@ class CountingPolicy(nn.Module):
     def initial_state(self, batch_size, device=None):
         return (torch.zeros(batch_size, 1, device=device),)
 
-    def encode(self, observation):
-        return observation
-
-    def decide(self, features, last_reward, start, state):
+    def forward(self, observation, last_reward, start, state):
         (count,), values = state, []
         for start_B in start:
             count = torch.where(start_B[:, None], 0.0, count) + 1

@@ -158,6 +158,19 @@ def async_config(**settings):
     return dataclasses.replace(CONFIG, mode="async", num_actors=2, **settings)
 
 
+@pytest.mark.parametrize("mode", ["serial", "async"])
+def test_the_seconds_of_the_core_are_a_part_of_acting_and_learning(mode):
+    trainer = Trainer(dataclasses.replace(CONFIG, mode=mode))
+    policies = {trainer.policy, *(actor.policy for crew in trainer.crews for actor in crew)}
+    assert len(policies) == (1 if mode == "serial" else 2)
+    train(trainer, 3)
+    seconds = trainer.take_seconds()
+    assert all(policy.core_clock.seconds > 0 for policy in policies)
+    assert seconds["core"] == sum(policy.core_clock.seconds for policy in policies)
+    assert seconds["core"] < seconds["inference"] + seconds["learner"]
+    assert trainer.take_seconds()["core"] == 0
+
+
 def test_async_never_exceeds_the_lag_and_leaves_no_thread():
     per_rollout = LEARNER.updates_per_rollout
     before = threading.active_count()

@@ -68,17 +68,6 @@ def test_the_last_reward_enters_clipped():
     assert not torch.allclose(logits(0.5), logits(1.0))
 
 
-def test_features_can_be_reused():
-    policy = build()
-    observation, last_reward, start = unroll()
-    features = policy.encode(observation)
-    assert features.shape == (T, B, 16)
-    apart = policy.decide(features, last_reward, start, policy.initial_state(B))[0]
-    whole = policy(observation, last_reward, start, policy.initial_state(B))[0]
-    assert torch.equal(apart.logits, whole.logits)
-    assert torch.equal(apart.value, whole.value)
-
-
 @pytest.mark.parametrize("kind", CORES)
 def test_gradient_reaches_every_parameter(kind):
     policy = build(kind)

@@ -36,7 +36,8 @@ END_TAGS = (
     "share/env",
     "share/inference",
     "share/learner",
-    "share/acting_core",
+    "share/core",
+    "share/acting_core",  # of published runs: the part of inference in core and heads
 )
 
 

@@ -19,8 +19,8 @@ SHOWN = (
     ("learner/lag_updates", "lag, updates", "{:.1f}"),
     ("share/env", "time in env", "{:.0%}"),
     ("share/inference", "time in inference", "{:.0%}"),
-    ("share/acting_core", "core and heads", "{:.0%}"),
     ("share/learner", "time in learner", "{:.0%}"),
+    ("share/core", "core, in both", "{:.0%}"),
 )
 PLAIN_INTERVAL_SECONDS = 10.0
 

@@ -1,6 +1,5 @@
 """One step of acting: forward pass and sampled action, on a GPU as one CUDA graph."""
 
-import time
 from typing import Protocol
 
 import torch
@@ -15,10 +14,6 @@ WARM_UP = 3
 
 class ActStep(Protocol):
     """A way to act on one row of every environment."""
-
-    @property
-    def core_seconds(self) -> float | None:
-        """Spent in core and heads so far; None where one launch runs them with all the rest."""
 
     def __call__(
         self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
@@ -53,17 +48,13 @@ class EagerActStep:
     def __init__(self, policy: Policy, generator: torch.Generator) -> None:
         self.policy = policy
         self.generator = generator
-        self.core_seconds = 0.0
 
     @torch.inference_mode()
     def __call__(
         self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
     ) -> tuple[Tensor, Tensor, CoreState]:
         """Acts once; see `ActStep`."""
-        features = self.policy.encode(observation)
-        began = time.perf_counter()
-        output, state = self.policy.decide(features, last_reward, start, state)
-        self.core_seconds += time.perf_counter() - began
+        output, state = self.policy(observation, last_reward, start, state)
         action, log_prob = sample_action(output.logits[0], self.generator)
         return action, log_prob, state
 
@@ -73,8 +64,6 @@ class GraphedActStep:
 
     Inputs are copied to where the graph reads them; the state stays where the graph writes it.
     """
-
-    core_seconds = None
 
     def __init__(self, step: EagerActStep) -> None:
         self._step = step

@@ -57,11 +57,6 @@ class Actor:
         self.env_seconds = 0.0  # since the actor was made
         self.inference_seconds = 0.0  # likewise
 
-    @property
-    def core_seconds(self) -> float | None:
-        """The part of `inference_seconds` in core and heads; None where it cannot be told."""
-        return self._act_step.core_seconds
-
     def begin(self, rollout: Rollout) -> None:
         """Writes row 0, which is row T of the rollout before, and the state before it."""
         if self.step is None:

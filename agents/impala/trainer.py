@@ -130,17 +130,16 @@ class Trainer:
     def take_seconds(self) -> dict[str, float]:
         """Returns seconds spent by part since the last call; in async mode parts overlap.
 
-        Beside PARTS: "acting_core", the share of inference in core and heads, where known.
+        Beside PARTS: "core", the part of inference and learner in the core, on a CPU.
         """
         totals: dict[str, float] = {
             "env": sum(actor.env_seconds for actor in self._actors()),
             "inference": sum(actor.inference_seconds for actor in self._actors()),
             "learner": self.learn_seconds,
         }
-        in_core = [actor.core_seconds for actor in self._actors()]
-        known = [seconds for seconds in in_core if seconds is not None]
-        if len(known) == len(in_core):
-            totals["acting_core"] = sum(known)
+        if self.device.type == "cpu":
+            policies = {self.policy, *(actor.policy for actor in self._actors())}
+            totals["core"] = sum(policy.core_clock.seconds for policy in policies)
         before, self._seconds_taken = self._seconds_taken, totals
         return {part: total - before.get(part, 0.0) for part, total in totals.items()}
 

@@ -52,7 +52,9 @@ def sweep_parser() -> ArgumentParser:
         ("vary", "settings to combine, such as learner.entropy_cost=0.01,0.003"),
         ("set", "settings of all runs, such as total_frames=100000"),
     ):
-        parser.add_argument(f"--{name}", type=str, nargs="+", default=[], help=text)
+        parser.add_argument(
+            f"--{name}", type=str, nargs="+", action="extend", default=[], help=text
+        )
     return parser
 
 

@@ -86,6 +86,9 @@ def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
         ({"vary": ["seed=1,2"]}, "--vary seed: use --seeds"),
         ({"set": ["core.kind=rdn"]}, "--set core.kind: use --cores"),
         ({"set": ["num_threads=1,2"]}, "--set num_threads takes one value, got '1,2'"),
+        ({"set": ["num_threads=1", "num_threads=2"]}, "--set num_threads is given twice"),
+        ({"vary": ["learner.discount=0", "learner.discount=1"]}, "learner.discount is given twice"),
+        ({"set": ["num_actors=1"], "vary": ["num_actors=1,2"]}, "--set and --vary both give num_a"),
         ({"cores": "rdn,rdn"}, "two runs of the sweep are .*rdn/seed1"),
         ({"lengths": "40,x"}, "lengths must be whole numbers such as 40,100, got '40,x'"),
         ({"lengths": "0"}, "length must be at least 1, got 0"),
@@ -103,6 +106,13 @@ def test_a_sweep_that_cannot_be_is_refused(tmp_path, settings, message):
     with pytest.raises((ValueError, ArgumentError), match=message):
         plan(tmp_path, **settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_are_repeated_add_up():
+    typed = "--config c --cores rdn --out o --vary a=1,2 --vary b=3 c=4 --set d=1 --set e=2"
+    parsed = run_atari.sweep_parser().parse_args(typed.split())
+    assert parsed.vary == ["a=1,2", "b=3", "c=4"]
+    assert parsed.set == ["d=1", "e=2"]
 
 
 def test_a_run_of_other_settings_is_not_continued(tmp_path):

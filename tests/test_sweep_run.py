@@ -6,8 +6,10 @@ Most tests put a stand-in for run_atari.py in place, which writes what a run lea
 import json
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import torch
 from rich.console import Console
 
 from agents.experiment.config_values import config_values
@@ -232,8 +234,49 @@ def test_the_estimate_takes_the_speed_of_earlier_runs_and_divides_among_jobs(sta
 def test_a_setting_that_diverges_leaves_the_others_their_estimate(stand_in):
     plans = plan_runs(config(seeds=1, vary=["learner.learning_rate=1e30,0.001"]))
     speeds = {plan.group: measured_speed(plan) for plan in plans}
-    assert [speed is None for speed in speeds.values()] == [True, False]
-    assert "without 1 settings that diverged when timed" in estimate(plans, speeds, 1)
+    said = estimate(plans, speeds, 1)
+    assert "tmaze/lstm-learning_rate=1e30, which cannot be timed here: NonFiniteUpdate: " in said
+    assert "1 settings timed for 2 s" in said
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA"), OSError("gone")])
+def test_what_cannot_be_timed_is_left_to_its_run(stand_in, monkeypatch, error):
+    (plan,) = plan_runs(config(seeds=1))
+    monkeypatch.setattr("agents.sweep.estimate.trial", Mock(side_effect=error))
+    assert measured_speed(plan) is error
+    said = estimate([plan], {plan.group: error}, 1)
+    assert "tmaze/lstm, which cannot be timed here: " in said
+    assert ("gone" if isinstance(error, OSError) else "out of memory: try") in said
+
+
+def test_a_mistake_of_ours_in_a_trial_is_no_cause(stand_in, monkeypatch):
+    (plan,) = plan_runs(config(seeds=1))
+    monkeypatch.setattr("agents.sweep.estimate.trial", Mock(side_effect=RuntimeError("shapes")))
+    with pytest.raises(RuntimeError, match="shapes"):
+        measured_speed(plan)
+
+
+def test_metrics_that_are_damaged_stop_no_sweep(stand_in, monkeypatch):
+    """They are the run's to tell, when it is resumed."""
+    monkeypatch.setattr("agents.sweep.estimate.trial", lambda _: 100.0)
+    first, second = plans = plan_runs(config(seeds=2))
+    first.path.mkdir(parents=True)
+    (first.path / "metrics.jsonl").write_text("nonsense\n")
+    speed = measured_speed(second)
+    assert speed == Speed(100.0, is_trial=True)
+    assert "2 of them with frames left" in estimate(plans, {first.group: speed}, 1)
+
+
+def test_settings_of_which_none_can_run_here_end_the_sweep_before_it_starts(stand_in, monkeypatch):
+    settings = config(cores="lstm,rdn", seeds=1)
+    ends = {"lstm": ValueError("no such device"), "rdn": ValueError("no such device")}
+    monkeypatch.setattr(whole, "measured_speed", lambda plan: ends[plan.config.core.kind])
+    with pytest.raises(ValueError, match="no such device"):
+        whole.sweep(settings)
+    assert calls() == []
+    ends["rdn"] = Speed(1e4, is_trial=True)
+    assert whole.sweep(settings)
+    assert len(calls()) == 4
 
 
 @pytest.mark.parametrize("total_frames", [256, 4000])

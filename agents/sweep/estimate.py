@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from agents.experiment.failure import cause, out_of_memory
 from agents.experiment.metrics import newest_row
 from agents.experiment.progress import duration
 from agents.impala.config import TrainConfig
-from agents.impala.nonfinite import NonFiniteUpdate
 from agents.impala.train import set_threads
 from agents.impala.trainer import Trainer
 from agents.sweep.plan import RunPlan
@@ -25,19 +26,24 @@ class Speed:
     is_trial: bool
 
 
-def measured_speed(plan: RunPlan) -> Speed | None:
+def measured_speed(plan: RunPlan) -> Speed | Exception:
     """Returns the speed of an earlier run that differs in its seed alone, or else of a trial.
 
-    None where the trial's weights do not stay finite: the run itself will fail and say why.
+    Where neither can be had, returns why: the run itself will fail and say it too, if it cannot
+    run where it is sent either, and the others go on.
     """
     for run in sorted(plan.path.parent.glob("seed*")):
-        row = newest_row(run / "metrics.jsonl")
-        if row is not None and row.get("wall_seconds", 0.0) >= TRIAL_SECONDS:
+        row = _last_row(run)
+        if row.get("wall_seconds", 0.0) >= TRIAL_SECONDS:
             return Speed(row["frames"] / row["wall_seconds"], is_trial=False)
     try:
         return Speed(trial(plan.config), is_trial=True)
-    except NonFiniteUpdate:
-        return None
+    except (ValueError, OSError, FloatingPointError) as error:
+        return error
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return error
 
 
 def trial(config: TrainConfig) -> float:
@@ -54,9 +60,8 @@ def trial(config: TrainConfig) -> float:
 
 
 def frames_trained(path: Path) -> int:
-    """Returns the frames behind a run folder, 0 where there is none."""
-    row = newest_row(path / "metrics.jsonl")
-    return int(row["frames"]) if row else 0
+    """Returns the frames behind a run folder, 0 where none are known."""
+    return int(_last_row(path).get("frames", 0))
 
 
 def frames_left(plan: RunPlan) -> int:
@@ -64,16 +69,16 @@ def frames_left(plan: RunPlan) -> int:
     return max(plan.config.total_frames - frames_trained(plan.path), 0)
 
 
-def estimate(plans: Sequence[RunPlan], speeds: dict[str, Speed | None], jobs: int) -> str:
+def estimate(plans: Sequence[RunPlan], speeds: dict[str, Speed | Exception], jobs: int) -> str:
     """Says how long training will take, and what that rests on.
 
     Args:
         plans: all runs of the sweep.
-        speeds: by `RunPlan.group`, for every run that has frames left.
+        speeds: by `RunPlan.group`, for every run that has frames left; or why there is none.
         jobs: runs at a time.
     """
     todo = [plan for plan in plans if frames_left(plan)]
-    known = {group: speed for group, speed in speeds.items() if speed is not None}
+    known = {group: speed for group, speed in speeds.items() if isinstance(speed, Speed)}
     seconds = [
         frames_left(plan) / known[plan.group].frames_per_second
         for plan in todo
@@ -89,8 +94,20 @@ def estimate(plans: Sequence[RunPlan], speeds: dict[str, Speed | None], jobs: in
         lines.append(f"  {num_trials} settings timed for {TRIAL_SECONDS:g} s, one at a time, here")
     if len(known) > num_trials:
         lines.append(f"  {len(known) - num_trials} settings at the speed of earlier runs")
-    if len(speeds) > len(known):
-        lines.append(f"  without {len(speeds) - len(known)} settings that diverged when timed")
+    for group, speed in speeds.items():
+        if isinstance(speed, Exception):
+            lines.append(f"  without {group}, which cannot be timed here: {cause(speed)}")
     if todo:
         lines.append("  starting and evaluating come on top; runs that share cores may be slower")
     return "\n".join(lines)
+
+
+def _last_row(path: Path) -> dict[str, Any]:
+    """Returns a run's last row of metrics, {} where there is none.
+
+    Nor is there one where they are damaged: the run says so itself, when it is resumed.
+    """
+    try:
+        return newest_row(path / "metrics.jsonl") or {}
+    except ValueError:
+        return {}

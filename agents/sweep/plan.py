@@ -119,10 +119,11 @@ def plan_runs(sweep: SweepConfig) -> list[RunPlan]:
     """
     parser = settings_parser("Train an agent.")
     shared = {name: value for name, (value,) in _fields(sweep.set, "set", 1)}
+    variations = _variations(sweep.vary)
+    if both := shared.keys() & variations[0].keys():
+        raise ValueError(f"--set and --vary both give {', '.join(sorted(both))}")
     games = sweep.games.split(",") if sweep.games else [None]
-    matrix = itertools.product(
-        range(1, sweep.seeds + 1), games, sweep.cores.split(","), _variations(sweep.vary)
-    )
+    matrix = itertools.product(range(1, sweep.seeds + 1), games, sweep.cores.split(","), variations)
     plans: dict[Path, RunPlan] = {}
     for seed, game, core, variation in matrix:
         settings = _game(game) | _core(core) | shared | variation
@@ -191,6 +192,7 @@ def _fields(
 ) -> Iterator[tuple[str, list[str]]]:
     """Yields field and values of each `field=value,...`."""
     known = flat_values(config_values(TrainConfig()))
+    seen = set()
     for text in given:
         name, _, values = text.partition("=")
         if not values:
@@ -201,6 +203,9 @@ def _fields(
             close = get_close_matches(name, known, n=3, cutoff=0.4)
             hint = f"; close: {', '.join(close)}" if close else ""
             raise ValueError(f"--{option}: unknown setting {name!r}{hint}")
+        if name in seen:
+            raise ValueError(f"--{option} {name} is given twice")
+        seen.add(name)
         chosen = values.split(",")
         if num_values not in (None, len(chosen)):
             raise ValueError(f"--{option} {name} takes one value, got {values!r}; see --vary")

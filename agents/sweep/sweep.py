@@ -23,6 +23,7 @@ def sweep(config: SweepConfig) -> bool:
     plans = plan_runs(config)
     with stop_signals() as stop:
         speeds = _speeds(plans, stop)
+        _refuse_what_none_can_run(config, speeds)
         if not stop.signal_name:
             print(estimate(plans, speeds, config.jobs), flush=True)
         with SweepDisplay(plans) as shown:
@@ -45,8 +46,15 @@ def _launch(
     return run_on_ray(plans, stop)
 
 
-def _speeds(plans: list[RunPlan], stop: StopRequest) -> dict[str, Speed | None]:
-    speeds: dict[str, Speed | None] = {}
+def _refuse_what_none_can_run(config: SweepConfig, speeds: dict[str, Speed | Exception]) -> None:
+    """Raises the first cause where no setting can run; Ray may have a machine that can."""
+    causes = [cause for cause in speeds.values() if isinstance(cause, ValueError)]
+    if config.launcher == "local" and causes and len(causes) == len(speeds):
+        raise causes[0]
+
+
+def _speeds(plans: list[RunPlan], stop: StopRequest) -> dict[str, Speed | Exception]:
+    speeds: dict[str, Speed | Exception] = {}
     for plan in plans:
         if frames_left(plan) and plan.group not in speeds and not stop.signal_name:
             speeds[plan.group] = measured_speed(plan)

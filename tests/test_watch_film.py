@@ -99,6 +99,23 @@ def test_an_atari_film_shows_the_emulator_s_own_screen():
     assert (shown[0].max(-1) != shown[0].min(-1)).any()  # in colour
 
 
+def test_a_minigrid_film_shows_the_cells_in_view_until_the_game_ends():
+    config = TrainConfig(
+        game="MiniGrid-MemoryS7-v0",
+        encoder="minigrid",
+        core=CoreConfig(kind="rdn", kernel="reference"),
+    )
+    spec = make_env(config.game, config.env, 1, 0).spec
+    saved = SavedPolicy(make_policy(config, spec), config, spec, updates=0, frames=0)
+    scene = make_scene(saved, seed=0)
+    assert len(scene.action_names) == spec.num_actions
+    moments = list(play(saved, scene, WatchConfig(episodes=1)))
+    assert [m.start for m in moments] == [True] + [False] * (len(moments) - 1)
+    assert [m.action is None for m in moments] == [False] * (len(moments) - 1) + [True]
+    assert len({m.picture.tobytes() for m in moments}) > 5
+    assert sum(m.reward for m in moments) == evaluate_play(saved, EvaluationConfig(), 1).returns[0]
+
+
 def test_a_film_that_another_one_overtook_does_not_replace_it(tmp_path):
     path, frame = tmp_path / "film.mp4", np.zeros((16, 16, 3), np.uint8)
 
@@ -201,6 +218,6 @@ def test_a_game_without_a_picture_is_refused(tmp_path):
         total_frames=8,
         run_dir=str(tmp_path / "run"),
     )
-    with pytest.raises(ValueError, match="there is no picture of probe: watch shows Atari games"):
+    with pytest.raises(ValueError, match="there is no picture of probe: watch shows Atari"):
         watch(train(config), WatchConfig())
     assert not (tmp_path / "run/videos").exists()

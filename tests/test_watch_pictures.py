@@ -6,9 +6,23 @@ import torch
 
 from agents.evaluation.watch import canvas
 from agents.evaluation.watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
+from agents.evaluation.watch.grid_picture import (
+    BALL,
+    BOX,
+    CELL,
+    COLOURS,
+    DOOR,
+    GOAL,
+    KEY,
+    SIDE,
+    TOP,
+    draw_grid,
+    read_cells,
+)
 from agents.evaluation.watch.memory_panel import MemoryPanel, layout
 from agents.evaluation.watch.memory_view import FastWeights, MemoryView, Units
 from agents.evaluation.watch.task_picture import TaskPicture, questions, read_tile
+from agents.evaluation.watch.timelines import MAX_LANE, Timelines
 from envs import EnvConfig, make_env
 from envs.memory.tasks import NO_QUESTION
 from models.cores import CoreConfig, make_core
@@ -59,6 +73,79 @@ def frame_of(shown):
 def test_a_frame_changes_with_every_part_of_its_moment(changes):
     base = moment()
     assert (frame_of(base) != frame_of(base._replace(**changes))).any()
+
+
+def test_a_frame_shows_the_policy_of_the_steps_before_too():
+    dashboards = [Dashboard("game", "core", ["left", "right"], num_steps=20) for _ in range(2)]
+    now = moment()
+    earlier = now._replace(probabilities=np.array([0.9, 0.1], np.float32))
+    for dashboard, before in zip(dashboards, (now, earlier), strict=True):
+        dashboard.draw(before)
+    one, other = (dashboard.draw(now) for dashboard in dashboards)
+    changed = np.argwhere((one != other).any(-1))
+    (top, left), (bottom, right) = changed.min(axis=0), changed.max(axis=0) + 1
+    assert bottom - top == 2 * MAX_LANE - 1  # both lanes, but for the line below the second
+    assert right - left < 40  # one step of twenty
+
+
+@pytest.mark.parametrize("num_lanes", [1, 18, 64, 300])
+def test_the_timelines_of_many_heads_and_actions_stay_within_their_place(num_lanes):
+    height, timelines = 242, Timelines(400, num_steps=20)
+    for _ in range(30):
+        policy = np.full(num_lanes, 1 / num_lanes, np.float32)
+        timelines.add([fast_weights(H=num_lanes)], policy, 0.5, 1.0, False)
+    frame = canvas.blank(400, height + 40)
+    timelines.draw(frame, (0, 0), height)
+    assert (frame[:height] != canvas.BACKGROUND).any()
+    assert (frame[height + 8 :] == canvas.BACKGROUND).all()
+
+
+def grid_observation(*cells, facing=0):
+    """Returns a view of nothing but these (row, column, object, colour, state)."""
+    symbols = np.zeros((SIDE, SIDE, 3), np.uint8)
+    for row, column, *symbol in cells:
+        symbols[column, row] = symbol  # columns come first, as in MiniGrid
+    return np.append(symbols.reshape(-1), np.uint8(facing))
+
+
+def test_cells_of_a_grid_lie_where_the_agent_sees_them():
+    """In MemoryS7's corridor the agent, turned round, has the wall it came from behind it."""
+    env = make_env("MiniGrid-MemoryS7-v0", EnvConfig(num_threads=1), 1, seed=3)
+    cells = read_cells(env.recv().observation[0])
+    env.send(np.array([2]))  # forward: what was ahead comes a row nearer
+    after = read_cells(env.recv().observation[0])
+    is_seen = (cells[:-1, :, 0] != 0) & (after[1:, :, 0] != 0)
+    assert is_seen.sum() > 8
+    assert (cells[:-1][is_seen] == after[1:][is_seen]).all()
+    env.send(np.array([1]))  # right: what was to the right is now ahead
+    turned = read_cells(env.recv().observation[0])
+    right, ahead = after[-1, SIDE // 2 + 1 :, 0], turned[-2::-1, SIDE // 2, 0][: SIDE // 2]
+    assert (right[right != 0] == ahead[: (right != 0).sum()]).all()
+    env.close()
+
+
+@pytest.mark.parametrize("what", [DOOR, KEY, BALL, BOX, GOAL])
+def test_an_object_of_a_grid_is_drawn_in_its_colour_and_its_cell(what):
+    red, blue = (draw_grid(grid_observation((1, 5, what, colour, 1))) for colour in (0, 2))
+    changed = np.argwhere((red != blue).any(-1))
+    left = (red.shape[1] - SIDE * CELL) // 2
+    assert (changed >= (TOP + CELL, left + 5 * CELL)).all()
+    assert (changed < (TOP + 2 * CELL, left + 6 * CELL)).all()
+    assert (red[tuple(changed.T)] == COLOURS[0]).all(-1).mean() > 0.5  # edges are smoothed
+
+
+def test_every_kind_of_cell_looks_different():
+    kinds = [
+        (0, 0, 0),
+        (1, 0, 0),
+        (2, 5, 0),
+        (4, 1, 0),
+        (4, 1, 1),
+        *((n, 1, 0) for n in range(5, 10)),
+    ]
+    pictures = [draw_grid(grid_observation((2, 3, *kind))).tobytes() for kind in kinds]
+    assert len(set(pictures)) == len(kinds)
+    assert len({draw_grid(grid_observation(facing=f)).tobytes() for f in range(4)}) == 4
 
 
 @pytest.mark.parametrize("part", ["weights", "key", "strength", "query"])

@@ -17,12 +17,8 @@ from agents.evaluation.watch.memory_view import MemoryView
 from agents.evaluation.watch.scenes import Scene, make_scene
 from agents.evaluation.watch.video import FrameSink, check_new_file, png_writer, video_writer
 from agents.experiment.files import folder_within, unused_path
-from envs.memory import TASKS
 from models.cores import CoreState
 from models.policy import Policy
-
-ATARI_EPISODES = 1
-TASK_EPISODES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +26,12 @@ class WatchConfig:
     """What is filmed, and where to.
 
     Args:
-        episodes: whole games; null is 1 on Atari and 4 on a memory task.
+        episodes: whole games; null is 1 on Atari and 4 elsewhere.
         max_steps: agent steps after which the film ends in any case; null is no limit.
         greedy: take the likeliest action instead of sampling.
         seed: of the games and the actions.
-        fps: steps a second; null is the game's own speed on Atari and 2 on a memory task.
+        fps: steps a second; null is the game's own speed on Atari, 2 on a memory task and 4 on
+            MiniGrid.
         out: .mp4 or .gif file, which must not exist; null is videos/ beside the policy.
         frames: new or empty folder that also gets every frame as a PNG.
     """
@@ -90,8 +87,7 @@ def watch(source: Path, config: WatchConfig) -> Path:
 @torch.inference_mode()
 def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Moment]:
     """Plays and yields every row, the last one of each game included, then closes the games."""
-    is_task = saved.spec.game in TASKS
-    episodes = config.episodes or (TASK_EPISODES if is_task else ATARI_EPISODES)
+    episodes = config.episodes or scene.episodes
     player = Player(saved, 1, config.seed, greedy=config.greedy)
     view = MemoryView(saved.policy.core)
     games, steps, score = 0, 0, 0.0

@@ -1,14 +1,16 @@
-"""The game itself as a picture: the emulator's screen, or the rows of a memory task."""
+"""The game itself as a picture: the emulator's screen, a memory task's rows, a MiniGrid's cells."""
 
 from typing import Protocol
 
 from agents.evaluation.player import make_env_of
 from agents.evaluation.saved_policy import SavedPolicy
 from agents.evaluation.watch.canvas import Frame
+from agents.evaluation.watch.grid_picture import draw_grid
 from agents.evaluation.watch.task_picture import Ask, TaskPicture
 from envs import EnvStep, VecEnv
 from envs.gym_atari import GymnasiumAtari
 from envs.memory import MemoryEnv
+from envs.minigrid import EnvpoolMiniGrid
 
 ATARI_FRAMES_PER_SECOND = 60
 
@@ -21,6 +23,8 @@ class Scene(Protocol):
     """Steps a second that are comfortable to watch."""
     num_steps: int
     """Steps that the timelines show."""
+    episodes: int
+    """Games that make a film of some length."""
 
     @property
     def env(self) -> VecEnv:
@@ -40,6 +44,7 @@ class AtariScene:
     """The emulator's own screen, at the speed of the game."""
 
     num_steps = 240
+    episodes = 1
 
     def __init__(self, env: GymnasiumAtari) -> None:
         self.env = env
@@ -56,6 +61,7 @@ class TaskScene:
 
     num_steps = 60
     fps = 2.0
+    episodes = 4
 
     def __init__(self, env: MemoryEnv, picture: TaskPicture) -> None:
         self.env = env
@@ -66,6 +72,30 @@ class TaskScene:
         """Returns a drawing; see `Scene.picture`."""
         observation, start = step.observation[0], bool(step.start[0])
         return self._picture.draw(observation, start, action, int(self.env.answers[0]), ask)
+
+
+class MiniGridScene:
+    """The cells in view, slow enough to follow."""
+
+    num_steps = 60
+    fps = 4.0
+    episodes = 4
+
+    def __init__(self, env: EnvpoolMiniGrid) -> None:
+        self.env = env
+        self.action_names = [
+            "turn left",
+            "turn right",
+            "forward",
+            "pick up",
+            "drop",
+            "toggle",
+            "done",
+        ]
+
+    def picture(self, step: EnvStep, action: int | None, ask: Ask) -> Frame:
+        """Returns a drawing; see `Scene.picture`."""
+        return draw_grid(step.observation[0])
 
 
 def make_scene(saved: SavedPolicy, seed: int) -> Scene:
@@ -80,4 +110,6 @@ def make_scene(saved: SavedPolicy, seed: int) -> Scene:
         return AtariScene(env)
     if isinstance(env, MemoryEnv):
         return TaskScene(env, TaskPicture(game, config, env.spec.num_actions))
-    raise ValueError(f"there is no picture of {game}: watch shows Atari games and memory tasks")
+    if isinstance(env, EnvpoolMiniGrid):
+        return MiniGridScene(env)
+    raise ValueError(f"there is no picture of {game}: watch shows Atari, MiniGrid and memory tasks")

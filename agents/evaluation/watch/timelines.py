@@ -1,8 +1,9 @@
-"""What changed over the last steps: write strengths, value and reward, one column per step."""
+"""What changed over the last steps: write strengths, policy, value, reward; a column per step."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
+import cv2
 import numpy as np
 
 from agents.evaluation.watch import canvas
@@ -11,7 +12,8 @@ from agents.evaluation.watch.memory_view import FastWeights, Memory
 
 TITLE = 22  # pixels above a timeline, for its name
 AXIS = 46  # pixels left of it, for its numbers
-MAX_LANE = 14  # height of one head's strengths
+MAX_LANE = 14  # height of one head's strengths, or of one action's probability
+MIN_RULED = 3  # height of lanes that are ruled off from one another
 
 
 class Timelines:
@@ -26,40 +28,59 @@ class Timelines:
         self.num_steps = num_steps
         self.step_width = (width - AXIS) / num_steps
         self._width = width - AXIS
-        self._rows: list[tuple[Floats, float, float, bool]] = []
+        self._rows: list[tuple[Floats, Floats, float, float, bool]] = []
 
-    def add(self, memory: Memory, value: float, reward: float, start: bool) -> None:
-        """Takes in one step: its strengths, V(x), and the reward that arrived with x."""
+    def add(
+        self, memory: Memory, probabilities: Floats, value: float, reward: float, start: bool
+    ) -> None:
+        """Takes in one step: its strengths, policy [A], V(x), and the reward that came with x."""
         strengths = [row.strength for row in memory if isinstance(row, FastWeights)]
         lanes = np.concatenate(strengths) if strengths else np.zeros(0, np.float32)
-        self._rows = [*self._rows[1 - self.num_steps :], (lanes, value, reward, start)]
+        row = (lanes, probabilities, value, reward, start)
+        self._rows = [*self._rows[1 - self.num_steps :], row]
 
     def draw(self, frame: Frame, at: tuple[int, int], height: int) -> None:
         """Draws all timelines below one another in `height` pixels."""
-        lanes, values, rewards, starts = zip(*self._rows, strict=True)
+        lanes, policies, values, rewards, starts = zip(*self._rows, strict=True)
         x, y = at[0] + AXIS, at[1]
-        strengths = np.stack(lanes, axis=1)
+        strengths, policy = np.stack(lanes, axis=1), np.stack(policies, axis=1)
+        room = height // (4 if len(strengths) else 3) - TITLE
         if len(strengths):
-            lane = max(min(MAX_LANE, (height // 2 - TITLE) // len(strengths)), 1)
-            tall = lane * len(strengths)
-            self._strengths(frame, (x, y), strengths, lane)
-            y, height = y + TITLE + tall, height - TITLE - tall
-        half = height // 2 - TITLE
+            name = "Write strength β, a lane per head"
+            now = f"mean {strengths[:, -1].mean():.2f}"
+            self._name(frame, (x, y), name, now, canvas.WRITE)
+            y += TITLE + self._lanes(frame, (x, y + TITLE), strengths, room, canvas.WRITE)
+        name = "Policy, a lane per action"
+        now = f"likeliest {policy[:, -1].max():.0%}"
+        self._name(frame, (x, y), name, now, canvas.INK)
+        y += TITLE + self._lanes(frame, (x, y + TITLE), policy, room, canvas.INK)
+        half = (at[1] + height - y) // 2 - TITLE
         self._value(frame, (x, y), half, np.array(values, np.float32), starts)
         self._reward(frame, (x, y + TITLE + half), half, np.array(rewards, np.float32))
 
-    def _strengths(self, frame: Frame, at: tuple[int, int], strengths: Floats, lane: int) -> None:
-        """Draws beta [lanes, steps], every head a lane whose brightness is its strength."""
-        name = "Write strength β, a lane per head"
-        self._name(frame, at, name, f"mean {strengths[:, -1].mean():.2f}", canvas.WRITE)
-        top = at[1] + TITLE
-        canvas.fill(frame, (at[0], top), (self._width, lane * len(strengths)), canvas.SURFACE)
-        edges = np.rint(np.arange(strengths.shape[1] + 1) * self.step_width).astype(int)
-        colours = canvas.glow(strengths, canvas.WRITE).repeat(lane, axis=0)
-        canvas.paste(frame, (at[0], top), colours.repeat(np.diff(edges), axis=1))
-        frame[top + lane - 1 : top + lane * len(strengths) : lane, at[0] : at[0] + self._width] = (
-            canvas.BACKGROUND
-        )
+    def _lanes(
+        self, frame: Frame, at: tuple[int, int], values: Floats, room: int, colour: canvas.Colour
+    ) -> int:
+        """Draws values [lanes, steps] in [0, 1], each a lane whose brightness is its value.
+
+        Lanes that `room` pixels cannot hold are averaged.
+
+        Returns:
+            Their height in all.
+        """
+        x, y = at
+        if len(values) > room:
+            size = values.shape[1], room
+            values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
+        lane = min(MAX_LANE, room // len(values))
+        tall = lane * len(values)
+        canvas.fill(frame, at, (self._width, tall), canvas.SURFACE)
+        edges = np.rint(np.arange(values.shape[1] + 1) * self.step_width).astype(int)
+        colours = canvas.glow(values, colour).repeat(lane, axis=0)
+        canvas.paste(frame, at, colours.repeat(np.diff(edges), axis=1))
+        if lane >= MIN_RULED:
+            frame[y + lane - 1 : y + tall : lane, x : x + self._width] = canvas.BACKGROUND
+        return tall
 
     def _value(
         self,

@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from agents.evaluation.run_record import Metrics, RunRecord
-from agents.evaluation.statistics import CONFIDENCE, MIN_RUNS, Array
+from agents.evaluation.statistics import MIN_RUNS, Array, t_half_width
 
-GRID_POINTS = 200
+GRID_POINTS = 100
 Curve = tuple[Array, Array]
 
 
@@ -53,6 +52,5 @@ def mean_curve(curves: Sequence[Curve]) -> MeanCurve | None:
     values = np.array([np.interp(grid, x, y) for x, y in curves])
     half = None
     if len(curves) >= MIN_RUNS:
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(curves) - 1)
-        half = quantile * stats.sem(values, axis=0)
+        half = t_half_width(values)
     return MeanCurve(grid, values.mean(axis=0), half)

@@ -115,29 +115,25 @@ def mean_of_runs(values: Array) -> Estimate:
     centre = float(values.mean())
     if len(values) < MIN_RUNS:
         return Estimate(centre, None)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values))
+    half = float(t_half_width(values))
     return Estimate(centre, (centre - half, centre + half))
 
 
-def _share_of_wins(x: Array, y: Array) -> Array:
-    """Returns the share of pairs (x_i, y_j), over the last axes, in which x_i is larger."""
-    x, y = x[..., :, None], y[..., None, :]
-    wins: Array = ((x > y) + 0.5 * (x == y)).mean(axis=(-1, -2))
-    return wins
+def t_half_width(values: Array) -> Array:
+    """Returns half the width of the t interval of the mean over the first axis."""
+    half: Array = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values, axis=0)
+    return half
 
 
-def _with_bounds(
+def percentile_interval(
     samples: Sequence[Array], statistic: Callable[..., Array]
-) -> tuple[Array, tuple[Array, Array] | None]:
-    """Returns a statistic [K] of the samples, and its bounds [K] if every sample is large enough.
+) -> tuple[Array, Array]:
+    """Returns the bounds [K] of a statistic by a stratified bootstrap.
 
     Args:
         samples: one array of runs each, resampled apart from the others.
         statistic: of arrays [..., runs], gives [K, ...].
     """
-    values = statistic(*samples)
-    if min(len(x) for x in samples) < MIN_RUNS:
-        return values, None
     interval = stats.bootstrap(
         tuple(samples),
         statistic,
@@ -148,7 +144,29 @@ def _with_bounds(
         method="percentile",
         rng=np.random.default_rng(BOOTSTRAP_SEED),
     ).confidence_interval
-    return values, (interval.low, interval.high)
+    return interval.low, interval.high
+
+
+def _share_of_wins(x: Array, y: Array) -> Array:
+    """Returns the share of pairs (x_i, y_j), over the last axes, in which x_i is larger.
+
+    It is the statistic of SciPy's mannwhitneyu over the number of pairs; that also tests, which
+    takes ten times as long, for each of thousands of resamples.
+    """
+    x, y = x[..., :, None], y[..., None, :]
+    wins: Array = ((x > y) + 0.5 * (x == y)).mean(axis=(-1, -2))
+    return wins
+
+
+def _with_bounds(
+    samples: Sequence[Array], statistic: Callable[..., Array]
+) -> tuple[Array, tuple[Array, Array] | None]:
+    """Returns a statistic [K] of the samples, and its bounds [K] if every sample is large enough.
+
+    The arguments are those of `percentile_interval`.
+    """
+    is_large = min(len(x) for x in samples) >= MIN_RUNS
+    return statistic(*samples), percentile_interval(samples, statistic) if is_large else None
 
 
 def _estimate(values: Array, bounds: tuple[Array, Array] | None, index: int) -> Estimate:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from benchmarks.pages.compare_cost import compare_block
+from benchmarks.pages.coverage import coverage_block
 from benchmarks.pages.encoder import encoder_block
 from benchmarks.pages.files import ROOT
 from benchmarks.pages.kernels import kernel_block
@@ -41,6 +42,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "costs": costs_block,
     "run_length": run_length_block,
     "compare": compare_block,
+    "coverage": coverage_block,
 }
 
 

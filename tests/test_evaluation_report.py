@@ -18,7 +18,7 @@ from agents.evaluation.curves import mean_curve
 from agents.evaluation.figure_style import looks
 from agents.evaluation.headline import headline
 from agents.evaluation.report import Section, _markdown, _templates
-from agents.evaluation.report_tables import Table
+from agents.evaluation.report_tables import Table, other_evaluations, speed
 from agents.evaluation.run_record import find_run_folders, read_run
 from tests.run_folders import ORIGIN, evaluation, write_evaluation, write_run, write_seeds
 
@@ -56,7 +56,24 @@ def test_the_report_has_every_figure_with_its_data(report):
         ElementTree.parse(report / f"figures/{name}.svg")
         rows = list(csv.DictReader((report / f"figures/{name}.csv").open()))
         assert rows, name
-    assert {r["score"] for r in csv.DictReader((report / "figures/scores.csv").open())} >= {"1.0"}
+
+
+def test_the_data_of_a_figure_holds_its_means_and_intervals_too(report):
+    scores = list(csv.DictReader((report / "figures/scores.csv").open()))
+    (rdn,) = [r for r in scores if (r["task"], r["core"], r["seed"]) == ("tmaze", "rdn", "mean")]
+    half = 2.7764451 * 0.1673320 / 5**0.5  # scores 0.6, 0.8, 0.8, 1, 1 between 0.5 and 1
+    assert [float(rdn[name]) for name in ("mean_return", "score", "low", "high")] == pytest.approx(
+        [0.92, 0.84, 0.84 - half, 0.84 + half], abs=1e-5
+    )
+    seeds = [r for r in scores if (r["task"], r["core"]) == ("tmaze", "rdn")][:5]
+    assert [(r["seed"], r["score"], r["low"]) for r in seeds][3:] == [
+        ("4", "1.0", ""),
+        ("5", "1.0", ""),
+    ]
+    curves = list(csv.DictReader((report / "figures/curves_frames.csv").open()))
+    ends = [r for r in curves if (r["core"], r["seed"]) == ("rdn", "mean")]
+    assert float(ends[-1]["return"]) == pytest.approx(0.92)
+    assert float(ends[-1]["high"]) == pytest.approx(0.92 + half / 2, abs=1e-5)
 
 
 def test_page_and_markdown_say_the_same(report):
@@ -93,15 +110,16 @@ def test_where_the_iqm_ties_the_mean_decides(tmp_path):
         write_seeds(tmp_path, "lstm", [1.0] * (5 - lost) + [0.5] * lost, game=game)
         write_seeds(tmp_path, "delta_net", [0.5] * 5, game=game)
     said = headline(compare([read_run(path) for path in find_run_folders([tmp_path])]))
-    iqm, mean = said.split(" Highest mean ")
+    iqm, mean = said.split(" Of these, highest mean ")
     assert "IQM across 2 tasks: " in iqm
     assert "rdn, 1.000" in iqm
     assert "lstm, 1.000" in iqm
-    assert mean.startswith("across 2 tasks: rdn, 1.000 (1.000 to 1.000). A run of it scores above")
+    assert mean.startswith("across 2 tasks: rdn, 1.000 (1.000 to 1.000). Next: lstm, 0.800 (")
+    assert ". A run of rdn scores above one of lstm with probability 0.6" in mean
 
 
 def test_the_mean_decides_among_those_that_tie(tmp_path):
-    """Of lstm the mean is higher still, but its IQM is lower."""
+    """Of lstm the mean is higher still, but its IQM is lower; it is named as what it is."""
     parity = {"delta_net": [0.5, 0.5, 1.0, 1.0, 1.0], "rdn": [0.5, 1.0, 1.0, 1.0, 1.0]}
     for core, returns in parity.items():
         write_seeds(tmp_path, core, [1.0] * 5, game="tmaze")
@@ -109,8 +127,18 @@ def test_the_mean_decides_among_those_that_tie(tmp_path):
     for game in ("tmaze", "parity"):
         write_seeds(tmp_path, "lstm", [0.99] * 5, game=game)
     said = headline(compare([read_run(path) for path in find_run_folders([tmp_path])]))
-    assert "Highest mean across 2 tasks: rdn, 0.900 " in said
-    assert "scores above one of delta_net with" in said
+    assert "Of these, highest mean across 2 tasks: rdn, 0.900 " in said
+    assert "Higher still, with a lower IQM: lstm, 0.98" in said
+    assert "A run of rdn scores above one of lstm with" in said
+
+
+def test_other_evaluations_stand_beside_the_scores_of_the_same_runs(tmp_path):
+    """Of three seeds one was played greedily: it is not held against the mean of all three."""
+    write_seeds(tmp_path, "rdn", [0.5, 0.9, 0.7])
+    greedy = evaluation([0.6] * 500, greedy=True)
+    write_evaluation(tmp_path / "tmaze/rdn/seed1", greedy, "greedy")
+    table = other_evaluations(compare([read_run(p) for p in find_run_folders([tmp_path])]))
+    assert table.rows == [["tmaze", "rdn", "greedy=True", "1", "0.600", "0.500"]]
 
 
 def test_a_sum_of_float32_rewards_is_no_more_than_perfect(tmp_path):
@@ -121,12 +149,42 @@ def test_a_sum_of_float32_rewards_is_no_more_than_perfect(tmp_path):
     assert comparison.improvement["lstm", "rdn"].value == 0.5
 
 
-def test_the_speed_table_tells_what_the_core_takes_of_inference(report):
-    lines = [line for line in (report / "report.md").read_text().split("\n") if "| " in line]
-    (header,) = [n for n, line in enumerate(lines) if "core and heads" in line]
-    names, values = ([c.strip() for c in lines[n].split("|")] for n in (header, header + 2))
-    assert dict(zip(names, values, strict=True))["inference"] == "30%"
-    assert dict(zip(names, values, strict=True))["core and heads"] == "40%"
+def speeds(runs):
+    table = speed(compare([read_run(path) for path in find_run_folders(runs)]))
+    return [dict(zip(table.header, row, strict=True)) for row in table.rows]
+
+
+def test_the_speed_table_tells_the_cores_share_and_how_far_seeds_differ(tmp_path):
+    write_seeds(tmp_path, "rdn", [0.5, 0.6, 0.7])
+    for seed, seconds in ((1, 10.0), (2, 5.0), (3, 8.0)):
+        path = tmp_path / f"tmaze/rdn/seed{seed}/metrics.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text(json.dumps(rows[-1] | {"wall_seconds": seconds}) + "\n")
+    (row,) = speeds([tmp_path])
+    assert (row["inference"], row["in the core"]) == ("30%", "40%")
+    assert "in core and heads, acting" not in row
+    assert row["frames/s"] == "125 (100 to 200)"
+    warned = compare([read_run(path) for path in find_run_folders([tmp_path])]).warnings
+    assert [line for line in warned if "seeds of rdn on tmaze: the machine" in line]
+
+
+def test_of_a_run_that_did_not_measure_its_core_the_acting_is_shown(tmp_path):
+    path = write_run(tmp_path / "run") / "metrics.jsonl"
+    path.write_text(path.read_text().replace("share/core", "share/acting_core"))
+    (row,) = speeds([tmp_path])
+    assert row["in core and heads, acting"] == "40%"
+    assert "in the core" not in row
+
+
+def test_of_one_task_nothing_is_said_across_tasks(tmp_path):
+    for core in ("lstm", "rdn"):
+        write_seeds(tmp_path / "runs", core, [0.5, 0.6, 0.7])
+    compare_and_write([tmp_path / "runs"], tmp_path / "report")
+    text = (tmp_path / "report/report.md").read_text()
+    assert "## Distribution of scores" in text
+    assert "scores above a run of the second on tmaze;" in text
+    for absent in ("Across tasks", "IQM is", "bootstrap resamples"):
+        assert absent not in text
 
 
 def test_the_page_needs_no_network_and_runs_nothing(report):

@@ -36,9 +36,9 @@ def test_a_folder_without_runs_is_refused(tmp_path):
 def test_the_score_is_the_newest_evaluation_of_the_usual_kind(tmp_path):
     run = write_run(tmp_path / "run", 0.6)
     write_evaluation(run, evaluation([0.7, 0.9] * 250, updates=20), "newer")
-    write_evaluation(run, evaluation([0.1] * 500, updates=30, greedy=True), "greedy")
-    write_evaluation(run, evaluation([0.2] * 30, updates=40), "few")
-    write_evaluation(run, evaluation([0.3] * 500, updates=30, length=40), "long")
+    write_evaluation(run, evaluation([0.1] * 500, updates=20, greedy=True), "greedy")
+    write_evaluation(run, evaluation([0.2] * 30, updates=20), "few")
+    write_evaluation(run, evaluation([0.3] * 500, updates=20, length=40), "long")
     write_evaluation(run, evaluation([0.7] * 500, updates=15, length=20), "as trained")
     record = read_run(run)
     assert record.score.mean_return == pytest.approx(0.8)
@@ -46,6 +46,28 @@ def test_the_score_is_the_newest_evaluation_of_the_usual_kind(tmp_path):
     assert {e.variation: e.mean_return for e in record.others} == pytest.approx(
         {"greedy=True": 0.1, "episodes=30": 0.2, "length=40": 0.3}
     )
+
+
+@pytest.mark.parametrize("updates", [10, 30])
+def test_other_evaluations_are_of_the_checkpoint_that_the_score_is_of(tmp_path, updates):
+    run = write_run(tmp_path / "run", 0.6)
+    write_evaluation(run, evaluation([0.8] * 500, updates=20), "newer")
+    write_evaluation(run, evaluation([0.1] * 500, updates=updates, greedy=True), "elsewhere")
+    assert read_run(run).others == ()
+    write_evaluation(run, evaluation([0.9] * 500, updates=20, greedy=True), "greedy")
+    (other,) = read_run(run).others
+    assert (other.updates, other.mean_return) == (20, pytest.approx(0.9))
+
+
+def test_without_a_score_other_evaluations_are_the_newest(tmp_path):
+    run = write_run(tmp_path / "run")
+    (run / "evaluation/first.json").unlink()
+    for updates in (10, 20):
+        given = evaluation([updates / 100] * 500, updates=updates, greedy=True)
+        write_evaluation(run, given, f"greedy{updates}")
+    record = read_run(run)
+    assert record.score is None
+    assert [e.updates for e in record.others] == [20]
 
 
 def test_of_one_checkpoints_evaluations_the_last_one_made_counts(tmp_path):

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from agents.evaluation.grouping import Task
 from agents.evaluation.origins import arithmetic, machines, sessions, source_hashes
-from agents.evaluation.run_record import RunRecord, default_episodes
+from agents.evaluation.run_record import RunRecord, default_episodes, frames_per_second
 from agents.evaluation.statistics import MIN_RUNS
 
 BUDGET_TOLERANCE = 1.05  # runs end on a whole rollout, some frames apart
+SPEED_TOLERANCE = 1.5
 
 
 def refuse_incomparable(tasks: Sequence[Task]) -> None:
@@ -29,7 +30,7 @@ def warnings(tasks: Sequence[Task]) -> list[str]:
     runs = [run for task in tasks for members in task.runs.values() for run in members]
     found = [line for task in tasks for line in _of_task(task)]
     found += [line for run in runs for line in _of_run(run)]
-    return [*found, *_of_origins(runs)]
+    return [*found, *_of_origins(runs), *_of_speeds(tasks)]
 
 
 def _of_task(task: Task) -> Iterator[str]:
@@ -89,6 +90,22 @@ def _of_origins(runs: Sequence[RunRecord]) -> Iterator[str]:
     known = {name for run in runs if run not in unknown for name in machines(run)}
     if len(known) > 1:
         yield f"Made on {len(known)} kinds of machine: speeds and wall times do not compare."
+
+
+def _of_speeds(tasks: Sequence[Task]) -> Iterator[str]:
+    """Yields which cores trained at so different speeds that the machine was at other work."""
+    uneven = []
+    for task in tasks:
+        for core, runs in task.runs.items():
+            speeds = [speed for run in runs if (speed := frames_per_second(run))]
+            if speeds and max(speeds) > SPEED_TOLERANCE * min(speeds):
+                uneven.append(f"{core} on {task.name}")
+    if uneven:
+        yield (
+            f"Frames/s differ by more than {SPEED_TOLERANCE:g} times between the seeds of "
+            f"{', '.join(uneven)}: the machine seems to have been at other work; speeds and wall "
+            "times mislead."
+        )
 
 
 def _millions(frames: Sequence[int]) -> str:

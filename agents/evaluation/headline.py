@@ -6,25 +6,30 @@ from agents.evaluation.comparison import Comparison
 from agents.evaluation.report_tables import interval, number, probability
 from agents.evaluation.statistics import Estimate, mean_of_runs
 
+SAME = 5e-4  # what three decimals do not show
+
 
 def headline(comparison: Comparison) -> str:
     """Returns the answer in a few sentences, with how sure it is.
 
     Where cores tie on the IQM, which leaves out a quarter of the runs at either end, all of them
-    are named, and the mean is asked which of them is ahead.
+    are named, and the mean is asked which of them is ahead. The core that leads is held against
+    the best of all others by that measure, one of higher mean and lower IQM among them.
     """
-    sentences, best = [], comparison.cores
-    for where, of_all in _measures(comparison):
-        estimates = {core: value for core, value in of_all.items() if core in best}
+    sentences: list[str] = []
+    best = comparison.cores
+    for where, estimates in _measures(comparison):
         ranked = sorted(estimates, key=lambda core: estimates[core].value, reverse=True)
         if len(ranked) == 1:
             return f"{ranked[0]}: {where} {interval(estimates[ranked[0]])}."
-        highest = number(estimates[ranked[0]].value)
-        best = [core for core in ranked if number(estimates[core].value) == highest]
+        tied = [core for core in ranked if core in best]
+        highest = number(estimates[tied[0]].value)
+        best = [core for core in tied if number(estimates[core].value) == highest]
         said = "; ".join(f"{core}, {interval(estimates[core])}" for core in best)
-        sentences.append(f"Highest {where}: {said}.")
+        sentences.append(f"{'Of these, highest' if sentences else 'Highest'} {where}: {said}.")
         if len(best) == 1:
-            sentences.append(_lead(comparison, estimates, *ranked[:2]))
+            rival = next(core for core in ranked if core not in best)
+            sentences.append(_lead(comparison, estimates, best[0], rival))
             break
     return " ".join(sentences)
 
@@ -43,7 +48,10 @@ def _measures(comparison: Comparison) -> Iterator[tuple[str, dict[str, Estimate]
 
 def _lead(comparison: Comparison, estimates: dict[str, Estimate], best: str, second: str) -> str:
     """Returns a sentence on how far the best core is ahead of the next."""
+    other = f"{second}, {interval(estimates[second])}"
+    ahead = estimates[second].value - estimates[best].value
+    said = f"{'Higher still, with a lower IQM' if ahead > SAME else 'Next'}: {other}."
     wins = probability(comparison, best, second)
     if wins is None:
-        return f"Next: {second}, {interval(estimates[second])}."
-    return f"A run of it scores above one of {second} with probability {interval(wins)}."
+        return said
+    return f"{said} A run of {best} scores above one of {second} with probability {interval(wins)}."

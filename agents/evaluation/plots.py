@@ -19,6 +19,7 @@ from agents.evaluation.figure_style import MUTED, RC, Look, looks, svg
 from agents.evaluation.statistics import AGGREGATES, Estimate, mean_of_runs
 
 BAND_OPACITY = 0.16
+MEAN = "mean"  # in place of a seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +68,13 @@ def scores(comparison: Comparison) -> Plot | None:
             axes.scatter(values, beneath, s=14, color=style[core].color, alpha=0.6, lw=0)
             estimate = mean_of_runs(values)
             _estimate(axes, estimate, y, style[core])
+            mean_return = task.returns(core).mean()
             drawn += [*values, *(estimate.interval or ())]
             rows += [
                 (task.name, core, run.config.seed, run.score and run.score.mean_return, value)
                 for run, value in zip(task.scored[core], values, strict=True)
             ]
+            rows.append((task.name, core, MEAN, mean_return, *_numbers(estimate)))
         _rows_of_cores(axes, list(task.scored))
         axes.set_title(task.name)
         if task.scale:
@@ -84,7 +87,7 @@ def scores(comparison: Comparison) -> Plot | None:
         caption="Final score of every seed (points), and their mean (marker) with a 95 % t "
         "interval where there are five seeds or more. 0 is the floor of the task, 1 its ceiling.",
         svg=svg(figure, "scores"),
-        csv=_csv(("task", "core", "seed", "mean_return", "score"), rows),
+        csv=_csv(("task", "core", "seed", "mean_return", "score", "low", "high"), rows),
     )
 
 
@@ -213,9 +216,12 @@ def _curves(comparison: Comparison, name: str, axis: Axis) -> Plot | None:
             if (mean := mean_curve(list(curves.values()))) is None:
                 continue
             axes.plot(mean.x, mean.mean, color=color, ls=dashes)
+            drawn = [mean.x, mean.mean]
             if mean.half_width is not None:
                 low, high = mean.mean - mean.half_width, mean.mean + mean.half_width
                 axes.fill_between(mean.x, low, high, color=color, alpha=BAND_OPACITY, lw=0)
+                drawn += [low, high]
+            rows += [(task.name, core, MEAN, *point) for point in zip(*drawn, strict=True)]
         if task.scale is not None:
             axes.axhline(task.scale.floor, color=MUTED, lw=0.8, ls=(0, (2, 2)))
         axes.set_title(task.name)
@@ -229,7 +235,7 @@ def _curves(comparison: Comparison, name: str, axis: Axis) -> Plot | None:
         "seeds, thick lines their mean where all of them have data, bands 95 % t intervals where "
         "there are five seeds or more. Dotted: the floor of the task.",
         svg=svg(figure, name),
-        csv=_csv(("task", "core", "seed", axis.column, "return"), rows),
+        csv=_csv(("task", "core", "seed", axis.column, "return", "low", "high"), rows),
     )
 
 
@@ -282,8 +288,11 @@ def _numbers(estimate: Estimate) -> tuple[float, float | None, float | None]:
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Returns rows under a header: numbers to six digits, short rows filled up with nothing."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    for row in rows:
+        cells = [float(f"{cell:.6g}") if isinstance(cell, float) else cell for cell in row]
+        writer.writerow([*cells, *[None] * (len(header) - len(row))])
     return text.getvalue()

@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agents.evaluation import report_tables as tables
+from agents.evaluation import report_text as text
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.headline import headline
 from agents.evaluation.plots import Plot
@@ -88,72 +89,38 @@ def sections(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:
     found = [
         Section(
             title="Scores on each task",
-            text=[SCORE_TEXT],
+            text=text.SCORES,
             plots=of("scores"),
             table=tables.returns(comparison),
         ),
         Section(
-            title="Across tasks",
-            text=[AGGREGATE_TEXT, INTERVAL_TEXT],
+            title="Across tasks" if comparison.aggregates else "Distribution of scores",
+            text=text.across(comparison),
             plots=of("aggregates", "profiles"),
             table=tables.aggregates(comparison),
         ),
         Section(
             title="One core against another",
-            text=[IMPROVEMENT_TEXT],
+            text=[text.improvement(comparison)],
             plots=of("improvement"),
             table=tables.improvement(comparison),
         ),
         Section(title="Learning curves", plots=of("curves_frames", "curves_time")),
         Section(
             title="Other evaluations",
-            text=[OTHERS_TEXT],
+            text=[text.OTHERS],
             table=tables.other_evaluations(comparison),
         ),
-        Section(title="Speed and memory", text=[SPEED_TEXT], table=tables.speed(comparison)),
+        Section(title="Speed and memory", text=[text.SPEED], table=tables.speed(comparison)),
         Section(title="What was run", table=tables.origins(comparison)),
         Section(
             title="Settings that differ between cores",
-            text=[SETTINGS_TEXT],
+            text=[text.SETTINGS],
             table=tables.settings_that_differ(comparison),
         ),
         Section(title="Every run", table=tables.runs(comparison)),
     ]
     return [section for section in found if section.plots or section.table]
-
-
-SCORE_TEXT = (
-    "Mean return over the seeds, with its 95 % t interval where there are five seeds or more, and "
-    "the number of seeds. A seed's return is the mean over the games of its newest evaluation with "
-    "sampled actions: 30 on Atari, 500 on a memory task. Score = (return - floor) / (ceiling - "
-    "floor): a random player and a human on Atari, guessing and perfection on a memory task. "
-    "Published scores are others' results under their own protocols: context, not a baseline."
-)
-AGGREGATE_TEXT = (
-    "IQM is the mean of the middle half of all runs; median and mean are over task means; the "
-    "optimality gap is how far runs stay below a score of 1 on average (Agarwal et al. 2021)."
-)
-INTERVAL_TEXT = (
-    "Intervals are percentiles of 5,000 bootstrap resamples of the seeds of each task, seeded. "
-    "They are too narrow at few seeds: on normal scores, a nominal 95 % interval of the mean of "
-    "one task held the truth in 73 % of cases at 3 seeds, 83 % at 5 and 90 % at 10; of the IQM of "
-    "four tasks, 87 %, 92 % and 94 %. Below five seeds none is drawn."
-)
-IMPROVEMENT_TEXT = (
-    "The chance that a run of the first core scores above a run of the second on a task drawn at "
-    "random; a tie counts half. It says how often, not by how much: 0.5 is no difference."
-)
-OTHERS_TEXT = (
-    "The same policies under other settings than those of the score: mean return over the seeds, "
-    "and the number of seeds. A length other than that of training shows what generalises."
-)
-SPEED_TEXT = (
-    "Frames per second over the whole run (median over seeds), of one machine's training loop with "
-    "everything in it; each part's share of the time (core and heads are a part of inference); the "
-    "most memory held (the GPU's, or the process's); parameters of the policy and "
-    "of its core; bytes of state that the core carries from step to step, for one environment."
-)
-SETTINGS_TEXT = "Within a task, only the core should differ; whatever else does is listed here."
 
 
 def _count(number: int, noun: str) -> str:

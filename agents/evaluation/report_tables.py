@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.grouping import Task, differing
 from agents.evaluation.origins import arithmetic_names, commits, machines, source_hashes
-from agents.evaluation.run_record import Evaluation, RunRecord
+from agents.evaluation.run_record import Evaluation, RunRecord, frames_per_second
 from agents.evaluation.statistics import AGGREGATES, Estimate, mean_of_runs
 from envs.scores import published_scores
 
@@ -15,8 +15,9 @@ NONE = "-"
 SHARES = {  # of training's time, and how the report calls them
     "share/env": "env",
     "share/inference": "inference",
-    "share/acting_core": "core and heads",
     "share/learner": "learner",
+    "share/core": "in the core",
+    "share/acting_core": "in core and heads, acting",  # older runs know no more of the core
 }
 PUBLISHED = {
     "impala_deep_200m": "IMPALA, 200 M frames (Espeholt et al. 2018)",
@@ -107,27 +108,30 @@ def improvement(comparison: Comparison) -> Table | None:
 
 
 def other_evaluations(comparison: Comparison) -> Table | None:
-    """Mean return under other settings than those of the score, beside the score's own."""
-    groups = [(task, core, runs) for task in comparison.tasks for core, runs in task.runs.items()]
-    kinds = {e.variation: None for _, _, runs in groups for run in runs for e in run.others}
+    """Mean return under other settings than those of the score, beside the same runs' scores."""
     rows = []
-    for task, core, runs in groups:
-        found = [[e for run in runs for e in run.others if e.variation == kind] for kind in kinds]
-        if any(found):
-            usual = [run.score for run in runs if run.score]
-            rows.append([task.name, core, *map(_mean_of_seeds, [usual, *found])])
-    header = ["task", "core", "as for the score", *kinds]
-    return Table(header=header, rows=rows, num_labels=2) if rows else None
+    for task in comparison.tasks:
+        for core, runs in task.runs.items():
+            for kind in dict.fromkeys(e.variation for run in runs for e in run.others):
+                pairs = [(e, run) for run in runs for e in run.others if e.variation == kind]
+                usual = [run.score for _, run in pairs if run.score]
+                seeds = ", ".join(str(run.config.seed) for _, run in pairs)
+                means = _mean_return([e for e, _ in pairs]), _mean_return(usual)
+                rows.append([task.name, core, kind, seeds, *means])
+    header = ["task", "core", "evaluated with", "seeds", "mean return", "as for the score"]
+    return Table(header=header, rows=rows, num_labels=4) if rows else None
 
 
 def speed(comparison: Comparison) -> Table:
-    """Speed of training, shares of its time, and sizes."""
+    """Speed of training, shares of its time as far as they are known, and sizes."""
+    known = {tag for run in comparison.runs for tag in run.metrics.end}
+    shares = {tag: name for tag, name in SHARES.items() if tag in known}
     rows = [
         [
             task.name,
             core,
-            _median(_frames_per_second(run) for run in runs),
-            *(_share(run.metrics.end.get(tag) for run in runs) for tag in SHARES),
+            _median_and_range(speed for run in runs if (speed := frames_per_second(run))),
+            *(_share(run.metrics.end.get(tag) for run in runs) for tag in shares),
             _median(_peak_megabytes(run) for run in runs),
             *(_sizes(runs, name) for name in ("parameters", "core_parameters", "state_bytes")),
         ]
@@ -135,7 +139,7 @@ def speed(comparison: Comparison) -> Table:
         for core, runs in task.runs.items()
     ]
     sizes = ["parameters", "of the core", "state, bytes"]
-    header = ["task", "core", "frames/s", *SHARES.values(), "peak memory, MB", *sizes]
+    header = ["task", "core", "frames/s", *shares.values(), "peak memory, MB", *sizes]
     return Table(header=header, rows=rows, num_labels=2)
 
 
@@ -197,21 +201,21 @@ def _return_cell(task: Task, core: str) -> str:
     return f"{interval(mean_of_runs(values))}, n = {len(values)}" if len(values) else NONE
 
 
-def _mean_of_seeds(evaluations: Sequence[Evaluation]) -> str:
-    if not evaluations:
-        return NONE
-    mean = sum(evaluation.mean_return for evaluation in evaluations) / len(evaluations)
-    return f"{number(mean)}, n = {len(evaluations)}"
-
-
-def _frames_per_second(run: RunRecord) -> float | None:
-    frames, seconds = run.metrics.end.get("frames"), run.metrics.end.get("wall_seconds")
-    return frames / seconds if frames and seconds else None
+def _mean_return(evaluations: Sequence[Evaluation]) -> str:
+    return number(mean(e.mean_return for e in evaluations) if evaluations else None)
 
 
 def _peak_megabytes(run: RunRecord) -> float | None:
     peak = run.metrics.end.get("memory/peak_bytes")
     return peak / 1e6 if peak is not None else None
+
+
+def _median_and_range(values: Iterable[float]) -> str:
+    known = list(values)
+    if not known:
+        return NONE
+    spread = f" ({min(known):,.0f} to {max(known):,.0f})" if len(known) > 1 else ""
+    return f"{median(known):,.0f}{spread}"
 
 
 def _median(values: Iterable[float | None]) -> str:

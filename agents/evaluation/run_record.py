@@ -93,7 +93,7 @@ class RunRecord:
         origin: content of `provenance.json`; empty where there is none.
         metrics: learning curve and speed.
         score: its newest evaluation by the settings that make a score, or None.
-        others: its newest evaluations by other settings.
+        others: the same checkpoint's newest evaluations by other settings.
     """
 
     path: Path
@@ -181,6 +181,12 @@ def thinned_metrics(path: Path) -> Metrics:
     )
 
 
+def frames_per_second(run: RunRecord) -> float | None:
+    """Returns the speed of the whole run, None where it is not known."""
+    frames, seconds = run.metrics.end.get("frames"), run.metrics.end.get("wall_seconds")
+    return frames / seconds if frames and seconds else None
+
+
 def default_episodes(game: str) -> int:
     """Returns how many games a score is the mean of."""
     return num_games(game, EvaluationConfig())
@@ -196,15 +202,19 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation | None, tuple[Evaluation, ...]]:
-    """Returns the evaluation that makes the score, and the newest of every other kind."""
-    newest: dict[str, Evaluation] = {}
-    for evaluation in evaluations:
-        known = newest.get(evaluation.variation)
-        made = evaluation.updates, evaluation.date
-        if known is None or made > (known.updates, known.date):
-            newest[evaluation.variation] = evaluation
-    score = newest.pop("", None)
-    return score, tuple(newest[name] for name in sorted(newest))
+    """Returns the evaluation that makes the score, and the newest of every other kind.
+
+    Where there is a score, the others are of the same checkpoint: of another they say something
+    about training, not about settings.
+    """
+    made = sorted(evaluations, key=lambda e: (e.updates, e.date))
+    score = next((e for e in reversed(made) if not e.variation), None)
+    others = {
+        e.variation: e
+        for e in made
+        if e.variation and (score is None or e.updates == score.updates)
+    }
+    return score, tuple(others[name] for name in sorted(others))
 
 
 def _evaluations(path: Path, game: str, config: TrainConfig) -> Iterator[Evaluation]:

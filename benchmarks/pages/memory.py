@@ -45,7 +45,7 @@ def memory_block() -> str:
                 [row for row in rows if any(row[1:])],
             ),
             "`-bptt1` sends no gradient through time, as the 2021 agents did. Settings were tuned "
-            "on other seeds (what was seen of seed 1 of `key_value` before the last change: "
+            "on other seeds (what was seen of seeds 1 to 5 of `key_value` before the last change: "
             "docs/results.md), with the full gradient; they and the frames of a task are the same "
             "for all cores: `configs/memory/`. Training took a core, the other at work too. Runs: "
             "`results/memory/`.",

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agents.evaluation import report_text
 from agents.experiment.config_values import config_from_values, config_values, flat_values
 from agents.impala.report import RunningReport
 from agents.impala.trainer import Trainer
 from benchmarks import pages
 from benchmarks.pages import throughput
+from benchmarks.pages.files import reports
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -102,6 +104,21 @@ def test_a_machine_on_which_no_loops_took_turns_has_no_ratio_to_the_lstm(monkeyp
     named = [("alone.json", report_like(report, hardware=hardware))]
     monkeypatch.setattr(throughput, "reports", lambda pattern: named)
     assert throughput.speed_block().rstrip().endswith("|  |")
+
+
+def test_the_report_says_what_its_intervals_were_measured_to_be_worth():
+    _, report = reports("coverage_*.json")[-1]
+    rows = {row["seeds"]: row["percentile"] for row in report["rows"]}
+
+    def shares(tasks, name):
+        return [f"{rows[seeds][tasks][name] * 100:.0f} %" for seeds in (3, 5, 10)]
+
+    means, iqms = shares("1", "mean"), shares("4", "IQM")
+    for said in (
+        f"{means[0]} of cases at 3 seeds, {means[1]} at 5 and {means[2]} at 10",
+        f"four tasks, {iqms[0]}, {iqms[1]} and {iqms[2]}.",
+    ):
+        assert said in report_text.INTERVALS
 
 
 def settings_in(path):

@@ -164,8 +164,15 @@ def test_the_speed_table_tells_the_cores_share_and_how_far_seeds_differ(tmp_path
     assert (row["inference"], row["in the core"]) == ("30%", "40%")
     assert "in core and heads, acting" not in row
     assert row["frames/s"] == "125 (100 to 200)"
+
+
+@pytest.mark.parametrize(("slowest", "is_told"), [(14.0, False), (16.0, True)])
+def test_seeds_of_very_different_speed_are_told(tmp_path, slowest, is_told):
+    write_seeds(tmp_path, "rdn", [0.5, 0.6])
+    path = tmp_path / "tmaze/rdn/seed1/metrics.jsonl"
+    path.write_text(path.read_text().replace('"wall_seconds": 10.0', f'"wall_seconds": {slowest}'))
     warned = compare([read_run(path) for path in find_run_folders([tmp_path])]).warnings
-    assert [line for line in warned if "seeds of rdn on tmaze: the machine" in line]
+    assert any("between the seeds of rdn on tmaze (other work" in w for w in warned) == is_told
 
 
 def test_of_a_run_that_did_not_measure_its_core_the_acting_is_shown(tmp_path):

@@ -58,6 +58,19 @@ def test_forward_and_backward_count_and_encoder_and_heads_do_not(hands):
     assert weight.grad == 16 * T * B * D
 
 
+def test_a_backward_pass_that_does_not_come_through_the_output_is_not_counted(hands):
+    clock = CoreClock()
+    x = torch.ones(T, B, D, requires_grad=True) * 1.0
+    hands[0] = 1000.0
+
+    def core(x, state, start):
+        return 2 * x, (3 * x,)
+
+    _, (state,) = clock.run(core, x, (), torch.zeros(T, B, dtype=torch.bool))
+    state.sum().backward()
+    assert clock.seconds == 0.0
+
+
 def test_acting_counts_forward_alone(hands):
     clock, core = CoreClock(), SlowCore(hands)
     with torch.inference_mode():

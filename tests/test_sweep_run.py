@@ -4,9 +4,10 @@ Most tests put a stand-in for run_atari.py in place, which writes what a run lea
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from agents.impala.train import train
 from agents.sweep import display, steps
 from agents.sweep import sweep as whole
 from agents.sweep.display import SweepDisplay
-from agents.sweep.estimate import Speed, estimate, measured_speed, trial
+from agents.sweep.estimate import Speed, Untimed, estimate, measured_speed, trial
 from agents.sweep.local import run_locally
 from agents.sweep.plan import SweepConfig, plan_runs
 from agents.sweep.steps import Outcome
@@ -243,8 +244,10 @@ def test_a_setting_that_diverges_leaves_the_others_their_estimate(stand_in):
 def test_what_cannot_be_timed_is_left_to_its_run(stand_in, monkeypatch, error):
     (plan,) = plan_runs(config(seeds=1))
     monkeypatch.setattr("agents.sweep.estimate.trial", Mock(side_effect=error))
-    assert measured_speed(plan) is error
-    said = estimate([plan], {plan.group: error}, 1)
+    speed = measured_speed(plan)
+    assert not speed.is_refused
+    said = estimate([plan], {plan.group: speed}, 1)
+    assert "estimated training time: unknown" in said
     assert "tmaze/lstm, which cannot be timed here: " in said
     assert ("gone" if isinstance(error, OSError) else "out of memory: try") in said
 
@@ -269,7 +272,7 @@ def test_metrics_that_are_damaged_stop_no_sweep(stand_in, monkeypatch):
 
 def test_settings_of_which_none_can_run_here_end_the_sweep_before_it_starts(stand_in, monkeypatch):
     settings = config(cores="lstm,rdn", seeds=1)
-    ends = {"lstm": ValueError("no such device"), "rdn": ValueError("no such device")}
+    ends = dict.fromkeys(("lstm", "rdn"), Untimed("no such device", is_refused=True))
     monkeypatch.setattr(whole, "measured_speed", lambda plan: ends[plan.config.core.kind])
     with pytest.raises(ValueError, match="no such device"):
         whole.sweep(settings)
@@ -277,6 +280,16 @@ def test_settings_of_which_none_can_run_here_end_the_sweep_before_it_starts(stan
     ends["rdn"] = Speed(1e4, is_trial=True)
     assert whole.sweep(settings)
     assert len(calls()) == 4
+
+
+def test_what_is_trained_is_evaluated_though_all_that_is_left_to_train_is_refused(stand_in):
+    assert whole.sweep(config(cores="rdn", seeds=1))
+    shutil.rmtree("out/tmaze/rdn/seed1/evaluation")
+    calls()
+    refused = Untimed("no such device", is_refused=True)
+    with patch.object(whole, "measured_speed", return_value=refused):
+        whole.sweep(config(cores="lstm,rdn", seeds=1))
+    assert "evaluate out/tmaze/rdn/seed1" in calls()
 
 
 @pytest.mark.parametrize("total_frames", [256, 4000])

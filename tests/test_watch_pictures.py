@@ -109,17 +109,18 @@ def grid_observation(*cells, facing=0):
 
 
 def test_cells_of_a_grid_lie_where_the_agent_sees_them():
-    """In MemoryS7's corridor the agent, turned round, has the wall it came from behind it."""
+    """A step forward brings what was ahead a row nearer; a turn to the right puts it ahead."""
     env = make_env("MiniGrid-MemoryS7-v0", EnvConfig(num_threads=1), 1, seed=3)
     cells = read_cells(env.recv().observation[0])
-    env.send(np.array([2]))  # forward: what was ahead comes a row nearer
+    env.send(np.array([2]))
     after = read_cells(env.recv().observation[0])
     is_seen = (cells[:-1, :, 0] != 0) & (after[1:, :, 0] != 0)
     assert is_seen.sum() > 8
     assert (cells[:-1][is_seen] == after[1:][is_seen]).all()
-    env.send(np.array([1]))  # right: what was to the right is now ahead
+    env.send(np.array([1]))
     turned = read_cells(env.recv().observation[0])
     right, ahead = after[-1, SIDE // 2 + 1 :, 0], turned[-2::-1, SIDE // 2, 0][: SIDE // 2]
+    assert (right != 0).any()
     assert (right[right != 0] == ahead[: (right != 0).sum()]).all()
     env.close()
 

@@ -93,7 +93,7 @@ def _of_origins(runs: Sequence[RunRecord]) -> Iterator[str]:
 
 
 def _of_speeds(tasks: Sequence[Task]) -> Iterator[str]:
-    """Yields which cores trained at so different speeds that the machine was at other work."""
+    """Yields which cores have seeds whose speeds differ for reasons other than the core."""
     uneven = []
     for task in tasks:
         for core, runs in task.runs.items():
@@ -103,8 +103,8 @@ def _of_speeds(tasks: Sequence[Task]) -> Iterator[str]:
     if uneven:
         yield (
             f"Frames/s differ by more than {SPEED_TOLERANCE:g} times between the seeds of "
-            f"{', '.join(uneven)}: the machine seems to have been at other work; speeds and wall "
-            "times mislead."
+            f"{', '.join(uneven)} (other work beside them, another machine, other threads): "
+            "their speeds and wall times mislead."
         )
 
 

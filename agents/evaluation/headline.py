@@ -6,8 +6,6 @@ from agents.evaluation.comparison import Comparison
 from agents.evaluation.report_tables import interval, number, probability
 from agents.evaluation.statistics import Estimate, mean_of_runs
 
-SAME = 5e-4  # what three decimals do not show
-
 
 def headline(comparison: Comparison) -> str:
     """Returns the answer in a few sentences, with how sure it is.
@@ -48,9 +46,10 @@ def _measures(comparison: Comparison) -> Iterator[tuple[str, dict[str, Estimate]
 
 def _lead(comparison: Comparison, estimates: dict[str, Estimate], best: str, second: str) -> str:
     """Returns a sentence on how far the best core is ahead of the next."""
-    other = f"{second}, {interval(estimates[second])}"
-    ahead = estimates[second].value - estimates[best].value
-    said = f"{'Higher still, with a lower IQM' if ahead > SAME else 'Next'}: {other}."
+    values = estimates[best].value, estimates[second].value
+    is_higher = values[1] > values[0] and number(values[1]) != number(values[0])
+    place = "Higher still, with a lower IQM" if is_higher else "Next"
+    said = f"{place}: {second}, {interval(estimates[second])}."
     wins = probability(comparison, best, second)
     if wins is None:
         return said

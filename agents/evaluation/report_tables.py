@@ -112,12 +112,13 @@ def other_evaluations(comparison: Comparison) -> Table | None:
     rows = []
     for task in comparison.tasks:
         for core, runs in task.runs.items():
-            for kind in dict.fromkeys(e.variation for run in runs for e in run.others):
-                pairs = [(e, run) for run in runs for e in run.others if e.variation == kind]
+            found = [(e, run) for run in runs for e in run.others]
+            for kind in dict.fromkeys((e.variation, run.score is None) for e, run in found):
+                pairs = [(e, run) for e, run in found if (e.variation, run.score is None) == kind]
                 usual = [run.score for _, run in pairs if run.score]
                 seeds = ", ".join(str(run.config.seed) for _, run in pairs)
                 means = _mean_return([e for e, _ in pairs]), _mean_return(usual)
-                rows.append([task.name, core, kind, seeds, *means])
+                rows.append([task.name, core, kind[0], seeds, *means])
     header = ["task", "core", "evaluated with", "seeds", "mean return", "as for the score"]
     return Table(header=header, rows=rows, num_labels=4) if rows else None
 

@@ -24,18 +24,18 @@ INTERVALS = (
     "no resample changes the number, as where all seeds reach the ceiling; the truth may differ."
 )
 OTHERS = (
-    "The policies that were scored, under other settings than those of the score, beside the same "
-    "seeds' mean return as it counts for the score. Where the length is another than that of "
-    "training, this shows what generalises."
+    "The same policies under other settings than those of the score: mean return over the seeds "
+    "named, beside that of their scores. Where the length is another than that of training, this "
+    "shows what generalises."
 )
 SPEED = (
     "Frames per second over the whole run, of one machine's training loop with everything in it: "
     "the median over the seeds, the slowest and the fastest. What else the machine did meanwhile "
-    "is not recorded: where seeds of one core differ much, something did. Then each part's share "
-    "of the time, env, inference and learner in their sum, and the core's, which is a part of "
-    "inference and learner, forward and backward; the most memory held (the GPU's, or the "
-    "process's); parameters of the policy and of its core; bytes of state that the core carries "
-    "from step to step, for one environment."
+    "is not recorded. Then each part's share of the time, env, inference and learner in their sum, "
+    "and the core's, which is a part of inference and learner, forward and backward (runs made "
+    "before it was measured know how much of inference core and heads took); the most memory held "
+    "(the GPU's, or the process's); parameters of the policy and of its core; bytes of state that "
+    "the core carries from step to step, for one environment."
 )
 SETTINGS = "Within a task, only the core should differ; whatever else does is listed here."
 

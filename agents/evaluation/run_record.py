@@ -93,7 +93,8 @@ class RunRecord:
         origin: content of `provenance.json`; empty where there is none.
         metrics: learning curve and speed.
         score: its newest evaluation by the settings that make a score, or None.
-        others: the same checkpoint's newest evaluations by other settings.
+        others: the same checkpoint's newest evaluations by other settings; where there is no score,
+            the newest of any checkpoint.
     """
 
     path: Path

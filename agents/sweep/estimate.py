@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from agents.experiment.failure import cause, out_of_memory
 from agents.experiment.metrics import newest_row
 from agents.experiment.progress import duration
@@ -26,12 +28,21 @@ class Speed:
     is_trial: bool
 
 
-def measured_speed(plan: RunPlan) -> Speed | Exception:
-    """Returns the speed of an earlier run that differs in its seed alone, or else of a trial.
+@dataclass(frozen=True, slots=True)
+class Untimed:
+    """Why a setting has no speed: its run will say so too, unless it is sent elsewhere.
 
-    Where neither can be had, returns why: the run itself will fail and say it too, if it cannot
-    run where it is sent either, and the others go on.
+    Args:
+        cause: in one line.
+        is_refused: the settings do not fit each other or this machine; no failure on the way.
     """
+
+    cause: str
+    is_refused: bool
+
+
+def measured_speed(plan: RunPlan) -> Speed | Untimed:
+    """Returns the speed of an earlier run that differs in its seed alone, or else of a trial."""
     for run in sorted(plan.path.parent.glob("seed*")):
         row = _last_row(run)
         if row.get("wall_seconds", 0.0) >= TRIAL_SECONDS:
@@ -39,11 +50,13 @@ def measured_speed(plan: RunPlan) -> Speed | Exception:
     try:
         return Speed(trial(plan.config), is_trial=True)
     except (ValueError, OSError, FloatingPointError) as error:
-        return error
+        return Untimed(cause(error), isinstance(error, ValueError))
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        return error
+        return Untimed(cause(error), is_refused=False)
+    finally:
+        torch.cuda.empty_cache()  # a trial's memory is the runs' now
 
 
 def trial(config: TrainConfig) -> float:
@@ -69,7 +82,7 @@ def frames_left(plan: RunPlan) -> int:
     return max(plan.config.total_frames - frames_trained(plan.path), 0)
 
 
-def estimate(plans: Sequence[RunPlan], speeds: dict[str, Speed | Exception], jobs: int) -> str:
+def estimate(plans: Sequence[RunPlan], speeds: dict[str, Speed | Untimed], jobs: int) -> str:
     """Says how long training will take, and what that rests on.
 
     Args:
@@ -88,15 +101,15 @@ def estimate(plans: Sequence[RunPlan], speeds: dict[str, Speed | Exception], job
     num_trials = sum(speed.is_trial for speed in known.values())
     lines = [
         f"{len(plans)} runs, {len(todo)} of them with frames left to train, {jobs} at a time",
-        f"estimated training time: {duration(total)}",
+        f"estimated training time: {duration(total) if known or not todo else 'unknown'}",
     ]
     if num_trials:
         lines.append(f"  {num_trials} settings timed for {TRIAL_SECONDS:g} s, one at a time, here")
     if len(known) > num_trials:
         lines.append(f"  {len(known) - num_trials} settings at the speed of earlier runs")
     for group, speed in speeds.items():
-        if isinstance(speed, Exception):
-            lines.append(f"  without {group}, which cannot be timed here: {cause(speed)}")
+        if isinstance(speed, Untimed):
+            lines.append(f"  without {group}, which cannot be timed here: {speed.cause}")
     if todo:
         lines.append("  starting and evaluating come on top; runs that share cores may be slower")
     return "\n".join(lines)

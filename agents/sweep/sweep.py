@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from agents.experiment.stop_signals import StopRequest, stop_signals
 from agents.sweep.display import SweepDisplay
-from agents.sweep.estimate import Speed, estimate, frames_left, measured_speed
+from agents.sweep.estimate import Speed, Untimed, estimate, frames_left, measured_speed
 from agents.sweep.local import run_locally
 from agents.sweep.plan import RunPlan, SweepConfig, plan_runs
 from agents.sweep.steps import Outcome
@@ -23,8 +23,8 @@ def sweep(config: SweepConfig) -> bool:
     plans = plan_runs(config)
     with stop_signals() as stop:
         speeds = _speeds(plans, stop)
-        _refuse_what_none_can_run(config, speeds)
         if not stop.signal_name:
+            _refuse_what_none_can_run(config, plans, speeds)
             print(estimate(plans, speeds, config.jobs), flush=True)
         with SweepDisplay(plans) as shown:
             for ended in _launch(config, plans, stop):
@@ -46,15 +46,17 @@ def _launch(
     return run_on_ray(plans, stop)
 
 
-def _refuse_what_none_can_run(config: SweepConfig, speeds: dict[str, Speed | Exception]) -> None:
-    """Raises the first cause where no setting can run; Ray may have a machine that can."""
-    causes = [cause for cause in speeds.values() if isinstance(cause, ValueError)]
-    if config.launcher == "local" and causes and len(causes) == len(speeds):
-        raise causes[0]
+def _refuse_what_none_can_run(
+    config: SweepConfig, plans: list[RunPlan], speeds: dict[str, Speed | Untimed]
+) -> None:
+    """Raises ValueError where all settings of all runs are refused; Ray may send them elsewhere."""
+    refused = [of.cause for of in speeds.values() if isinstance(of, Untimed) and of.is_refused]
+    if config.launcher == "local" and len(refused) == len({plan.group for plan in plans}):
+        raise ValueError(refused[0])
 
 
-def _speeds(plans: list[RunPlan], stop: StopRequest) -> dict[str, Speed | Exception]:
-    speeds: dict[str, Speed | Exception] = {}
+def _speeds(plans: list[RunPlan], stop: StopRequest) -> dict[str, Speed | Untimed]:
+    speeds: dict[str, Speed | Untimed] = {}
     for plan in plans:
         if frames_left(plan) and plan.group not in speeds and not stop.signal_name:
             speeds[plan.group] = measured_speed(plan)

@@ -13,6 +13,7 @@ from agents.evaluation.watch.memory_view import FastWeights, Memory
 TITLE = 22  # pixels above a timeline, for its name
 AXIS = 46  # pixels left of it, for its numbers
 MAX_LANE = 14  # height of one head's strengths, or of one action's probability
+MIN_PLOT = 30  # height of value and of reward
 MIN_RULED = 3  # height of lanes that are ruled off from one another
 
 
@@ -44,16 +45,16 @@ class Timelines:
         lanes, policies, values, rewards, starts = zip(*self._rows, strict=True)
         x, y = at[0] + AXIS, at[1]
         strengths, policy = np.stack(lanes, axis=1), np.stack(policies, axis=1)
-        room = height // (4 if len(strengths) else 3) - TITLE
+        room = height - 4 * TITLE - 2 * MIN_PLOT  # for lanes
         if len(strengths):
-            name = "Write strength β, a lane per head"
             now = f"mean {strengths[:, -1].mean():.2f}"
-            self._name(frame, (x, y), name, now, canvas.WRITE)
-            y += TITLE + self._lanes(frame, (x, y + TITLE), strengths, room, canvas.WRITE)
-        name = "Policy, a lane per action"
+            self._name(frame, (x, y), "Write strength β, a lane per head", now, canvas.WRITE)
+            y += TITLE
+            y += self._lanes(frame, (x, y), strengths, room * 3 // 5, canvas.WRITE)
         now = f"likeliest {policy[:, -1].max():.0%}"
-        self._name(frame, (x, y), name, now, canvas.INK)
-        y += TITLE + self._lanes(frame, (x, y + TITLE), policy, room, canvas.INK)
+        self._name(frame, (x, y), "Policy, a lane per action", now, canvas.INK)
+        y += TITLE
+        y += self._lanes(frame, (x, y), policy, room * 2 // 5, canvas.INK)
         half = (at[1] + height - y) // 2 - TITLE
         self._value(frame, (x, y), half, np.array(values, np.float32), starts)
         self._reward(frame, (x, y + TITLE + half), half, np.array(rewards, np.float32))
@@ -63,7 +64,7 @@ class Timelines:
     ) -> int:
         """Draws values [lanes, steps] in [0, 1], each a lane whose brightness is its value.
 
-        Lanes that `room` pixels cannot hold are averaged.
+        Where `room` pixels cannot hold all of them, neighbours share a lane and are averaged.
 
         Returns:
             Their height in all.

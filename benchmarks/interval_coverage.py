@@ -90,7 +90,11 @@ HEADER = (
     "seeds per task",
     "t interval, one task",
     f"the same, where {LEARNS:.0%} of runs learn",
-    *(f"{name}, {tasks} task{'s' if tasks > 1 else ''}" for name in NAMES for tasks in NUM_TASKS),
+    *(
+        f"percentiles, {name} of {tasks} task{'s' if tasks > 1 else ''}"
+        for name in NAMES
+        for tasks in NUM_TASKS
+    ),
 )
 
 

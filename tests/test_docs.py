@@ -108,11 +108,13 @@ def test_a_machine_on_which_no_loops_took_turns_has_no_ratio_to_the_lstm(monkeyp
 
 def test_the_report_says_what_its_intervals_were_measured_to_be_worth():
     _, report = reports("coverage_*.json")[-1]
-    rows = {row["seeds"]: row["percentile"] for row in report["rows"]}
+    rows = {row["seeds"]: row for row in report["rows"]}
 
     def shares(tasks, name):
-        return [f"{rows[seeds][tasks][name] * 100:.0f} %" for seeds in (3, 5, 10)]
+        return [f"{rows[seeds]['percentile'][tasks][name] * 100:.0f} %" for seeds in (3, 5, 10)]
 
+    five, ten = (f"{rows[seeds]['t']['groups'] * 100:.0f} %" for seeds in (5, 10))
+    assert f"{five} of cases at 5 seeds and {ten} at 10" in report_text.SCORES[1]
     means, iqms = shares("1", "mean"), shares("4", "IQM")
     for said in (
         f"{means[0]} of cases at 3 seeds, {means[1]} at 5 and {means[2]} at 10",

@@ -53,12 +53,10 @@ def draw_grid(observation: NDArray[np.uint8]) -> Frame:
 
 
 def _cell(frame: Frame, at: tuple[int, int], what: int, colour: int, state: int) -> None:
-    """Draws one cell; what is not seen is as dark as the ground."""
-    if what == UNSEEN:
-        return
+    """Draws one cell; what is not seen is darkest."""
     inner, size = (at[0] + 1, at[1] + 1), (CELL - 2, CELL - 2)
     ink = COLOURS[min(colour, len(COLOURS) - 1)]
-    whole = {WALL: canvas.MUTED, GOAL: ink, LAVA: LAVA_COLOUR}
+    whole = {UNSEEN: canvas.SURFACE, WALL: canvas.MUTED, GOAL: ink, LAVA: LAVA_COLOUR}
     canvas.fill(frame, inner, size, whole.get(what, FLOOR))
     draw = {DOOR: _door, KEY: _key, BALL: _ball, BOX: _box}.get(what)
     if draw is not None:
@@ -82,7 +80,7 @@ def _key(frame: Frame, at: tuple[int, int], ink: Colour, state: int) -> None:
     x, y = at[0] + CELL // 2, at[1] + CELL // 4
     cv2.circle(frame, (x, y + 2), CELL // 7, ink, 5, cv2.LINE_AA)
     canvas.fill(frame, (x - 3, y + CELL // 7), (6, CELL // 2), ink)
-    for tooth in (CELL // 2 - 2, CELL // 2 + 10):
+    for tooth in (CELL // 2 - 8, CELL // 2 + 3):
         canvas.fill(frame, (x + 3, y + tooth), (10, 5), ink)
 
 

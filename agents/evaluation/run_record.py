@@ -215,7 +215,8 @@ def _newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation | None, tuple
         for e in made
         if e.variation and (score is None or e.updates == score.updates)
     }
-    return score, tuple(others[name] for name in sorted(others))
+    names = sorted(others, key=lambda name: (len(name), name))  # 40 before 100
+    return score, tuple(others[name] for name in names)
 
 
 def _evaluations(path: Path, game: str, config: TrainConfig) -> Iterator[Evaluation]:

@@ -252,6 +252,13 @@ def test_what_cannot_be_timed_is_left_to_its_run(stand_in, monkeypatch, error):
     assert ("gone" if isinstance(error, OSError) else "out of memory: try") in said
 
 
+def test_settings_that_do_not_fit_are_told_apart_from_failures(stand_in, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (plan,) = plan_runs(config(seeds=1, set=["device=cuda"]))
+    said = "device: cuda was asked for, but torch sees no CUDA device; use cpu"
+    assert measured_speed(plan) == Untimed(said, is_refused=True)
+
+
 def test_a_mistake_of_ours_in_a_trial_is_no_cause(stand_in, monkeypatch):
     (plan,) = plan_runs(config(seeds=1))
     monkeypatch.setattr("agents.sweep.estimate.trial", Mock(side_effect=RuntimeError("shapes")))

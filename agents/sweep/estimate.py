@@ -49,10 +49,10 @@ def measured_speed(plan: RunPlan) -> Speed | Untimed:
             return Speed(row["frames"] / row["wall_seconds"], is_trial=False)
     try:
         return Speed(trial(plan.config), is_trial=True)
-    except (ValueError, OSError, FloatingPointError) as error:
-        return Untimed(cause(error), isinstance(error, ValueError))
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
+    except ValueError as error:
+        return Untimed(str(error), is_refused=True)
+    except (OSError, FloatingPointError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not out_of_memory(error):
             raise
         return Untimed(cause(error), is_refused=False)
     finally:

@@ -18,7 +18,7 @@ def test_a_line_says_the_time_left_and_the_cores_share(capsys):
         shown.update(ROW)
     (line,) = capsys.readouterr().out.splitlines()
     assert "400,000 frames  left 0:53:20  frames/s 500  entropy 1.250" in line
-    assert "time in inference 30%  time in learner 20%  core, in both 12%" in line
+    assert "time in inference 30%  time in learner 20%  of that in the core 12%" in line
 
 
 def test_a_run_without_end_has_a_time_left(capsys):

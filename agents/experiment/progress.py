@@ -20,7 +20,7 @@ SHOWN = (
     ("share/env", "time in env", "{:.0%}"),
     ("share/inference", "time in inference", "{:.0%}"),
     ("share/learner", "time in learner", "{:.0%}"),
-    ("share/core", "core, in both", "{:.0%}"),
+    ("share/core", "of that in the core", "{:.0%}"),
 )
 PLAIN_INTERVAL_SECONDS = 10.0
 

@@ -1,41 +1,30 @@
 """The figures of a report: each an SVG for light and dark, and the numbers it shows as CSV."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.curves import BY_FRAMES, BY_SECONDS, Axis, mean_curve, run_curves
-from agents.evaluation.figure_style import MUTED, RC, Look, looks, svg
-from agents.evaluation.statistics import AGGREGATES, Estimate, mean_of_runs
+from agents.evaluation.figure_style import MUTED, RC, looks, svg
+from agents.evaluation.plot_parts import (
+    Plot,
+    as_csv,
+    draw_estimate,
+    draw_legend,
+    name_rows,
+    numbers,
+    panels_of,
+)
+from agents.evaluation.statistics import AGGREGATES, mean_of_runs
 
 BAND_OPACITY = 0.16
 MEAN = "mean"  # in place of a seed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """A figure as files.
-
-    Args:
-        name: of its files, without suffix.
-        caption: what it shows, for readers who see it and for those who cannot.
-        svg, csv: contents of the files.
-    """
-
-    name: str
-    caption: str
-    svg: str
-    csv: str
 
 
 def all_plots(comparison: Comparison) -> dict[str, Plot]:
@@ -58,7 +47,7 @@ def scores(comparison: Comparison) -> Plot | None:
     style = looks(comparison.cores)
     tasks = [task for task in comparison.tasks if task.scored]
     most = max(len(task.scored) for task in tasks)
-    figure, panels = _panels(len(tasks), height=0.32 * most + 0.75)
+    figure, panels = panels_of(len(tasks), height=0.32 * most + 0.75)
     rows: list[Sequence[Any]] = []
     for task, axes in zip(tasks, panels, strict=True):
         drawn = [0.0, 1.0]
@@ -67,15 +56,15 @@ def scores(comparison: Comparison) -> Plot | None:
             beneath = np.full(len(values), y + 0.3)
             axes.scatter(values, beneath, s=14, color=style[core].color, alpha=0.6, lw=0)
             estimate = mean_of_runs(values)
-            _estimate(axes, estimate, y, style[core])
+            draw_estimate(axes, estimate, y, style[core])
             mean_return = task.returns(core).mean()
             drawn += [*values, *(estimate.interval or ())]
             rows += [
                 (task.name, core, run.config.seed, run.score and run.score.mean_return, value)
                 for run, value in zip(task.scored[core], values, strict=True)
             ]
-            rows.append((task.name, core, MEAN, mean_return, *_numbers(estimate)))
-        _rows_of_cores(axes, list(task.scored))
+            rows.append((task.name, core, MEAN, mean_return, *numbers(estimate)))
+        name_rows(axes, list(task.scored))
         axes.set_title(task.name)
         if task.scale:
             margin = 0.05 * (max(drawn) - min(drawn))
@@ -87,7 +76,7 @@ def scores(comparison: Comparison) -> Plot | None:
         caption="Final score of every seed (points), and their mean (marker) with a 95 % t "
         "interval where there are five seeds or more. 0 is the floor of the task, 1 its ceiling.",
         svg=svg(figure, "scores"),
-        csv=_csv(("task", "core", "seed", "mean_return", "score", "low", "high"), rows),
+        csv=as_csv(("task", "core", "seed", "mean_return", "score", "low", "high"), rows),
     )
 
 
@@ -111,8 +100,8 @@ def aggregates(comparison: Comparison) -> Plot | None:
         figure.subplots(1, len(AGGREGATES), sharey=True), AGGREGATES, strict=True
     ):
         for y, core in enumerate(cores):
-            _estimate(axes, comparison.aggregates[core][name], y, style[core])
-        _rows_of_cores(axes, cores)
+            draw_estimate(axes, comparison.aggregates[core][name], y, style[core])
+        name_rows(axes, cores)
         axes.set_title(name)
         axes.set_xlabel("lower is better" if name == "optimality gap" else "score")
         axes.margins(x=0.12)
@@ -121,10 +110,10 @@ def aggregates(comparison: Comparison) -> Plot | None:
         caption="Scores across tasks with 95 % percentile intervals of a bootstrap that resamples "
         "the seeds of each task, where every task has five seeds or more.",
         svg=svg(figure, "aggregates"),
-        csv=_csv(
+        csv=as_csv(
             ("core", "statistic", "value", "low", "high"),
             (
-                (core, name, *_numbers(estimate))
+                (core, name, *numbers(estimate))
                 for core, of in comparison.aggregates.items()
                 for name, estimate in of.items()
             ),
@@ -146,7 +135,7 @@ def profiles(comparison: Comparison) -> Plot | None:
         if low is not None and high is not None:
             axes.fill_between(tau, low, high, color=color, alpha=BAND_OPACITY, lw=0)
     axes.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.03, 1.03))
-    _legend(figure, comparison.shared_cores, style)
+    draw_legend(figure, comparison.shared_cores, style)
     rows = [
         (core, *(None if column is None else column[i] for column in profile))
         for core, profile in comparison.profiles.items()
@@ -157,7 +146,7 @@ def profiles(comparison: Comparison) -> Plot | None:
         caption="Performance profiles: the share of runs, averaged over tasks, that score above "
         "τ. A curve that lies above another everywhere is better at every level.",
         svg=svg(figure, "profiles"),
-        csv=_csv(("core", "tau", "share", "low", "high"), rows),
+        csv=as_csv(("core", "tau", "share", "low", "high"), rows),
     )
 
 
@@ -179,7 +168,7 @@ def improvement(comparison: Comparison) -> Plot | None:
             axes.text(column, row, f"{value:.2f}", ha="center", va="center")
     axes.set_xticks(range(len(cores)), cores, rotation=30, ha="left", rotation_mode="anchor")
     axes.xaxis.tick_top()
-    _rows_of_cores(axes, cores)
+    name_rows(axes, cores)
     axes.set(xlim=(-0.5, len(cores) - 0.5), xlabel="", ylabel="a run of")
     axes.xaxis.set_label_position("top")
     axes.set_xlabel("scores above a run of")
@@ -190,9 +179,9 @@ def improvement(comparison: Comparison) -> Plot | None:
         caption="Probability that a run of the core of the row scores above a run of the core of "
         "the column, averaged over tasks; a tie counts half. Blue: the row is better; brown: not.",
         svg=svg(figure, "improvement"),
-        csv=_csv(
+        csv=as_csv(
             ("core", "over", "probability", "low", "high"),
-            ((a, b, *_numbers(e)) for (a, b), e in comparison.improvement.items()),
+            ((a, b, *numbers(e)) for (a, b), e in comparison.improvement.items()),
         ),
     )
 
@@ -202,7 +191,7 @@ def _curves(comparison: Comparison, name: str, axis: Axis) -> Plot | None:
     if not tasks:
         return None
     style = looks(comparison.cores)
-    figure, panels = _panels(len(tasks), height=2.5)
+    figure, panels = panels_of(len(tasks), height=2.5)
     rows: list[Sequence[Any]] = []
     for task, axes in zip(tasks, panels, strict=True):
         for core, runs in task.runs.items():
@@ -228,43 +217,15 @@ def _curves(comparison: Comparison, name: str, axis: Axis) -> Plot | None:
         axes.set_xlabel(axis.label)
         axes.set_xlim(left=0)
         axes.set_ylabel("return, points")
-    _legend(figure, comparison.cores, style)
+    draw_legend(figure, comparison.cores, style)
     return Plot(
         name=name,
         caption=f"Mean return of the last 100 training games over {axis.label}: thin lines are "
         "seeds, thick lines their mean where all of them have data, bands 95 % t intervals where "
         "there are five seeds or more. Dotted: the floor of the task.",
         svg=svg(figure, name),
-        csv=_csv(("task", "core", "seed", axis.column, "return", "low", "high"), rows),
+        csv=as_csv(("task", "core", "seed", axis.column, "return", "low", "high"), rows),
     )
-
-
-def _panels(number: int, *, height: float) -> tuple[Figure, list[Axes]]:
-    """Returns a figure with a panel per task, `height` inches each."""
-    columns = 2 if number in (2, 4) else min(number, 3)
-    lines = -(-number // columns)
-    width = 9.6 if columns > 1 else 6.0
-    figure = Figure(figsize=(width, lines * height + 0.3), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False).flatten()
-    for empty in grid[number:]:
-        empty.remove()
-    return figure, list(grid[:number])
-
-
-def _estimate(axes: Axes, estimate: Estimate, y: float, look: Look) -> None:
-    if estimate.interval:
-        axes.plot(
-            estimate.interval, (y, y), color=look.color, lw=9, alpha=0.3, solid_capstyle="butt"
-        )
-    axes.plot(
-        estimate.value, y, look.marker, color=look.color, mfc=look.face, mew=1.3, ms=5.5, zorder=3
-    )
-
-
-def _rows_of_cores(axes: Axes, cores: Sequence[str]) -> None:
-    axes.set_yticks(range(len(cores)), cores)
-    axes.set_ylim(len(cores) - 0.5, -0.5)
-    axes.spines["left"].set_visible(False)
 
 
 def _reference_lines(axes: Axes) -> None:
@@ -272,27 +233,5 @@ def _reference_lines(axes: Axes) -> None:
         axes.axvline(x, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=0.5)
 
 
-def _legend(figure: Figure, cores: Sequence[str], style: dict[str, Look]) -> None:
-    handles = [Line2D([], [], color=style[c].color, ls=style[c].dashes, label=c) for c in cores]
-    figure.legend(
-        handles=handles, loc="outside upper left", ncols=-(-len(cores) // -(-len(cores) // 6))
-    )
-
-
 def _square(x: float, y: float, **style: Any) -> Rectangle:
     return Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, lw=0, **style)
-
-
-def _numbers(estimate: Estimate) -> tuple[float, float | None, float | None]:
-    return estimate.value, *(estimate.interval or (None, None))
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Returns rows under a header: numbers to six digits, short rows filled up with nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for row in rows:
-        cells = [float(f"{cell:.6g}") if isinstance(cell, float) else cell for cell in row]
-        writer.writerow([*cells, *[None] * (len(header) - len(row))])
-    return text.getvalue()

@@ -16,7 +16,7 @@ from agents.evaluation import report_tables as tables
 from agents.evaluation import report_text as text
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.headline import headline
-from agents.evaluation.plots import Plot
+from agents.evaluation.plot_parts import Plot
 from agents.evaluation.report_tables import Table
 from agents.experiment.files import write_atomically, write_json
 

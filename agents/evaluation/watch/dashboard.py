@@ -57,8 +57,9 @@ class Dashboard:
         _draw_picture(frame, moment.picture)
         below = TOP + self._memory.draw(frame, (RIGHT, TOP), moment.memory) + EDGE
         height = TOP + PICTURE[1] - below
-        shown = (moment.memory, moment.probabilities, moment.value, moment.reward, moment.start)
-        self._timelines.add(*shown)
+        self._timelines.add(
+            moment.memory, moment.probabilities, moment.value, moment.reward, moment.start
+        )
         self._timelines.draw(frame, (RIGHT, below), height)
         self._draw_policy(frame, (WIDTH - EDGE - BARS_WIDTH, below), height, moment)
         return frame

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from agents.evaluation.evaluation_record import default_episodes
 from agents.evaluation.grouping import Task
 from agents.evaluation.origins import arithmetic, machines, sessions, source_hashes
-from agents.evaluation.run_record import RunRecord, default_episodes, frames_per_second
+from agents.evaluation.run_record import RunRecord
 from agents.evaluation.statistics import MIN_RUNS
 
 BUDGET_TOLERANCE = 1.05  # runs end on a whole rollout, some frames apart
@@ -97,7 +98,7 @@ def _of_speeds(tasks: Sequence[Task]) -> Iterator[str]:
     uneven = []
     for task in tasks:
         for core, runs in task.runs.items():
-            speeds = [speed for run in runs if (speed := frames_per_second(run))]
+            speeds = [speed for run in runs if (speed := run.frames_per_second)]
             if speeds and max(speeds) > SPEED_TOLERANCE * min(speeds):
                 uneven.append(f"{core} on {task.name}")
     if uneven:

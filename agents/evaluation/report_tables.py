@@ -7,7 +7,7 @@ from statistics import mean, median
 from agents.evaluation.comparison import Comparison
 from agents.evaluation.grouping import Task, differing
 from agents.evaluation.origins import arithmetic_names, commits, machines, source_hashes
-from agents.evaluation.run_record import Evaluation, RunRecord, frames_per_second
+from agents.evaluation.run_record import RunRecord
 from agents.evaluation.statistics import AGGREGATES, Estimate, mean_of_runs
 from envs.scores import published_scores
 
@@ -112,13 +112,12 @@ def other_evaluations(comparison: Comparison) -> Table | None:
     rows = []
     for task in comparison.tasks:
         for core, runs in task.runs.items():
-            found = [(e, run) for run in runs for e in run.others]
-            for kind in dict.fromkeys((e.variation, run.score is None) for e, run in found):
-                pairs = [(e, run) for e, run in found if (e.variation, run.score is None) == kind]
-                usual = [run.score for _, run in pairs if run.score]
-                seeds = ", ".join(str(run.config.seed) for _, run in pairs)
-                means = _mean_return([e for e, _ in pairs]), _mean_return(usual)
-                rows.append([task.name, core, kind[0], seeds, *means])
+            for kind in dict.fromkeys(e.variation for run in runs for e in run.others):
+                pairs = [(run, e) for run in runs for e in run.others if e.variation == kind]
+                seeds = ", ".join(str(run.config.seed) for run, _ in pairs)
+                varied = mean(e.mean_return for _, e in pairs)
+                usual = mean(run.score.mean_return for run, _ in pairs if run.score)
+                rows.append([task.name, core, kind, seeds, number(varied), number(usual)])
     header = ["task", "core", "evaluated with", "seeds", "mean return", "as for the score"]
     return Table(header=header, rows=rows, num_labels=4) if rows else None
 
@@ -131,7 +130,7 @@ def speed(comparison: Comparison) -> Table:
         [
             task.name,
             core,
-            _median_and_range(speed for run in runs if (speed := frames_per_second(run))),
+            _median_and_range(speed for run in runs if (speed := run.frames_per_second)),
             *(_share(run.metrics.end.get(tag) for run in runs) for tag in shares),
             _median(_peak_megabytes(run) for run in runs),
             *(_sizes(runs, name) for name in ("parameters", "core_parameters", "state_bytes")),
@@ -200,10 +199,6 @@ def runs(comparison: Comparison) -> Table:
 def _return_cell(task: Task, core: str) -> str:
     values = task.returns(core)
     return f"{interval(mean_of_runs(values))}, n = {len(values)}" if len(values) else NONE
-
-
-def _mean_return(evaluations: Sequence[Evaluation]) -> str:
-    return number(mean(e.mean_return for e in evaluations) if evaluations else None)
 
 
 def _peak_megabytes(run: RunRecord) -> float | None:

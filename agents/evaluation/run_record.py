@@ -7,16 +7,17 @@ a limit; metrics are read a line at a time and thinned, so that memory does not 
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluation.evaluate import EvaluationConfig, num_games
-from agents.experiment.config_values import config_from_values, flat_values
-from agents.experiment.files import MEBIBYTE, read_json
+from agents.evaluation.evaluation_record import Evaluation, read_evaluations
+from agents.evaluation.foreign_values import finite, optional_json
+from agents.experiment.config_values import config_from_values
+from agents.experiment.files import MEBIBYTE
 from agents.experiment.metrics import metric_rows
 from agents.experiment.run_dir import read_config
 from agents.impala.config import TrainConfig
@@ -25,8 +26,6 @@ from envs import canonical_game
 MAX_FOLDERS = 100_000  # looked into in search of runs
 MAX_METRICS_BYTES = 1024 * MEBIBYTE
 MAX_CURVE_POINTS = 1000
-MAX_VARIATION = 200  # characters
-MAX_NUMBER = 1e15  # beyond it a float no longer counts frames exactly
 RETURN_TAG = "return/last_100_games_points"
 END_TAGS = (
     "frames",
@@ -39,28 +38,6 @@ END_TAGS = (
     "share/core",
     "share/acting_core",  # of published runs: the part of inference in core and heads
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """Whole games played by one saved policy.
-
-    Args:
-        variation: settings that differ from an evaluation that makes a score; "" for none.
-        mean_return: over every game.
-        num_games: how many.
-        frames, updates: of training behind the policy.
-        date: when it was made, as in 2026-11-24T18:32:24+00:00; "" where not recorded.
-        size: parameters, core_parameters and state_bytes of the policy, where recorded.
-    """
-
-    variation: str
-    mean_return: float
-    num_games: int
-    frames: int
-    updates: int
-    date: str
-    size: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +70,7 @@ class RunRecord:
         origin: content of `provenance.json`; empty where there is none.
         metrics: learning curve and speed.
         score: its newest evaluation by the settings that make a score, or None.
-        others: the same checkpoint's newest evaluations by other settings; where there is no score,
-            the newest of any checkpoint.
+        others: the same checkpoint's newest evaluations by other settings.
     """
 
     path: Path
@@ -105,6 +81,12 @@ class RunRecord:
     metrics: Metrics
     score: Evaluation | None
     others: tuple[Evaluation, ...]
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """Speed of the whole run, None where it is not known."""
+        frames, seconds = self.metrics.end.get("frames"), self.metrics.end.get("wall_seconds")
+        return frames / seconds if frames and seconds else None
 
 
 def find_run_folders(folders: Iterable[Path]) -> list[Path]:
@@ -137,13 +119,13 @@ def read_run(path: Path) -> RunRecord:
         game = canonical_game(config.game)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    score, others = _newest(_evaluations(path, game, config))
+    score, others = read_evaluations(path, game, config)
     return RunRecord(
         path=path,
         game=game,
         config=config,
-        status=str(_optional_json(path / "status.json").get("status", ""))[:20],
-        origin=_optional_json(path / "provenance.json"),
+        status=str(optional_json(path / "status.json").get("status", ""))[:20],
+        origin=optional_json(path / "provenance.json"),
         metrics=thinned_metrics(path / "metrics.jsonl"),
         score=score,
         others=others,
@@ -167,7 +149,7 @@ def thinned_metrics(path: Path) -> Metrics:
             continue
         if num_rows % every == 0:
             tags = ("frames", "wall_seconds", RETURN_TAG)
-            frames, seconds, value = (_finite(last.get(tag), tag, str(path)) for tag in tags)
+            frames, seconds, value = (finite(last.get(tag), tag, str(path)) for tag in tags)
             rows.append((frames, seconds, value))
         num_rows += 1
         if len(rows) == 2 * MAX_CURVE_POINTS:
@@ -178,19 +160,8 @@ def thinned_metrics(path: Path) -> Metrics:
         seconds=curve[:, 1],
         returns=curve[:, 2],
         is_cut=size > 0 and not _ends_in_line_break(path),
-        end={tag: _finite(last[tag], tag, str(path)) for tag in END_TAGS if tag in last},
+        end={tag: finite(last[tag], tag, str(path)) for tag in END_TAGS if tag in last},
     )
-
-
-def frames_per_second(run: RunRecord) -> float | None:
-    """Returns the speed of the whole run, None where it is not known."""
-    frames, seconds = run.metrics.end.get("frames"), run.metrics.end.get("wall_seconds")
-    return frames / seconds if frames and seconds else None
-
-
-def default_episodes(game: str) -> int:
-    """Returns how many games a score is the mean of."""
-    return num_games(game, EvaluationConfig())
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -200,90 +171,6 @@ def _walk(folder: Path) -> Iterator[Path]:
         if "config.yaml" in files:
             below.clear()
             yield Path(root)
-
-
-def _newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation | None, tuple[Evaluation, ...]]:
-    """Returns the evaluation that makes the score, and the newest of every other kind.
-
-    Where there is a score, the others are of the same checkpoint: of another they say something
-    about training, not about settings.
-    """
-    made = sorted(evaluations, key=lambda e: (e.updates, e.date))
-    score = next((e for e in reversed(made) if not e.variation), None)
-    others = {
-        e.variation: e
-        for e in made
-        if e.variation and (score is None or e.updates == score.updates)
-    }
-    names = sorted(others, key=lambda name: (len(name), name))  # 40 before 100
-    return score, tuple(others[name] for name in names)
-
-
-def _evaluations(path: Path, game: str, config: TrainConfig) -> Iterator[Evaluation]:
-    usual = flat_values(asdict(EvaluationConfig(episodes=default_episodes(game))))
-    usual |= {"length": config.env.length}  # that of training, asked for or not
-    for file in sorted([*path.glob("evaluation*.json"), *path.glob("evaluation/*.json")]):
-        result = _json_object(file)
-        if result.get("game") != game:
-            raise ValueError(f"{file} is of {str(result.get('game'))[:80]!r}, the run of {game}")
-        yield _evaluation(result, str(file), usual)
-
-
-def _evaluation(result: dict[str, Any], where: str, usual: dict[str, Any]) -> Evaluation:
-    games, settings = result.get("episodes"), result.get("settings")
-    if not isinstance(games, list) or not games or not isinstance(settings, dict):
-        raise ValueError(f"{where} is no evaluation: it needs settings and episodes")
-    if not all(isinstance(game, dict) for game in games):
-        raise ValueError(f"{where} is no evaluation: an episode must be an object")
-    returns = [_finite(game.get("return"), "return", where) for game in games]
-    size = result.get("size", {})
-    if not isinstance(size, dict):
-        raise ValueError(f"{where}: size must be an object")
-    return Evaluation(
-        variation=_variation(settings | {"episodes": len(games)}, usual),
-        mean_return=float(np.mean(returns)),
-        num_games=len(games),
-        frames=int(_finite(result.get("frames"), "frames", where)),
-        updates=int(_finite(result.get("updates"), "updates", where)),
-        date=_date(result.get("provenance")),
-        size={str(name): int(_finite(value, name, where)) for name, value in size.items()},
-    )
-
-
-def _date(provenance: object) -> str:
-    return str(provenance.get("date", ""))[:40] if isinstance(provenance, dict) else ""
-
-
-def _variation(settings: dict[str, Any], usual: dict[str, Any]) -> str:
-    """Returns the settings that differ from those of a score, as "length=40, greedy=True"."""
-    unusual = {
-        k: v for k, v in flat_values(settings).items() if v is not None and usual.get(k) != v
-    }
-    text = ", ".join(f"{name.split('.')[-1]}={value}" for name, value in unusual.items())
-    return text[:MAX_VARIATION]
-
-
-def _finite(value: Any, name: str, where: str) -> float:
-    """Returns a number that is one.
-
-    Raises:
-        ValueError: it is missing, no number, infinite or not a number.
-    """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and abs(value) < MAX_NUMBER):  # false for NaN too
-        raise ValueError(f"{where}: {name} must be a finite number, got {repr(value)[:80]}")
-    return float(value)
-
-
-def _json_object(path: Path) -> dict[str, Any]:
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} must hold a JSON object, got {type(value).__name__}")
-    return value
-
-
-def _optional_json(path: Path) -> dict[str, Any]:
-    return _json_object(path) if path.exists() else {}
 
 
 def _ends_in_line_break(path: Path) -> bool:

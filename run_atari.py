@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from agents.experiment.arguments import fields_of, typed, with_close_names
+from experiment.arguments import fields_of, typed, with_close_names
 
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
 
@@ -26,8 +26,8 @@ def _add_greedy(parser: ArgumentParser) -> None:
 
 def train_parser() -> ArgumentParser:
     """Returns the parser of `train`."""
-    from agents.experiment.config_values import settings_parser
-    from agents.experiment.session import SessionConfig
+    from experiment.config_values import settings_parser
+    from experiment.session import SessionConfig
 
     parser = settings_parser("Train an agent.")
     parser.add_argument(
@@ -44,7 +44,7 @@ def train_parser() -> ArgumentParser:
 
 def sweep_parser() -> ArgumentParser:
     """Returns the parser of `sweep`."""
-    from agents.sweep.plan import SweepConfig
+    from sweep.plan import SweepConfig
 
     parser = _parser("Train and evaluate every combination of games, cores, settings and seeds.")
     parser.add_class_arguments(SweepConfig, skip={"vary", "set"})
@@ -75,7 +75,7 @@ def evaluate_parser() -> ArgumentParser:
 
 def watch_parser() -> ArgumentParser:
     """Returns the parser of `watch`."""
-    from agents.evaluation.watch.film import WatchConfig
+    from watch.film import WatchConfig
 
     parser = _parser("Film games of a saved policy, with its memory beside the picture.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
@@ -127,10 +127,10 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
 
 def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
-    from agents.experiment.run_dir import read_status
-    from agents.experiment.session import SessionConfig
     from agents.impala.config import TrainConfig
     from agents.impala.train import resume, train
+    from experiment.run_dir import read_status
+    from experiment.session import SessionConfig
 
     parsed = _parse(parser, arguments)
     session = fields_of(SessionConfig, parsed)
@@ -150,8 +150,8 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
 
 def run_sweep(parser: ArgumentParser, arguments: list[str]) -> int:
     """Works off a sweep; returns 1 where a run is not finished."""
-    from agents.sweep.plan import SweepConfig
-    from agents.sweep.sweep import sweep
+    from sweep.plan import SweepConfig
+    from sweep.sweep import sweep
 
     return 0 if sweep(fields_of(SweepConfig, _parse(parser, arguments))) else 1
 
@@ -180,7 +180,7 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
 
 def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
     """Films and prints where the film is."""
-    from agents.evaluation.watch.film import WatchConfig, watch
+    from watch.film import WatchConfig, watch
 
     parsed = _parse(parser, arguments)
     path = watch(parsed.source, fields_of(WatchConfig, parsed))
@@ -189,7 +189,7 @@ def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
 
 def run_compare(parser: ArgumentParser, arguments: list[str]) -> None:
     """Compares, writes the report and prints the answer."""
-    from agents.evaluation.compare import compare_and_write
+    from comparison.compare import compare_and_write
 
     parsed = _parse(parser, arguments)
     print(compare_and_write(parsed.folders, parsed.out))
@@ -238,7 +238,7 @@ def main(arguments: list[str]) -> int:
         given = repr(arguments[0]) if arguments else "none"
         print(f"error: want a command ({', '.join(COMMANDS)}), got {given}", file=sys.stderr)
         return 2
-    from agents.experiment.failure import RunFailed, cause, out_of_memory
+    from experiment.failure import RunFailed, cause, out_of_memory
 
     make_parser, run = COMMANDS[arguments[0]]
     parser = make_parser()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from agents.experiment.config_values import config_values
-from agents.experiment.provenance import usable_cores
 from agents.impala.config import TrainConfig
 from benchmarks.throughput import Settings, time_loops
+from experiment.config_values import config_values
+from experiment.provenance import usable_cores
 
 ROUNDS = 4
 

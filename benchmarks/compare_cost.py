@@ -14,10 +14,10 @@ from typing import Any
 
 from rich.table import Table
 
-from agents.evaluation.run_record import find_run_folders
-from agents.experiment.memory import peak_resident_bytes
-from agents.experiment.provenance import provenance
 from benchmarks.result_file import show, write_result
+from comparison.run_record import find_run_folders
+from experiment.memory import peak_resident_bytes
+from experiment.provenance import provenance
 
 RUN_ATARI = Path(__file__).parents[1] / "run_atari.py"
 

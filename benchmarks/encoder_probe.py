@@ -16,8 +16,8 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
-from agents.experiment.provenance import provenance
 from benchmarks.result_file import show, write_result
+from experiment.provenance import provenance
 from models.encoders import EncoderConfig, make_encoder
 from models.encoders.small import SmallTrunk
 

@@ -12,10 +12,10 @@ from jsonargparse import ArgumentParser
 from rich.progress import track
 from rich.table import Table
 
-from agents.evaluation.statistics import Array, iqm, mean, percentile_interval, t_half_width
-from agents.experiment.arguments import fields_of
-from agents.experiment.provenance import provenance
 from benchmarks.result_file import show, write_result
+from comparison.statistics import Array, iqm, mean, percentile_interval, t_half_width
+from experiment.arguments import fields_of
+from experiment.provenance import provenance
 
 SEEDS = (3, 5, 10)
 NUM_TASKS = (1, 4)

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from agents.experiment.provenance import provenance
 from benchmarks.kernels import MAIN, Row, Settings, time_acting, time_kernels
 from benchmarks.result_file import show, write_result
+from experiment.provenance import provenance
 
 # Operator, slower backend, and by how much the fused kernel should beat it at the main shape.
 GOALS = (

@@ -6,7 +6,7 @@ group take turns in one process, so that a slow moment of the machine hits them 
 has learned from many rollouts beside one at its beginning. A step's seconds are a rollout's over
 unroll_length * batch_size.
 
-Writes `results/loop_costs_*.json`, from which `python -m benchmarks.pages` makes the tables of
+Writes `results/loop_costs_*.json`, from which `python -m tools.pages` makes the tables of
 docs/throughput.md.
 """
 
@@ -21,13 +21,13 @@ import yaml
 from jsonargparse import ArgumentParser
 from rich.table import Table
 
-from agents.experiment.arguments import fields_of
-from agents.experiment.config_values import config_from_values
-from agents.experiment.provenance import provenance
 from agents.impala.config import TrainConfig
 from benchmarks.result_file import show, write_result
 from benchmarks.throughput import time_loops
 from benchmarks.timing import speed_over
+from experiment.arguments import fields_of
+from experiment.config_values import config_from_values
+from experiment.provenance import provenance
 from models.cores import CoreKind
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agents.experiment.files import unused_path, write_atomically
+from experiment.files import unused_path, write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 FILE_COLUMNS = 120  # a table in a file has no terminal to fit

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.experiment.memory import peak_memory_bytes
 from agents.impala.acting import make_act_step
 from agents.impala.config import TrainConfig
 from agents.impala.rollout import Rollout
@@ -31,6 +30,7 @@ from benchmarks.plain_loop import CNNS, PlainLoop
 from benchmarks.timing import Sample, now, take_turns
 from envs import make_env
 from envs.spec import VecEnv
+from experiment.memory import peak_memory_bytes
 
 ASYNC_ROLLOUTS = 5
 """Rollouts of one turn in async mode."""

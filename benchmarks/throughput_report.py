@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from agents.experiment.config_values import config_values
-from agents.experiment.provenance import provenance
 from agents.impala.config import TrainConfig
 from benchmarks.autotune import autotune
 from benchmarks.peers import time_recurrent_ppo
@@ -15,6 +13,8 @@ from benchmarks.result_file import show, write_result
 from benchmarks.throughput import Settings, time_parts, trace
 from envs import canonical_game, is_atari
 from envs.presets import FRAME_SKIP
+from experiment.config_values import config_values
+from experiment.provenance import provenance
 
 EFFICIENCY_GOAL = 0.9
 PLAIN_GOALS = {"small": 2.0, "impala": 1.8}

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.cores import CoreConfig, CoreState, make_core
-from models.cores.clock import CoreClock
-from models.encoders import EncoderConfig, make_encoder
+from .cores import CoreConfig, CoreState, make_core
+from .cores.clock import CoreClock
+from .encoders import EncoderConfig, make_encoder
 
 
 class PolicyOutput(NamedTuple):

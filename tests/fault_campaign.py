@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from agents.experiment.checkpoint import load_newest
-from agents.experiment.files import write_json
-from agents.experiment.metrics import read_metrics
-from agents.experiment.provenance import provenance
-from agents.experiment.run_dir import read_status
-from agents.experiment.stop_signals import SIGNALS
+from experiment.checkpoint import load_newest
+from experiment.files import write_json
+from experiment.metrics import read_metrics
+from experiment.provenance import provenance
+from experiment.run_dir import read_status
+from experiment.stop_signals import SIGNALS
 from tests import fault_runs
 from tests.fault_runs import Fault
 

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import torch
 
-import agents.experiment.checkpoint
 import agents.impala.acting
 import agents.impala.learner
 import agents.impala.train  # imported once, by the fork server
 import envs.memory.env
+import experiment.checkpoint
 import run_atari
 
 PATIENCE_SECONDS = 900.0  # for a process that should end by itself, on a busy machine
@@ -68,7 +68,7 @@ class FaultyFiles:
         io.open = self._open_guarded
         if self._fault.kind == "kill in a checkpoint":
             self._counts = False
-            checkpoint = agents.experiment.checkpoint
+            checkpoint = experiment.checkpoint
             checkpoint.write_atomically = self._counted(checkpoint.write_atomically)
 
     def _counted(self, function):

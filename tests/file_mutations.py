@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from agents.experiment.checkpoint import MAGIC
+from experiment.checkpoint import MAGIC
 
 GOOD_CHECKPOINT = Path(__file__).parent / "data" / "checkpoint_format_3.ckpt.gz"
 GOOD_CONFIG = (Path(__file__).parent / "data" / "faults.yaml").read_bytes()

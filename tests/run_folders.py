@@ -4,7 +4,7 @@ import json
 
 import yaml
 
-from agents.experiment.config_values import config_from_values, config_values
+from experiment.config_values import config_from_values, config_values
 
 ORIGIN = {
     "commit": "0123456789abcdef",

@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from agents.experiment.config_values import config_from_values
 from benchmarks import loop_costs, throughput
-from benchmarks.pages.loop_costs import costs_block, run_length_block
+from experiment.config_values import config_from_values
 from models.cores import CoreKind
+from tools.pages.loop_costs import costs_block, run_length_block
 
 TINY = config_from_values(
     {

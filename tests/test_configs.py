@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.experiment.config_values import config_from_values, config_values
+from experiment.config_values import config_from_values, config_values
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
 PAPER = [path for path in CONFIGS if path.parent.name == "paper"]

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.evaluation import report_text
-from agents.experiment.config_values import config_from_values, config_values, flat_values
 from agents.impala.report import RunningReport
 from agents.impala.trainer import Trainer
-from benchmarks import pages
-from benchmarks.pages import throughput
-from benchmarks.pages.files import reports
+from comparison import page_text
+from experiment.config_values import config_from_values, config_values, flat_values
+from tools import pages
+from tools.pages import throughput
+from tools.pages.files import reports
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -55,7 +55,9 @@ def test_every_relative_link_leads_to_a_file():
 
 
 def test_every_file_named_in_the_pages_exists():
-    named = re.compile(r"`((?:agents|models|envs|configs|tests|docs|benchmarks)/[\w./]+\.\w+)`")
+    named = re.compile(
+        r"`((?:agents|comparison|models|envs|experiment|configs|tests|tools|docs|benchmarks|watch|sweep)/[\w./]+\.\w+)`"
+    )
     for page in PAGES:
         for name in named.findall(page.read_text()):
             assert (ROOT / name).exists(), (page.name, name)
@@ -114,13 +116,13 @@ def test_the_report_says_what_its_intervals_were_measured_to_be_worth():
         return [f"{rows[seeds]['percentile'][tasks][name] * 100:.0f} %" for seeds in (3, 5, 10)]
 
     five, ten = (f"{rows[seeds]['t']['groups'] * 100:.0f} %" for seeds in (5, 10))
-    assert f"{five} of cases at 5 seeds and {ten} at 10" in report_text.SCORES[1]
+    assert f"{five} of cases at 5 seeds and {ten} at 10" in page_text.SCORES[1]
     means, iqms = shares("1", "mean"), shares("4", "IQM")
     for said in (
         f"{means[0]} of cases at 3 seeds, {means[1]} at 5 and {means[2]} at 10",
         f"four tasks, {iqms[0]}, {iqms[1]} and {iqms[2]}.",
     ):
-        assert said in report_text.INTERVALS
+        assert said in page_text.INTERVALS
 
 
 def settings_in(path):

@@ -17,13 +17,13 @@ from agents.evaluation.evaluate import (
 )
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import export_policy, load_policy
-from agents.experiment.checkpoint import load_newest, save_checkpoint
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.train import train
 from agents.impala.trainer import make_policy
 from envs import EnvConfig, make_env
 from envs.config import MAX_SIZES
 from envs.probe import episode_length
+from experiment.checkpoint import load_newest, save_checkpoint
 from models.cores import CoreConfig
 from models.encoders.config import EncoderKind
 

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from agents.evaluation.saved_policy import load_policy
-from agents.experiment import checkpoint
-from agents.experiment.checkpoint import (
+from agents.impala.stand_in import StandIn
+from agents.impala.trainer import Trainer
+from experiment import checkpoint
+from experiment.checkpoint import (
     load_checkpoint,
     load_newest,
     newest_number,
@@ -19,9 +21,7 @@ from agents.experiment.checkpoint import (
     save_checkpoint,
     save_numbered,
 )
-from agents.experiment.config_values import config_from_values, config_values
-from agents.impala.stand_in import StandIn
-from agents.impala.trainer import Trainer
+from experiment.config_values import config_from_values, config_values
 
 ROOT = Path(__file__).parents[1]
 

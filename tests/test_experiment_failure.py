@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 
-from agents.experiment.failure import RunFailed, failure
-from agents.experiment.run_dir import RunDir, read_status
+from experiment.failure import RunFailed, failure
+from experiment.run_dir import RunDir, read_status
 
 
 def cpu_out_of_memory():

@@ -8,9 +8,9 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
-from agents.experiment.config_values import config_values, flat_values
-from agents.experiment.metrics import MetricsWriter
 from agents.impala.config import TrainConfig
+from experiment.config_values import config_values, flat_values
+from experiment.metrics import MetricsWriter
 from models.cores import CoreConfig
 
 RETURN = "return/last_100_games_points"

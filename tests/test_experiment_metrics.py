@@ -7,7 +7,7 @@ import time
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agents.experiment.metrics import MetricsWriter, newest_row, read_metrics
+from experiment.metrics import MetricsWriter, newest_row, read_metrics
 
 
 def write(folder, *, after, frames, loss=1.0):

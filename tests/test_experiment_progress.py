@@ -1,6 +1,6 @@
 """The progress display without a terminal: lines that say how far, how fast, and how long still."""
 
-from agents.experiment.progress import ProgressDisplay
+from experiment.progress import ProgressDisplay
 
 ROW = {
     "frames": 400_000,

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from agents.experiment.memory import peak_memory_bytes
-from agents.experiment.provenance import provenance, source_hash
-from agents.experiment.run_dir import RunDir, read_config, read_status
-from agents.experiment.seeding import derive_seed
+from experiment.memory import peak_memory_bytes
+from experiment.provenance import provenance, source_hash
+from experiment.run_dir import RunDir, read_config, read_status
+from experiment.seeding import derive_seed
 
 ARITHMETIC = {"device": "cpu", "encoder_precision": "float32", "core_kernel": None}
 

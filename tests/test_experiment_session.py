@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from agents.experiment.session import Session, SessionConfig
-from agents.experiment.stop_signals import SIGNALS, StopRequest, stop_signals
+from experiment.session import Session, SessionConfig
+from experiment.stop_signals import SIGNALS, StopRequest, stop_signals
 
 
 def test_a_session_without_limits_goes_on():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from agents.experiment.structure import ANY, ListOf, check_like
+from experiment.structure import ANY, ListOf, check_like
 
 LIKE = {
     "weights": {"a": torch.zeros(2, 3)},

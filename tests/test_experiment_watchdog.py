@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from agents.experiment.watchdog import Watchdog, standstill
 from agents.impala.queue import RolloutQueue
 from envs import EnvConfig, make_env
+from experiment.watchdog import Watchdog, standstill
 
 
 def test_a_run_that_beats_is_left_alone():

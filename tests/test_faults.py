@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import pytest
 
-from agents.experiment.checkpoint import load_newest
-from agents.experiment.run_dir import read_status
+from experiment.checkpoint import load_newest
+from experiment.run_dir import read_status
 from tests.fault_campaign import (
     MODES,
     Report,
@@ -35,7 +35,7 @@ SAID = {
     "learner hangs": "learner stands still in agents/impala/learner.py",
     "learner out of memory": "out of memory: try a smaller learner.batch_size",
     "not finite": "loss/total is nan at update",
-    "disk hangs": "run folder stands still in agents/experiment/",
+    "disk hangs": "run folder stands still in experiment/",
 }
 ON_DISK = {
     "ENOSPC": "No space left on device",

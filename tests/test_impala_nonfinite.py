@@ -7,10 +7,6 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from agents.experiment.checkpoint import load_checkpoint, load_newest
-from agents.experiment.failure import RunFailed
-from agents.experiment.metrics import read_metrics
-from agents.experiment.session import SessionConfig
 from agents.impala.actor import collect
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.learner import Learner
@@ -18,6 +14,10 @@ from agents.impala.nonfinite import NonFiniteUpdate
 from agents.impala.train import resume, train
 from agents.impala.trainer import Trainer
 from envs import EnvConfig
+from experiment.checkpoint import load_checkpoint, load_newest
+from experiment.failure import RunFailed
+from experiment.metrics import read_metrics
+from experiment.session import SessionConfig
 from models.cores import CoreConfig
 
 CONFIG = TrainConfig(

@@ -8,15 +8,15 @@ import pytest
 import torch
 import yaml
 
-from agents.experiment.checkpoint import load_newest
-from agents.experiment.failure import RunFailed
-from agents.experiment.metrics import read_metrics
-from agents.experiment.session import SessionConfig
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.report import RunningReport
 from agents.impala.train import resume, train
 from agents.impala.trainer import Trainer
 from envs import EnvConfig
+from experiment.checkpoint import load_newest
+from experiment.failure import RunFailed
+from experiment.metrics import read_metrics
+from experiment.session import SessionConfig
 from models.cores import CoreConfig
 
 FRAMES = 20  # of one rollout

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn.functional import layer_norm
 
-from agents.evaluation.figure_style import KINDS
-from benchmarks.pages import files
+from comparison.figure_style import KINDS
 from models.cores import CORES, CoreConfig, CoreKind, kernel_backend, make_core
 from models.cores.backend import KERNELS
 from models.kernels import dispatch
+from tools.pages import files
 
 FAST = ("linear_transformer", "delta_net", "delta_rnn", "rdn")
 RECURRENT = ("lstm", *FAST)

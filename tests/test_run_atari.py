@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
-from agents.experiment.checkpoint import load_newest
-from agents.experiment.metrics import read_metrics
+from experiment.checkpoint import load_newest
+from experiment.metrics import read_metrics
 from models.kernels import build
 from run_atari import COMMANDS, USAGE, main
 

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 import run_atari
-from agents.experiment.checkpoint import load_checkpoint, save_checkpoint
+from experiment.checkpoint import load_checkpoint, save_checkpoint
 
 SMOKE = str(Path(__file__).parents[1] / "configs/smoke.yaml")
 

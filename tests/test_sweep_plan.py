@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import run_atari
-from agents.experiment.config_values import config_values
-from agents.sweep.plan import SweepConfig, plan_runs
+from experiment.config_values import config_values
+from sweep.plan import SweepConfig, plan_runs
 
 SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
 
@@ -37,7 +37,7 @@ def test_runs_are_games_by_cores_by_seeds_and_every_core_comes_early(tmp_path):
 
 
 def test_ray_is_asked_for_where_it_is_missing(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("agents.sweep.sweep.find_spec", lambda name: None)
+    monkeypatch.setattr("sweep.sweep.find_spec", lambda name: None)
     out = tmp_path / "out"
     options = ["--cores", "rdn", "--out", str(out), "--launcher", "ray"]
     assert run_atari.main(["sweep", "--config", str(SMOKE), *options]) == 2

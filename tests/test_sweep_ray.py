@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.experiment.run_dir import read_status
-from agents.experiment.stop_signals import StopRequest
-from agents.sweep.plan import SweepConfig, plan_runs
+from experiment.run_dir import read_status
+from experiment.stop_signals import StopRequest
+from sweep.plan import SweepConfig, plan_runs
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -52,7 +52,7 @@ def plans(tmp_path, total_frames, **settings):
 
 def ended_runs(plans, stop, watch):
     """Returns how runs ended; `watch` is called between the events."""
-    from agents.sweep.on_ray import run_on_ray
+    from sweep.on_ray import run_on_ray
 
     ended = {}
     for event in run_on_ray(plans, stop):

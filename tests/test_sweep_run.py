@@ -13,19 +13,19 @@ import pytest
 import torch
 from rich.console import Console
 
-from agents.experiment.config_values import config_values
-from agents.experiment.run_dir import RunDir
-from agents.experiment.session import SessionConfig
-from agents.experiment.stop_signals import StopRequest
 from agents.impala.config import TrainConfig
 from agents.impala.train import train
-from agents.sweep import display, steps
-from agents.sweep import sweep as whole
-from agents.sweep.display import SweepDisplay
-from agents.sweep.estimate import Speed, Untimed, estimate, measured_speed, trial
-from agents.sweep.local import run_locally
-from agents.sweep.plan import SweepConfig, plan_runs
-from agents.sweep.steps import Outcome
+from experiment.config_values import config_values
+from experiment.run_dir import RunDir
+from experiment.session import SessionConfig
+from experiment.stop_signals import StopRequest
+from sweep import display, steps
+from sweep import sweep as whole
+from sweep.display import SweepDisplay
+from sweep.estimate import Speed, Untimed, estimate, measured_speed, trial
+from sweep.local import run_locally
+from sweep.plan import SweepConfig, plan_runs
+from sweep.steps import Outcome
 
 SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
 STAND_IN = """
@@ -78,9 +78,9 @@ def stand_in(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(steps, "ROOT", tmp_path)
     monkeypatch.setattr(steps, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr("agents.sweep.local.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("sweep.local.POLL_SECONDS", 0.02)
     monkeypatch.setattr(whole, "measured_speed", lambda plan: Speed(1e4, is_trial=True))
-    monkeypatch.setattr("agents.sweep.plan._refuse_other_settings", lambda plan: None)
+    monkeypatch.setattr("sweep.plan._refuse_other_settings", lambda plan: None)
 
     def put(behaviour=""):
         script = f"BEHAVIOUR = {behaviour!r}\n{STAND_IN}"
@@ -243,7 +243,7 @@ def test_a_setting_that_diverges_leaves_the_others_their_estimate(stand_in):
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA"), OSError("gone")])
 def test_what_cannot_be_timed_is_left_to_its_run(stand_in, monkeypatch, error):
     (plan,) = plan_runs(config(seeds=1))
-    monkeypatch.setattr("agents.sweep.estimate.trial", Mock(side_effect=error))
+    monkeypatch.setattr("sweep.estimate.trial", Mock(side_effect=error))
     speed = measured_speed(plan)
     assert not speed.is_refused
     said = estimate([plan], {plan.group: speed}, 1)
@@ -261,14 +261,14 @@ def test_settings_that_do_not_fit_are_told_apart_from_failures(stand_in, monkeyp
 
 def test_a_mistake_of_ours_in_a_trial_is_no_cause(stand_in, monkeypatch):
     (plan,) = plan_runs(config(seeds=1))
-    monkeypatch.setattr("agents.sweep.estimate.trial", Mock(side_effect=RuntimeError("shapes")))
+    monkeypatch.setattr("sweep.estimate.trial", Mock(side_effect=RuntimeError("shapes")))
     with pytest.raises(RuntimeError, match="shapes"):
         measured_speed(plan)
 
 
 def test_metrics_that_are_damaged_stop_no_sweep(stand_in, monkeypatch):
     """They are the run's to tell, when it is resumed."""
-    monkeypatch.setattr("agents.sweep.estimate.trial", lambda _: 100.0)
+    monkeypatch.setattr("sweep.estimate.trial", lambda _: 100.0)
     first, second = plans = plan_runs(config(seeds=2))
     first.path.mkdir(parents=True)
     (first.path / "metrics.jsonl").write_text("nonsense\n")
@@ -301,7 +301,7 @@ def test_what_is_trained_is_evaluated_though_all_that_is_left_to_train_is_refuse
 
 @pytest.mark.parametrize("total_frames", [256, 4000])
 def test_a_trial_measures_a_speed(total_frames, monkeypatch):
-    monkeypatch.setattr("agents.sweep.estimate.TRIAL_SECONDS", 0.1)
+    monkeypatch.setattr("sweep.estimate.TRIAL_SECONDS", 0.1)
     (plan,) = plan_runs(config(seeds=1, set=[f"total_frames={total_frames}", "num_threads=1"]))
     assert isinstance(plan.config, TrainConfig)
     assert 10 < trial(plan.config) < 1e7

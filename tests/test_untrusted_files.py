@@ -16,16 +16,15 @@ import torch
 
 from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save
 from agents.evaluation.saved_policy import load_policy
-from agents.evaluation.watch.film import WatchConfig, watch
-from agents.experiment.archive import load_archive
-from agents.experiment.checkpoint import load_checkpoint, save_checkpoint
-from agents.experiment.config_values import config_from_values
-from agents.experiment.metrics import read_metrics
-from agents.experiment.run_dir import RunDir, read_config
 from agents.impala.nonfinite import NonFiniteUpdate
 from agents.impala.report import RunningReport
 from agents.impala.stand_in import StandIn
 from agents.impala.trainer import Trainer
+from experiment.archive import load_archive
+from experiment.checkpoint import load_checkpoint, save_checkpoint
+from experiment.config_values import config_from_values
+from experiment.metrics import read_metrics
+from experiment.run_dir import RunDir, read_config
 from tests.fault_campaign import Report
 from tests.file_mutations import (
     GOOD_CONFIG,
@@ -36,6 +35,7 @@ from tests.file_mutations import (
     sealed,
 )
 from tests.harmless import Watched
+from watch.film import WatchConfig, watch
 
 pytestmark = pytest.mark.faults
 QUICK = {"checkpoint": 120, "part": 15, "config": 25, "metrics": 200}

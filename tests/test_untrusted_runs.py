@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.evaluation.compare import compare_and_write
-from agents.evaluation.run_record import read_run
 from agents.evaluation.saved_policy import load_policy
-from agents.evaluation.watch.film import WatchConfig, make_scene, play
-from agents.experiment.checkpoint import save_checkpoint
-from agents.experiment.config_values import config_from_values, config_values, flat_values
 from agents.impala.config import TrainConfig
+from comparison.compare import compare_and_write
+from comparison.run_record import read_run
+from experiment.checkpoint import save_checkpoint
+from experiment.config_values import config_from_values, config_values, flat_values
 from tests.file_mutations import TOKENS, CheckpointMutator, mutate, mutate_part
 from tests.harmless import Watched
 from tests.run_folders import write_run
+from watch.film import WatchConfig, make_scene, play
 
 pytestmark = pytest.mark.faults
 NUM_MUTANTS = 12  # of every file

@@ -8,15 +8,15 @@ from PIL import Image
 from agents.evaluation.evaluate import EvaluationConfig
 from agents.evaluation.evaluate import play as evaluate_play
 from agents.evaluation.saved_policy import SavedPolicy, load_policy
-from agents.evaluation.watch.dashboard import HEIGHT, WIDTH
-from agents.evaluation.watch.film import WatchConfig, play, watch
-from agents.evaluation.watch.scenes import make_scene
-from agents.evaluation.watch.video import video_writer
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.train import train
 from agents.impala.trainer import make_policy
 from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig
+from watch.dashboard import HEIGHT, WIDTH
+from watch.film import WatchConfig, play, watch
+from watch.scenes import make_scene
+from watch.video import video_writer
 
 LENGTH = 3
 STEPS = LENGTH + 2  # a cue, a corridor, a junction and the row after the end
@@ -166,7 +166,7 @@ def test_a_film_that_fails_leaves_nothing(runs, tmp_path, monkeypatch):
     def fail(*_):
         raise ValueError("no more film")
 
-    monkeypatch.setattr("agents.evaluation.watch.dashboard.Dashboard.draw", fail)
+    monkeypatch.setattr("watch.dashboard.Dashboard.draw", fail)
     with pytest.raises(ValueError, match="no more film"):
         watch(runs / "rdn", WatchConfig(out=tmp_path / "film.mp4"))
     assert list(tmp_path.iterdir()) == []

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents.evaluation.watch import canvas
-from agents.evaluation.watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
-from agents.evaluation.watch.grid_picture import (
+from envs import EnvConfig, make_env
+from envs.memory.tasks import NO_QUESTION
+from models.cores import CoreConfig, make_core
+from watch import canvas
+from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
+from watch.grid_picture import (
     BALL,
     BOX,
     CELL,
@@ -19,13 +22,10 @@ from agents.evaluation.watch.grid_picture import (
     draw_grid,
     read_cells,
 )
-from agents.evaluation.watch.memory_panel import MemoryPanel, layout
-from agents.evaluation.watch.memory_view import FastWeights, MemoryView, Units
-from agents.evaluation.watch.task_picture import TaskPicture, questions, read_tile
-from agents.evaluation.watch.timelines import MAX_LANE, Timelines
-from envs import EnvConfig, make_env
-from envs.memory.tasks import NO_QUESTION
-from models.cores import CoreConfig, make_core
+from watch.memory_panel import MemoryPanel, layout
+from watch.memory_view import FastWeights, MemoryView, Units
+from watch.task_picture import TaskPicture, questions, read_tile
+from watch.timelines import MAX_LANE, Timelines
 
 RNG = np.random.default_rng(0)
 

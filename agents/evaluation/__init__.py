@@ -1,1 +1,1 @@
-"""What a saved policy is worth, alone and beside others."""
+"""What a saved policy is worth: whole games, played and counted."""

@@ -17,14 +17,14 @@ from scipy import stats
 
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
-from agents.experiment.checkpoint import newest_number, numbered
-from agents.experiment.files import folder_within, unused_path, write_json
-from agents.experiment.provenance import provenance
 from envs import is_atari
 from envs.config import MAX_SIZES, Backend, EnvConfig
 from envs.memory import TASKS
 from envs.scores import human_normalised
 from envs.spec import EnvStep
+from experiment.checkpoint import newest_number, numbered
+from experiment.files import folder_within, unused_path, write_json
+from experiment.provenance import provenance
 from models.policy import Policy
 
 ATARI_EPISODES = 30

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from agents.evaluation.saved_policy import SavedPolicy
-from agents.experiment.seeding import derive_seed
 from agents.impala.acting import sample_action
 from envs import Backend, make_env
 from envs.spec import EnvStep, VecEnv
+from experiment.seeding import derive_seed
 from models.policy import PolicyOutput
 
 

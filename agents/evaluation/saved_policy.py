@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from agents.experiment.checkpoint import load_checkpoint, load_newest, numbered, save_checkpoint
-from agents.experiment.config_values import config_from_values
-from agents.experiment.structure import check_like
 from agents.impala.config import TrainConfig
 from agents.impala.trainer import make_policy
 from envs.spec import EnvSpec
+from experiment.checkpoint import load_checkpoint, load_newest, numbered, save_checkpoint
+from experiment.config_values import config_from_values
+from experiment.structure import check_like
 from models.policy import Policy
 
 POLICY_PARTS = ("config", "spec", "policy", "progress")

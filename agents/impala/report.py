@@ -4,8 +4,8 @@ import time
 from collections import deque
 from typing import Any
 
-from agents.experiment.memory import peak_memory_bytes
 from agents.impala.trainer import PARTS, Trainer
+from experiment.memory import peak_memory_bytes
 
 GAMES_IN_MEAN = 100
 NEWEST = ("learner/learning_rate", "learner/skipped_updates")

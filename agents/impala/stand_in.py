@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.experiment.structure import ANY, ListOf, check_like
 from agents.impala.actor import Actor
 from agents.impala.config import TrainConfig
 from agents.impala.learner import Learner, optimizer_state_of
 from agents.impala.trainer import choose_device, make_policy
 from envs import make_env
 from envs.spec import StatefulVecEnv
+from experiment.structure import ANY, ListOf, check_like
 
 STREAM_BYTES = (5056, 16)
 """Size of the state of torch's random streams on a CPU and on a GPU."""

@@ -16,20 +16,20 @@ from typing import TypeVar
 
 import torch
 
-from agents.experiment.checkpoint import load_newest, save_checkpoint, save_numbered
-from agents.experiment.config_values import config_from_values, config_values, flat_values
-from agents.experiment.failure import cause, end_process, failure, out_of_memory
-from agents.experiment.metrics import MetricsWriter
-from agents.experiment.progress import ProgressDisplay
-from agents.experiment.run_dir import RunDir, read_config
-from agents.experiment.session import Session, SessionConfig
-from agents.experiment.stop_signals import stop_signals
-from agents.experiment.watchdog import Watchdog
 from agents.impala.config import TrainConfig
 from agents.impala.nonfinite import NonFiniteUpdate
 from agents.impala.report import RunningReport
 from agents.impala.stand_in import StandIn
 from agents.impala.trainer import Trainer
+from experiment.checkpoint import load_newest, save_checkpoint, save_numbered
+from experiment.config_values import config_from_values, config_values, flat_values
+from experiment.failure import cause, end_process, failure, out_of_memory
+from experiment.metrics import MetricsWriter
+from experiment.progress import ProgressDisplay
+from experiment.run_dir import RunDir, read_config
+from experiment.session import Session, SessionConfig
+from experiment.stop_signals import stop_signals
+from experiment.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 

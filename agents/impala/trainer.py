@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from agents.experiment.seeding import derive_seed
 from agents.impala.actor import Actor, collect
 from agents.impala.allocator import keep_freed_memory
 from agents.impala.config import TrainConfig
@@ -21,6 +20,7 @@ from agents.impala.rollout import Rollout
 from agents.impala.threads import ActorThreads
 from envs import make_env
 from envs.spec import EnvSpec, VecEnv
+from experiment.seeding import derive_seed
 from models.cores import CoreConfig, kernel_backend
 from models.encoders import EncoderConfig
 from models.policy import Policy

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from functools import partial
 
-from models.cores.backend import kernel_backend
-from models.cores.base import Core, CoreState
-from models.cores.block import Access, FastNet, FastWeightStack
-from models.cores.config import CoreConfig, CoreKind
-from models.cores.delta_net import DeltaNet
-from models.cores.delta_rnn import DeltaRNN
-from models.cores.feedforward import Feedforward
-from models.cores.linear_transformer import LinearTransformer
-from models.cores.lstm import LSTM
-from models.cores.rdn import RDN
+from ..cores.backend import kernel_backend
+from ..cores.base import Core, CoreState
+from ..cores.block import Access, FastNet, FastWeightStack
+from ..cores.config import CoreConfig, CoreKind
+from ..cores.delta_net import DeltaNet
+from ..cores.delta_rnn import DeltaRNN
+from ..cores.feedforward import Feedforward
+from ..cores.linear_transformer import LinearTransformer
+from ..cores.lstm import LSTM
+from ..cores.rdn import RDN
 
 __all__ = [
     "CORES",

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.cores.base import Core, CoreState
-from models.cores.config import CoreConfig
+from ..cores.base import Core, CoreState
+from ..cores.config import CoreConfig
 
 
 class Access(NamedTuple):

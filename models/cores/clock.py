@@ -4,7 +4,7 @@ import time
 
 from torch import Tensor
 
-from models.cores.base import Core, CoreState
+from ..cores.base import Core, CoreState
 
 
 class CoreClock:

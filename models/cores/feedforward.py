@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from models.cores.base import Core, CoreState
-from models.cores.config import CoreConfig
+from ..cores.base import Core, CoreState
+from ..cores.config import CoreConfig
 
 
 class Feedforward(Core):

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from models.cores.base import CoreState
-from models.cores.block import Access, FastNet
-from models.cores.config import CoreConfig
-from models.cores.feature_map import elu_feature_map
-from models.kernels.linear_attention import linear_attention
+from ..cores.base import CoreState
+from ..cores.block import Access, FastNet
+from ..cores.config import CoreConfig
+from ..cores.feature_map import elu_feature_map
+from ..kernels.linear_attention import linear_attention
 
 
 class LinearTransformer(FastNet):

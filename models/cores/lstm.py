@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.cores.base import Core, CoreState
-from models.cores.config import CoreConfig
-from models.kernels.lstm import lstm
+from ..cores.base import Core, CoreState
+from ..cores.config import CoreConfig
+from ..kernels.lstm import lstm
 
 
 class LSTM(Core):

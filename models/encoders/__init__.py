@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from models.encoders.base import Encoder
-from models.encoders.config import EncoderConfig, EncoderKind
-from models.encoders.impala import ResidualTrunk
-from models.encoders.minigrid import SymbolMLP
-from models.encoders.mlp import MLP
-from models.encoders.orthogonal import initialise_orthogonal
-from models.encoders.pixels import PixelEncoder
-from models.encoders.small import SmallTrunk
+from ..encoders.base import Encoder
+from ..encoders.config import EncoderConfig, EncoderKind
+from ..encoders.impala import ResidualTrunk
+from ..encoders.minigrid import SymbolMLP
+from ..encoders.mlp import MLP
+from ..encoders.orthogonal import initialise_orthogonal
+from ..encoders.pixels import PixelEncoder
+from ..encoders.small import SmallTrunk
 
 __all__ = ["ENCODERS", "Encoder", "EncoderConfig", "EncoderKind", "make_encoder"]
 

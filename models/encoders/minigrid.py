@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from models.encoders.base import Encoder
-from models.encoders.config import EncoderConfig
-from models.encoders.mlp import MLP
+from ..encoders.base import Encoder
+from ..encoders.config import EncoderConfig
+from ..encoders.mlp import MLP
 
 
 class SymbolMLP(Encoder):

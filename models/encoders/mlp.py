@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.encoders.base import Encoder
-from models.encoders.config import EncoderConfig
+from ..encoders.base import Encoder
+from ..encoders.config import EncoderConfig
 
 
 class MLP(Encoder):

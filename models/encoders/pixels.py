@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.encoders.base import Encoder
-from models.encoders.config import EncoderConfig, Precision
+from ..encoders.base import Encoder
+from ..encoders.config import EncoderConfig, Precision
 
 PIXEL_MAX = 255.0
 

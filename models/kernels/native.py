@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.kernels import build
+from ..kernels import build
 
 MIN_SIZE = 8
 MAX_SIZE = 128

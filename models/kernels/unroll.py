@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from models.kernels.dispatch import Bptt
+from ..kernels.dispatch import Bptt
 
 States = tuple[Tensor, ...]
 

@@ -12,8 +12,8 @@ Source: the delta update rule of Schlag, Irie, Schmidhuber 2021
 
 from torch import Tensor
 
-from models.kernels.dispatch import Bptt
-from models.kernels.unroll import delta_write, read, unroll
+from ...kernels.dispatch import Bptt
+from ...kernels.unroll import delta_write, read, unroll
 
 
 def run(

@@ -14,8 +14,8 @@ derived in README.md.
 
 from torch import Tensor
 
-from models.kernels.dispatch import Bptt
-from models.kernels.unroll import unroll
+from ...kernels.dispatch import Bptt
+from ...kernels.unroll import unroll
 
 
 def run(

@@ -17,8 +17,8 @@ pass is derived in README.md.
 import torch
 from torch import Tensor
 
-from models.kernels.dispatch import Bptt
-from models.kernels.unroll import delta_write, read, unroll
+from ...kernels.dispatch import Bptt
+from ...kernels.unroll import delta_write, read, unroll
 
 
 def run(

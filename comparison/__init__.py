@@ -1,0 +1,1 @@
+"""Many runs become numbers, figures and a page."""

@@ -1,0 +1,142 @@
+"""Which runs are seeds of one thing: runs sorted into tasks, and within a task into cores.
+
+A task is a game with its environment's settings. A core is every other setting that can change a
+result, under a name that says what sets it apart: `rdn`, `rdn-bptt1`, `rdn entropy_cost=0.003`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comparison.run_record import RunRecord
+from envs.scores import Scores, game_scores
+from experiment.config_values import flat_values
+from models.cores import CORES
+
+# Settings that name a run, or say where and how it computes, but not what it computes.
+INCIDENTAL = {
+    "seed",
+    "run_dir",
+    "device",
+    "num_threads",
+    "env.num_threads",
+    "core.kernel",
+    "log_interval_seconds",
+    "checkpoint_interval_seconds",
+    "keep_checkpoints",
+    "milestone_interval_frames",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A game under one setting of its environment, and who ran it.
+
+    Args:
+        name: the game, and what sets it apart from others of the same game.
+        game: canonical name.
+        scale: floor and ceiling of its returns, or None where none are known.
+        runs: by core, in order of seeds.
+    """
+
+    name: str
+    game: str
+    scale: Scores | None
+    runs: dict[str, tuple[RunRecord, ...]]
+
+    @property
+    def scored(self) -> dict[str, tuple[RunRecord, ...]]:
+        """Runs that have a score, by core; cores without any are left out."""
+        kept = {c: tuple(r for r in runs if r.score) for c, runs in self.runs.items()}
+        return {core: runs for core, runs in kept.items() if runs}
+
+    def returns(self, core: str) -> NDArray[np.float64]:
+        """Returns the mean return of every scored run of a core."""
+        scores = [run.score for run in self.scored.get(core, ())]
+        return np.array([s.mean_return for s in scores if s], dtype=np.float64)
+
+    def normalised(self, core: str) -> NDArray[np.float64]:
+        """Returns the same on the task's scale, or as they are where there is none.
+
+        To six decimals: rewards are float32, and a sum of them that is 1 reads 1.0000000149.
+        """
+        if self.scale is None:
+            return self.returns(core)
+        scores = [self.scale.normalise(x) for x in self.returns(core)]
+        return np.array(scores, dtype=np.float64).round(6)
+
+
+def settings(run: RunRecord) -> dict[str, Any]:
+    """Returns the settings of a run that can change its result, by dotted name."""
+    values = flat_values(asdict(run.config)) | {"game": run.game}
+    return {k: v for k, v in values.items() if k not in INCIDENTAL}
+
+
+def core_kind(core: str) -> str:
+    """Returns the kind in a core's name."""
+    return core.split(" ")[0].removesuffix("-bptt1")
+
+
+def group(runs: Iterable[RunRecord]) -> list[Task]:
+    """Sorts runs into tasks and cores.
+
+    Raises:
+        ValueError: two folders hold the same run: a copy is no second seed.
+    """
+    by_game: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
+    for run in runs:
+        key = tuple(v for k, v in settings(run).items() if k.startswith("env."))
+        by_game.setdefault(run.game, {}).setdefault(key, []).append(run)
+    return [
+        _task(game, suffix, members)
+        for game in sorted(by_game)
+        for suffix, members in _named(list(by_game[game].values()), "env.")
+    ]
+
+
+def differing(runs: Sequence[RunRecord], prefix: str = "") -> dict[str, list[Any]]:
+    """Returns the settings that are not the same in all runs, with one value per run."""
+    rows = [settings(run) for run in runs]
+    names = [name for name in rows[0] if name.startswith(prefix)]
+    columns = {name: [row[name] for row in rows] for name in names}
+    return {name: values for name, values in columns.items() if len(set(values)) > 1}
+
+
+def _named(groups: list[list[RunRecord]], prefix: str = "") -> list[tuple[str, list[RunRecord]]]:
+    """Returns every group with what sets its settings apart from the other groups'."""
+    columns = differing([members[0] for members in groups], prefix)
+    suffixes = [
+        "".join(f" {name.split('.')[-1]}={values[i]}" for name, values in columns.items())
+        for i in range(len(groups))
+    ]
+    return list(zip(suffixes, groups, strict=True))
+
+
+def _task(game: str, suffix: str, runs: list[RunRecord]) -> Task:
+    kinds: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
+    for run in runs:
+        name = run.config.core.kind + ("-bptt1" if run.config.core.bptt == 1 else "")
+        kinds.setdefault(name, {}).setdefault(tuple(settings(run).values()), []).append(run)
+    order = [name for kind in CORES for name in (kind, f"{kind}-bptt1") if name in kinds]
+    cores = {
+        kind + difference: _distinct(members)
+        for kind in order
+        for difference, members in _named(list(kinds[kind].values()))
+    }
+    scale = game_scores(game, runs[0].config.env)
+    return Task(name=game.removesuffix("-v5") + suffix, game=game, scale=scale, runs=cores)
+
+
+def _distinct(runs: list[RunRecord]) -> tuple[RunRecord, ...]:
+    by_seed: dict[int, RunRecord] = {}
+    for run in runs:
+        other = by_seed.setdefault(run.config.seed, run)
+        if other is not run:
+            raise ValueError(
+                f"{other.path} and {run.path} are the same run (seed {run.config.seed}, same "
+                "settings): a copy is no second seed; leave one out"
+            )
+    return tuple(by_seed[seed] for seed in sorted(by_seed))

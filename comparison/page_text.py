@@ -1,0 +1,57 @@
+"""What a report says of its numbers: what each means, and what it is worth."""
+
+from comparison.numbers import Comparison
+
+SCORES = (
+    "Mean return over the seeds, with its 95 % t interval where there are five seeds or more, and "
+    "the number of seeds. A seed's return is the mean over the games of its newest evaluation with "
+    "sampled actions: 30 on Atari, 500 on a memory task. Score = (return - floor) / (ceiling - "
+    "floor): a random player and a human on Atari, guessing and perfection on a memory task. "
+    "Published scores are others' results under their own protocols: context, not a baseline.",
+    "A t interval takes seeds to be normal. Where runs either learn or do not it says less than it "
+    "seems, and may reach beyond what can be scored: of runs four in five of which learn, it held "
+    "the truth in 65 % of cases at 5 seeds and 89 % at 10. One without width says that these seeds "
+    "agree, not that the next one will.",
+)
+AGGREGATES = (
+    "IQM is the mean of the middle half of all runs; median and mean are over task means; the "
+    "optimality gap is how far runs stay below a score of 1 on average (Agarwal et al. 2021)."
+)
+INTERVALS = (
+    "Intervals are percentiles of 5,000 bootstrap resamples of the seeds of each task, seeded. "
+    "They are too narrow at few seeds: on normal scores, a nominal 95 % interval of the mean of "
+    "one task held the truth in 76 % of cases at 3 seeds, 84 % at 5 and 90 % at 10; of the IQM of "
+    "four tasks, 87 %, 91 % and 93 %. Below five seeds none is drawn. One without width says that "
+    "no resample changes the number, as where all seeds reach the ceiling; the truth may differ."
+)
+OTHERS = (
+    "The same policies under other settings than those of the score: mean return over the seeds "
+    "named, beside that of their scores. Where the length is another than that of training, this "
+    "shows what generalises."
+)
+SPEED = (
+    "Frames per second over the whole run, of one machine's training loop with everything in it: "
+    "the median over the seeds, the slowest and the fastest. What else the machine did meanwhile "
+    "is not recorded. Then each part's share of the time, env, inference and learner in their sum, "
+    "and the core's, which is a part of inference and learner, forward and backward (runs made "
+    "before it was measured know how much of inference core and heads took); the most memory held "
+    "(the GPU's, or the process's); parameters of the policy and of its core; bytes of state that "
+    "the core carries from step to step, for one environment."
+)
+SETTINGS = "Within a task, only the core should differ; whatever else does is listed here."
+
+
+def across(comparison: Comparison) -> list[str]:
+    """Returns what the section on all runs of the shared tasks needs to explain."""
+    has_intervals = any(of.low is not None for of in comparison.profiles.values())
+    return [AGGREGATES] * bool(comparison.aggregates) + [INTERVALS] * has_intervals
+
+
+def improvement(comparison: Comparison) -> str:
+    """Returns what the probability of improvement is."""
+    names = [task.name for task in comparison.shared_tasks]
+    where = f"on {names[0]}" if len(names) == 1 else "on a task drawn at random"
+    return (
+        f"The chance that a run of the first core scores above a run of the second {where}; a tie "
+        "counts half. It says how often, not by how much: 0.5 is no difference."
+    )

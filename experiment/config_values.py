@@ -1,0 +1,77 @@
+"""Settings as plain values and back: what config.yaml and checkpoints hold."""
+
+from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from jsonargparse import ArgumentParser
+
+from agents.impala.config import TrainConfig
+from experiment.arguments import fields_of
+
+
+def config_values(config: TrainConfig) -> dict[str, Any]:
+    """Returns a config as nested plain values."""
+    return asdict(config)
+
+
+def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested values by their full names, such as "learner.discount"."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flat_values(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def settings_parser(description: str) -> ArgumentParser:
+    """Returns a parser of every setting, and of `--config`, a file of them."""
+    parser = ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("--config", action="config", help="YAML file of settings")
+    parser.add_class_arguments(TrainConfig)
+    return parser
+
+
+def config_from_arguments(parser: ArgumentParser, arguments: Sequence[str]) -> TrainConfig:
+    """Returns the config that arguments of `train` resolve to.
+
+    Raises:
+        ArgumentError: an unknown name or a wrong type.
+        ValueError: a value out of bounds.
+    """
+    return fields_of(TrainConfig, parser.instantiate(parser.parse_args(list(arguments))))
+
+
+def config_from_values(values: Mapping[str, Any]) -> TrainConfig:
+    """Returns the config that plain values describe, checked like a config file.
+
+    Raises:
+        ValueError: an unknown key, a wrong type, or a value out of bounds.
+    """
+    for name in ("env", "core", "learner"):  # text would be taken for the path of a file
+        if not isinstance(values.get(name, {}), Mapping):
+            raise ValueError(f"unusable settings: {name} must hold settings by name")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig, "train")
+    try:
+        parsed = parser.parse_object({"train": dict(values)})
+        config: TrainConfig = parser.instantiate(parsed).train
+    except (ArgumentError, AttributeError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"unusable settings: {error}") from None
+    _refuse_null(config)
+    return config
+
+
+def _refuse_null(settings: Any, prefix: str = "") -> None:
+    """Raises ValueError where a field is None and may not be, which `parse_object` lets pass."""
+    kinds = get_type_hints(type(settings))
+    for field in fields(settings):
+        value, name = getattr(settings, field.name), f"{prefix}{field.name}"
+        if is_dataclass(value):
+            _refuse_null(value, f"{name}.")
+        elif value is None and NoneType not in get_args(kinds[field.name]):
+            raise ValueError(f"unusable settings: {name} must have a value, got null")

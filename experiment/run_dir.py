@@ -1,0 +1,166 @@
+"""The folder of one run: who may write it, what it holds, how the run ended.
+
+`config.yaml` (resolved), `provenance.json`, `status.json`, `metrics.jsonl`, `tensorboard/`,
+`checkpoints/`, `evaluation/`. One process at a time trains in it.
+"""
+
+import fcntl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import yaml
+
+from experiment.checkpoint import numbered
+from experiment.files import (
+    read_bounded,
+    read_json,
+    refuse_way_out,
+    temporary_of,
+    write_atomically,
+    write_json,
+)
+from experiment.provenance import provenance
+
+MAX_CONFIG_BYTES = 2**16
+MAX_CONFIG_BRACKETS = 100  # the parser's time grows with the square of their depth
+Status = Literal["running", "finished", "stopped", "failed"]
+
+
+class RunDir:
+    """A run folder that this process trains in; `close` lets others do so.
+
+    Args:
+        path: an existing folder with a config.yaml.
+
+    Raises:
+        ValueError: it is no run folder, a link leads out of it, or another process trains in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        read_config(path)
+        for entry in path.iterdir():  # below them files are replaced, which never follows a link
+            refuse_way_out(entry, path)
+        self.path = path
+        self._lock = _lock(path)
+
+    @classmethod
+    def create(cls, path: Path, config: dict[str, Any]) -> "RunDir":
+        """Makes the folder of a new run.
+
+        Args:
+            path: where; must not exist, or be empty.
+            config: the resolved settings, as plain values.
+
+        Raises:
+            ValueError: something is there already.
+        """
+        cls.refuse_used(path)
+        path.mkdir(parents=True, exist_ok=True)
+        with _lock(path):
+            cls.refuse_used(path)  # by a process that was faster
+            write_atomically(path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
+        return cls(path)
+
+    @staticmethod
+    def refuse_used(path: Path) -> None:
+        """Raises ValueError where something is there already, save what a killed `create` left."""
+        left = {path / ".lock", temporary_of(path / "config.yaml")}
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
+            raise ValueError(
+                f"{path} exists already; continue it with --resume {path}, "
+                "or choose another --run_dir"
+            )
+
+    def record_session(self, frames: int, arithmetic: Mapping[str, str | None]) -> None:
+        """Adds where this session comes from to provenance.json.
+
+        The first session's stands there as it is; those that resumed it follow in a list, each
+        with the frames it began at.
+
+        Args:
+            frames: learned from before the session.
+            arithmetic: what computes, by name: what settings that say "auto" came to.
+        """
+        session = provenance() | {"arithmetic": dict(arithmetic)}
+        file = self.path / "provenance.json"
+        if not file.exists():
+            write_json(file, session | {"resumed": []})
+            return
+        origin = read_json(file)
+        if not isinstance(origin, dict) or not isinstance(origin.setdefault("resumed", []), list):
+            raise ValueError(f"{file} holds no provenance")
+        origin["resumed"].append({"frames": frames} | session)
+        write_json(file, origin)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is any, usable or not."""
+        return bool(numbered(self.checkpoints))
+
+    def set_status(self, status: Status, why: str = "") -> None:
+        """Records where the run stands."""
+        write_json(self.path / "status.json", {"status": status, "why": why})
+
+    def close(self) -> None:
+        """Lets another process train here."""
+        self._lock.close()
+
+
+def _lock(path: Path) -> IO[str]:
+    """Returns the open file that locks a run folder until it is closed.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    lock = (path / ".lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ValueError(f"{path} is being trained by another process") from None
+    return lock
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """Returns what `set_status` recorded in a run folder.
+
+    Raises:
+        ValueError: nothing, or it is not JSON of a status.
+    """
+    file = path / "status.json"
+    if not file.is_file():
+        raise ValueError(f"{path} has no status.json")
+    status = read_json(file)
+    if not isinstance(status, dict) or not isinstance(status.get("status"), str):
+        raise ValueError(f"{file} holds no status")
+    return status
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Returns the settings of a run folder as plain values.
+
+    Raises:
+        ValueError: there is no config.yaml, or it is not YAML settings (aliases, which can make
+            a small file endless, are none).
+    """
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise ValueError(f"{path} is no run folder: it has no config.yaml")
+    content = read_bounded(file, MAX_CONFIG_BYTES)
+    if content.count(b"[") + content.count(b"{") > MAX_CONFIG_BRACKETS:
+        raise ValueError(f"{file} is not YAML settings: it is nested too deep")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content)):
+            raise ValueError(f"{file} repeats values by alias; settings are written out")
+        config = yaml.safe_load(content)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{file} is not YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} must hold settings by name, got {type(config).__name__}")
+    return config

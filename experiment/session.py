@@ -1,0 +1,59 @@
+"""One session of a run: from a start or a resume to the moment it ends, and why it ended."""
+
+import time
+from dataclasses import dataclass
+
+from experiment.stop_signals import StopRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """When one session ends before its run does.
+
+    Args:
+        stop_after_updates: end after this many updates of the run; schedules still follow
+            total_frames.
+        max_seconds: end with a checkpoint this many seconds after the session began.
+        requeue: exit with code 143 instead of 0 where the session ended before its run, so that a
+            scheduler starts another one with --resume.
+        stall_seconds: end with an error when no rollout is learned for this long, and name the part
+            that stands still; null waits forever.
+    """
+
+    stop_after_updates: int | None = None
+    max_seconds: float | None = None
+    requeue: bool = False
+    stall_seconds: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        if self.stop_after_updates is not None and self.stop_after_updates < 0:
+            raise ValueError(f"stop_after_updates must be >= 0, got {self.stop_after_updates}")
+        if self.max_seconds is not None and not self.max_seconds >= 0:
+            raise ValueError(f"max_seconds must be >= 0, got {self.max_seconds}")
+        if self.stall_seconds is not None and not self.stall_seconds > 0:
+            raise ValueError(f"stall_seconds must be > 0 or null, got {self.stall_seconds}")
+
+
+class Session:
+    """A session under way; made when it begins.
+
+    Args:
+        config: when it ends.
+        stop: what the signals ask for.
+    """
+
+    def __init__(self, config: SessionConfig, stop: StopRequest) -> None:
+        self._config = config
+        self._stop = stop
+        self._began = time.monotonic()
+
+    def reason_to_end(self, updates: int) -> str | None:
+        """Returns what ends the session after `updates` updates of the run, or None."""
+        limit, seconds = self._config.stop_after_updates, self._config.max_seconds
+        if self._stop.signal_name is not None:
+            return self._stop.signal_name
+        if seconds is not None and time.monotonic() - self._began >= seconds:
+            return f"max_seconds of {seconds:g}"
+        if limit is not None and updates >= limit:
+            return f"stop_after_updates of {limit}"
+        return None

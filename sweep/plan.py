@@ -1,0 +1,226 @@
+"""Which runs a sweep consists of: games x cores x variations x seeds.
+
+A run lies in `<out>/<game>/<core>[-bptt1][-<field>=<value> ...]/seed<k>/`. It is the command that
+a user would type: settings are resolved, and refused, by the parser of `train`.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser
+
+from agents.evaluation.evaluate import EvaluationConfig, played_env
+from agents.impala.config import TrainConfig
+from envs import canonical_game
+from experiment.config_values import (
+    config_from_arguments,
+    config_from_values,
+    config_values,
+    flat_values,
+    settings_parser,
+)
+from experiment.run_dir import read_config
+
+Settings = dict[str, str]
+"""Values as typed, by the full name of their field."""
+
+BPTT_1 = "-bptt1"
+SET_ELSEWHERE = {
+    "game": "--games",
+    "core.kind": "--cores",
+    "seed": "--seeds",
+    "run_dir": "--out",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """A matrix of runs and how it is worked off.
+
+    Args:
+        config: YAML file of the settings that all runs share.
+        cores: kinds of core, comma-separated; `rdn-bptt1` is rdn with core.bptt 1, and a kind
+            alone takes the config's core.bptt.
+        out: folder of the run folders.
+        seeds: runs of each kind, with seeds 1 to this.
+        games: comma-separated; null is the config's game.
+        vary: settings and their values, such as learner.entropy_cost=0.01,0.003; every
+            combination is run.
+        set: settings of all runs, such as total_frames=100000.
+        lengths: memory tasks: each run is evaluated at these lengths too, comma-separated.
+        jobs: runs at a time; Ray decides by itself, and takes this for the estimate alone.
+        launcher: processes of this machine, or tasks of a Ray cluster that shares its files.
+    """
+
+    config: Path
+    cores: str
+    out: Path
+    seeds: int = 5
+    games: str | None = None
+    vary: Sequence[str] = ()
+    set: Sequence[str] = ()
+    lengths: str | None = None
+    jobs: int = 1
+    launcher: Literal["local", "ray"] = "local"
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "jobs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"out must be a folder, {self.out} is a file")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunPlan:
+    """One run: where it lies, what `train` is told, and how it is evaluated.
+
+    Args:
+        path: the run folder.
+        arguments: of `train`, as typed.
+        config: what they resolve to.
+        evaluations: of the last checkpoint; the first is the run's score.
+        working_dir: folder that relative paths in `arguments` start from.
+    """
+
+    path: Path
+    arguments: tuple[str, ...]
+    config: TrainConfig
+    evaluations: tuple[EvaluationConfig, ...]
+    working_dir: Path
+
+    @property
+    def group(self) -> str:
+        """Name of the runs that differ from this one in their seed alone."""
+        return "/".join(self.path.parts[-3:-1])
+
+    @property
+    def log(self) -> Path:
+        """File of what its processes print."""
+        return self.path.with_name(f"{self.path.name}.log")
+
+    @property
+    def name(self) -> str:
+        """Name of the run within its sweep."""
+        return "/".join(self.path.parts[-3:])
+
+
+def plan_runs(sweep: SweepConfig) -> list[RunPlan]:
+    """Returns all runs of a sweep, seed by seed, so that every core is seen early.
+
+    Raises:
+        ValueError: an unknown game, core, field or value, two runs of one folder, or a run folder
+            that holds a run of other settings.
+        ArgumentError: a value that `train` would refuse.
+    """
+    parser = settings_parser("Train an agent.")
+    shared = {name: value for name, (value,) in _fields(sweep.set, "set", 1)}
+    variations = _variations(sweep.vary)
+    if both := shared.keys() & variations[0].keys():
+        raise ValueError(f"--set and --vary both give {', '.join(sorted(both))}")
+    games = sweep.games.split(",") if sweep.games else [None]
+    matrix = itertools.product(range(1, sweep.seeds + 1), games, sweep.cores.split(","), variations)
+    plans: dict[Path, RunPlan] = {}
+    for seed, game, core, variation in matrix:
+        settings = _game(game) | _core(core) | shared | variation
+        plan = _plan(parser, sweep, settings, variation, seed)
+        if plan.path in plans:
+            raise ValueError(f"two runs of the sweep are {plan.path}; leave one out")
+        plans[plan.path] = plan
+    return list(plans.values())
+
+
+def _plan(
+    parser: ArgumentParser,
+    sweep: SweepConfig,
+    settings: Settings,
+    variation: Settings,
+    seed: int,
+) -> RunPlan:
+    arguments = [f"--{n}={v}" for n, v in ({"config": str(sweep.config)} | settings).items()]
+    config = config_from_arguments(parser, arguments)
+    folder = config.core.kind + (BPTT_1 if config.core.bptt == 1 else "")
+    for name, value in variation.items():
+        folder += "" if name == "core.bptt" else f"-{name.rpartition('.')[2]}={value}"
+    game = canonical_game(config.game)
+    path = sweep.out / game / folder / f"seed{seed}"
+    evaluations = tuple(EvaluationConfig(length=length) for length in _lengths(sweep.lengths))
+    for evaluation in evaluations:
+        played_env(game, config.env, evaluation)
+    plan = RunPlan(
+        path=path,
+        arguments=(*arguments, f"--seed={seed}", f"--run_dir={path}"),
+        config=replace(config, seed=seed, run_dir=str(path)),
+        evaluations=evaluations,
+        working_dir=Path.cwd(),
+    )
+    _refuse_other_settings(plan)
+    return plan
+
+
+def _game(game: str | None) -> Settings:
+    return {} if game is None else {"game": game}
+
+
+def _core(core: str) -> Settings:
+    kind = core.removesuffix(BPTT_1)
+    return {"core.kind": kind} | ({"core.bptt": "1"} if kind != core else {})
+
+
+def _lengths(lengths: str | None) -> list[int | None]:
+    """Returns the lengths of a run's evaluations; None is the length trained at."""
+    given = lengths.split(",") if lengths else []
+    if not all(length.isdecimal() for length in given):
+        raise ValueError(f"lengths must be whole numbers such as 40,100, got {lengths!r}")
+    return [None, *map(int, given)]
+
+
+def _variations(vary: Sequence[str]) -> list[Settings]:
+    """Returns every combination of values."""
+    fields = list(_fields(vary, "vary"))
+    values = itertools.product(*(values for _, values in fields))
+    names = [name for name, _ in fields]
+    return [dict(zip(names, chosen, strict=True)) for chosen in values]
+
+
+def _fields(
+    given: Sequence[str], option: str, num_values: int | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Yields field and values of each `field=value,...`."""
+    known = flat_values(config_values(TrainConfig()))
+    seen = set()
+    for text in given:
+        name, _, values = text.partition("=")
+        if not values:
+            raise ValueError(f"--{option} takes field=value, got {text!r}")
+        if name in SET_ELSEWHERE:
+            raise ValueError(f"--{option} {name}: use {SET_ELSEWHERE[name]}")
+        if name not in known:
+            close = get_close_matches(name, known, n=3, cutoff=0.4)
+            hint = f"; close: {', '.join(close)}" if close else ""
+            raise ValueError(f"--{option}: unknown setting {name!r}{hint}")
+        if name in seen:
+            raise ValueError(f"--{option} {name} is given twice")
+        seen.add(name)
+        chosen = values.split(",")
+        if num_values not in (None, len(chosen)):
+            raise ValueError(f"--{option} {name} takes one value, got {values!r}; see --vary")
+        yield name, chosen
+
+
+def _refuse_other_settings(plan: RunPlan) -> None:
+    """Raises ValueError where the folder holds a run of other settings than planned."""
+    if not (plan.path / "config.yaml").exists():
+        return
+    saved = flat_values(config_values(config_from_values(read_config(plan.path))))
+    wanted = flat_values(config_values(plan.config)) | {"run_dir": saved["run_dir"]}
+    for name, value in wanted.items():
+        if saved[name] != value:
+            raise ValueError(
+                f"{plan.path} holds a run with {name} {saved[name]}, the sweep has {value}; "
+                "choose another --out"
+            )

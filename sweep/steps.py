@@ -1,0 +1,154 @@
+"""One run of a sweep, worked off in processes of its own: train or resume, then evaluate.
+
+What is left to do is read off the run folder, so that a sweep can be stopped and begun again.
+What the processes print goes to `<run folder>.log`.
+"""
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from agents.evaluation.evaluate import EvaluationConfig, result_path
+from experiment.checkpoint import newest_number
+from experiment.provenance import ROOT
+from experiment.run_dir import read_status
+from sweep.plan import RunPlan
+
+POLL_SECONDS = 0.5
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended; skipped means that there was nothing to do."""
+
+    kind: Literal["skipped", "finished", "stopped", "failed"]
+    cause: str = ""
+
+
+def commands_left(plan: RunPlan) -> Iterator[list[str]]:
+    """Yields the arguments of what is left to do; the next is asked for when one has succeeded.
+
+    Raises:
+        ValueError: the folder is no usable run folder, or the last checkpoint cannot be evaluated.
+    """
+    if not is_trained(plan):
+        yield _train(plan)
+    if is_trained(plan):
+        for evaluation in plan.evaluations:
+            if not score_path(plan, evaluation).exists():
+                length = evaluation.length
+                options = [] if length is None else [f"--length={length}"]
+                yield ["evaluate", str(plan.path), *options]
+                if not score_path(plan, evaluation).exists():
+                    raise ValueError(f"the newest checkpoint in {plan.path} is damaged: {plan.log}")
+
+
+def is_trained(plan: RunPlan) -> bool:
+    """Returns whether the run reached its last frame."""
+    has_status = (plan.path / "status.json").exists()
+    return has_status and read_status(plan.path)["status"] == "finished"
+
+
+def score_path(plan: RunPlan, evaluation: EvaluationConfig) -> Path:
+    """Returns where an evaluation of the run's last checkpoint is written."""
+    updates = newest_number(plan.path / "checkpoints")
+    return result_path(plan.path, plan.config.game, updates, evaluation)
+
+
+def _train(plan: RunPlan) -> list[str]:
+    if not (plan.path / "config.yaml").exists():
+        return ["train", *plan.arguments]
+    has_status = (plan.path / "status.json").exists()
+    if not has_status and (plan.path / "metrics.jsonl").exists():
+        raise ValueError(f"{plan.path} holds published metrics, which a resume would overwrite")
+    return ["train", f"--resume={plan.path}"]
+
+
+def _die_with_parent() -> None:
+    """Has Linux kill this process with its parent, so that the run can be resumed elsewhere."""
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class RunInProgress:
+    """The processes of one run, one after the other.
+
+    Args:
+        plan: the run.
+    """
+
+    def __init__(self, plan: RunPlan) -> None:
+        self.plan = plan
+        self._commands = commands_left(plan)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_stopped = False
+
+    def poll(self) -> Outcome | None:
+        """Starts the next process where the last has ended; returns how the run ended, if so."""
+        has_worked = self._process is not None
+        if self._process is not None:
+            code = self._process.poll()
+            if code is None:
+                return None
+            if code:
+                return self._failure(code)
+        try:
+            command = next(self._commands, None)
+        except (ValueError, OSError) as error:
+            return Outcome("failed", str(error))
+        if command is None:
+            if not is_trained(self.plan):
+                return Outcome("stopped")
+            return Outcome("finished" if has_worked else "skipped")
+        if self._is_stopped:
+            return Outcome("stopped")
+        self._process = self._start(command)
+        return None
+
+    def stop(self) -> None:
+        """Asks the process to end; training writes a checkpoint first."""
+        if not self._is_stopped and self._process is not None:
+            self._process.terminate()
+        self._is_stopped = True
+
+    def wait(self) -> Outcome:
+        """Returns how the run ended, when it has; its process does not outlive the caller."""
+        try:
+            while (outcome := self.poll()) is None:
+                time.sleep(POLL_SECONDS)
+            return outcome
+        finally:
+            self.stop()
+            if self._process is not None:
+                self._process.wait()
+
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
+        self.plan.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.plan.log.open("ab") as log:
+            log.write(f"$ run_atari.py {' '.join(command)}\n".encode())
+            log.flush()
+            return subprocess.Popen(
+                [sys.executable, str(ROOT / "run_atari.py"), *command],
+                cwd=self.plan.working_dir,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent,
+                start_new_session=True,  # Ctrl-C reaches the sweep alone, which then stops its runs
+            )
+
+    def _failure(self, code: int) -> Outcome:
+        if self._is_stopped:
+            return Outcome("stopped")
+        if code < 0:
+            return Outcome("failed", f"killed by {signal.Signals(-code).name}")
+        lines = self.plan.log.read_text(errors="replace").split("\n")
+        return Outcome("failed", next(line for line in reversed(lines) if line.strip()))

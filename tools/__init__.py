@@ -1,0 +1,1 @@
+"""What the project runs for itself: published results, generated pages, soak tests."""

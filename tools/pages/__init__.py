@@ -1,0 +1,55 @@
+"""Blocks of the documentation that are written from result files, never by hand.
+
+A page marks a block with `<!-- results: NAME -->` and `<!-- end: NAME -->`. Run
+`python -m tools.pages` after adding a result; `tests/test_docs.py` fails where a page and the
+files disagree.
+"""
+
+import re
+from collections.abc import Callable
+
+from tools.pages.compare_cost import compare_block
+from tools.pages.coverage import coverage_block
+from tools.pages.encoder import encoder_block
+from tools.pages.files import ROOT
+from tools.pages.kernels import kernel_block
+from tools.pages.loop_costs import costs_block, run_length_block
+from tools.pages.memory import memory_block
+from tools.pages.pong import async_block, pong_block
+from tools.pages.reliability import campaign_block, soak_block
+from tools.pages.throughput import speed_block, throughput_block
+
+PAGES = (
+    "README.md",
+    "docs/kernels.md",
+    "docs/throughput.md",
+    "docs/results.md",
+    "docs/reliability.md",
+    "docs/compare.md",
+)
+BLOCKS: dict[str, Callable[[], str]] = {
+    "pong": pong_block,
+    "async": async_block,
+    "memory": memory_block,
+    "kernels": kernel_block,
+    "speed": speed_block,
+    "throughput": throughput_block,
+    "encoder": encoder_block,
+    "faults": campaign_block,
+    "soak": soak_block,
+    "costs": costs_block,
+    "run_length": run_length_block,
+    "compare": compare_block,
+    "coverage": coverage_block,
+}
+
+
+def render(page: str) -> str:
+    """Returns the text of a page with its blocks as the result files give them."""
+    text = (ROOT / page).read_text()
+    for name in re.findall(r"<!-- results: (\w+) -->", text):
+        begin, end = f"<!-- results: {name} -->\n", f"<!-- end: {name} -->"
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+        text = f"{before}{begin}\n{BLOCKS[name]().strip()}\n\n{end}{after}"
+    return text

@@ -1,0 +1,13 @@
+"""What `compare` costs, for docs/compare.md."""
+
+from tools.pages.files import link, machine, reports
+
+
+def compare_block() -> str:
+    """Returns the newest run of `benchmarks.compare_cost`."""
+    name, report = reports("compare_*.json")[-1]
+    return (
+        f"{report['num_runs']} run folders with {report['metrics_bytes'] / 1e6:.0f} MB of metrics "
+        f"took {report['seconds']:.0f} s and {report['peak_memory_bytes'] / 1e9:.2f} GB at most, "
+        f"on {machine(report)}, nothing beside it ({link(name, report)})."
+    )

@@ -1,0 +1,118 @@
+"""The tables of docs/reliability.md: what the fault campaign counted, and what a soak showed."""
+
+import statistics
+from typing import Any
+
+from tools.pages.files import BENCHMARKS, link, machine, read_json, reports, table
+
+CAMPAIGN = "reliability.json"
+MODES = ("serial", "async")
+KILLS = {
+    "kills_between_operations": "at a random moment",
+    "kills_at_a_file_operation": "at a file operation, a write cut in half",
+    "kills_in_the_write_of_a_checkpoint": "in the write of a checkpoint",
+}
+SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")
+FILES = {
+    "checkpoint": "checkpoints, bytes changed (some with their checksum mended)",
+    "part": "checkpoints, parts replaced by others, soundly written",
+    "config": "config.yaml",
+    "metrics": "metrics.jsonl",
+}
+
+
+def campaign_block() -> str:
+    """Returns what `make faults` counted."""
+    report = read_json(BENCHMARKS / CAMPAIGN)
+    origin = report["provenance"]
+    return "\n\n".join(
+        [
+            f"Commit and file: {link(CAMPAIGN, origin)}. {machine(origin)}, busy with other work.",
+            kills(report["kills"]),
+            signals(report["signals"]),
+            faults(report["faults"] | report["disk"]),
+            fuzzing(report["fuzzing"]),
+        ]
+    )
+
+
+def kills(tallies: dict[str, Any]) -> str:
+    """Returns the SIGKILLs by mode and moment."""
+    rows = [[text, *(str(tallies[mode][name]) for mode in MODES)] for name, text in KILLS.items()]
+    totals = [sum(tallies[mode][name] for name in KILLS) for mode in MODES]
+    rows.append(["**all**", *(f"**{total}**" for total in totals)])
+    for name, text in (
+        ("runs", "runs, each resumed to its end without a row lost or doubled"),
+        ("most_kills_of_one_run", "most kills of one run"),
+        ("bit_exact_runs", "runs equal, bit for bit, to one that nothing befell"),
+    ):
+        is_shown = [name != "bit_exact_runs" or mode == "serial" for mode in MODES]
+        rows.append(
+            [
+                text,
+                *(str(tallies[m][name]) if s else "" for m, s in zip(MODES, is_shown, strict=True)),
+            ]
+        )
+    return table(["SIGKILL", *MODES], rows)
+
+
+def signals(tallies: dict[str, Any]) -> str:
+    """Returns the sessions that a signal ended with a checkpoint, and the runs that went on."""
+    rows = []
+    for name in SIGNALS:
+        of = [tallies[f"{name} {mode}"] for mode in MODES]
+        rows.append([name, *(f"{t['ends_by_signal']} in {t['runs']} runs" for t in of)])
+    return table(["sessions ended with a checkpoint by", *MODES], rows)
+
+
+def faults(found: dict[str, Any]) -> str:
+    """Returns each injected fault, what it said, how often, and how soon the run had ended."""
+    kinds = dict.fromkeys(name.rpartition(" ")[0] for name in found)
+    rows = []
+    for kind in kinds:
+        of = [found[f"{kind} {mode}"] for mode in MODES]
+        seconds = [t["most_seconds_to_the_end"] for t in of if "most_seconds_to_the_end" in t]
+        trials = " + ".join(str(t["trials"]) for t in of)
+        slowest = f"{max(seconds):.0f}" if seconds else ""
+        rows.append([kind, f"`{of[0]['message']}`", trials, slowest])
+    header = ["fault", "said", "trials, serial + async", "longest session, seconds"]
+    return table(header, rows)
+
+
+def fuzzing(found: dict[str, Any]) -> str:
+    """Returns how many mutated files were read, and by how much memory grew."""
+    rows = [
+        [text, f"{found[kind]['files']:,}", f"{found[kind]['memory_grew_bytes'] / 2**20:.0f}"]
+        for kind, text in FILES.items()
+    ]
+    return table(["mutated files", "read or refused in one line", "memory grew, MiB"], rows)
+
+
+def soak_block() -> str:
+    """Returns the verdict of the newest soak, and its figure."""
+    found = reports("soak_*.json")
+    if not found:
+        return "Not measured yet: `python -m tools.soak`."
+    name, report = found[-1]
+    verdict, samples = report["verdict"], report["samples"]
+    seconds, frames = samples["seconds"][-1], samples["frames"][-1]
+    slope = verdict["memory_slope_mib_per_hour"]
+    rows = [
+        [check.replace("_", " "), f"{values['value']:.3g}", f"{values['bound']:.3g}"]
+        for check, values in verdict["checks"].items()
+    ]
+    outcome = "Every bound held." if verdict["passed"] else f"Failed: {verdict['failed']}."
+    return "\n".join(
+        [
+            f"`{report['soak']['config']}` in `async` mode for {seconds / 60:.0f} minutes on "
+            f"{machine(report)}, busy: {frames:,} frames ({frames / seconds:,.0f} a "
+            f"second), {report['rollouts']:,} rollouts, {len(report['evaluations'])} evaluations "
+            f"beside it. {outcome} Memory: {slope['slope']:+.1f} MiB an hour (95 % interval "
+            f"{slope['low']:+.1f} to {slope['high']:+.1f}, whose upper end is judged), of "
+            f"{statistics.median(samples['resident_mib']):,.0f} MiB. {link(name, report)}",
+            "",
+            table(["figure", "value", "bound"], rows),
+            "",
+            "![Memory, threads, open files and lag over the run](images/soak.png)",
+        ]
+    )

@@ -1,0 +1,148 @@
+"""The tables of training speed: the README's and those of docs/throughput.md."""
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from agents.impala.config import TrainConfig
+from envs import canonical_game
+from experiment.config_values import config_from_values
+from tools.pages.files import CORES, ROOT, link, machine, reports, table
+from tools.pages.loop_costs import newest_costs
+
+Report = dict[str, Any]
+Named = list[tuple[str, Report]]
+BATCH_SIZE = 32
+"""Environments of the runs in the tables; the other settings are those of `configs/pong.yaml`."""
+
+
+def newest() -> dict[str, Named]:
+    """Returns, of each machine, the newest report of each mode, encoder and core, in order."""
+    pong = config_from_values(yaml.safe_load((ROOT / "configs/pong.yaml").read_text()))
+    shown = work(replace(pong, learner=replace(pong.learner, batch_size=BATCH_SIZE)))
+    found: dict[str, dict[tuple[str, ...], tuple[str, Report]]] = defaultdict(dict)
+    for name, report in reports("throughput_*-cores_*.json"):
+        if work(config_from_values(report["settings"])) == shown:
+            key = (report["mode"], report["encoder"], report["core"])
+            found[machine(report)][key] = name, report
+    return {of: [named[key] for key in sorted(named, key=_order)] for of, named in found.items()}
+
+
+def work(config: TrainConfig) -> tuple[object, ...]:
+    """Returns the settings that decide how much there is to do, beside mode, encoder and core."""
+    learner = config.learner
+    return (
+        canonical_game(config.game),
+        replace(config.env, num_threads=0),
+        config.encoder_size,
+        replace(config.core, kind="lstm"),
+        (learner.unroll_length, learner.batch_size, learner.num_passes, learner.num_minibatches),
+    )
+
+
+def _order(key: tuple[str, ...]) -> tuple[bool, bool, int]:
+    mode, encoder, core = key
+    return mode != "serial", encoder != "small", CORES.index(core)
+
+
+def speed_block() -> str:
+    """Returns the README's short tables: small encoder, serial mode."""
+    return "\n\n".join(
+        part
+        for name, named in newest().items()
+        for part in (
+            f"{name}:",
+            _speed_table([report for _, report in named], _over_lstm(name)),
+            *peer_lines(named),
+        )
+    )
+
+
+def _speed_table(of_machine: list[Report], over_lstm: dict[str, str]) -> str:
+    rows = [
+        [
+            f"`{r['core']}`",
+            f"{r['steps_per_second']:,.0f}",
+            f"{r['frames_per_second']:,.0f}",
+            f"{r['efficiency']:.2f}",
+            _times_plain(r),
+            over_lstm.get(r["core"], ""),
+        ]
+        for r in of_machine
+        if r["encoder"] == "small" and r["mode"] == "serial"
+    ]
+    header = ["core", "steps/s", "frames/s", "efficiency", "times plain loop", "times LSTM"]
+    return table(header, rows)
+
+
+def _times_plain(report: Report) -> str:
+    """Returns the ratio to the plain loop, and what it is at the quartiles of that loop's speed."""
+    low, high = report["speeds"]["plain"]["quartiles"]
+    whole = report["steps_per_second"]
+    return f"{report['times_plain']:.2f} ({whole / high:.2f} to {whole / low:.2f})"
+
+
+def _over_lstm(machine_name: str) -> dict[str, str]:
+    """Returns each core's speed over the LSTM's, with quartiles, of loops that took turns."""
+    if machine_name not in newest_costs():
+        return {}
+    _, report = newest_costs()[machine_name]
+    found = {}
+    for row in report["groups"]["core"]:
+        low, high = row["quartiles"]
+        found[row["variant"]] = f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})"
+    return found
+
+
+def peer_lines(of_machine: Named) -> list[str]:
+    """Returns what the newest run with peers says of them."""
+    found = [named for named in of_machine if PEER in named[1]["speeds"]]
+    if not found:
+        return []
+    name, report = found[-1]
+    peer = report["speeds"][PEER]["steps_per_second"]
+    return [
+        "Stable-Baselines3's RecurrentPPO (`--peers`), with the same game, environments, encoder, "
+        f"unroll and passes, made {peer:,.0f} steps/s there where the loop with "
+        f"`{report['core']}` made {report['steps_per_second']:,.0f}: "
+        f"{report['steps_per_second'] / peer:.2f} times as many ({link(name, report)})."
+    ]
+
+
+def throughput_block() -> str:
+    """Returns every figure of the newest runs, and how they were made."""
+    by_machine = newest()
+    learner = next(iter(by_machine.values()))[0][1]["settings"]["learner"]
+    made = (
+        f"Agent steps per second, medians; {learner['batch_size']} environments of Pong at "
+        f"84x84, unroll {learner['unroll_length']}, {learner['num_passes']} passes in "
+        f"{learner['num_minibatches']} minibatches."
+    )
+    tables = [part for name, named in by_machine.items() for part in (f"{name}:", _full(named))]
+    return "\n\n".join([made, *tables])
+
+
+def _full(of_machine: Named) -> str:
+    rows = [
+        [
+            r["mode"],
+            r["encoder"],
+            f"`{r['core']}`",
+            *(f"{r['speeds'][part]['steps_per_second']:,.0f}" for part in PARTS),
+            f"{r['efficiency']:.2f}",
+            f"{r['times_plain']:.2f}",
+            f"{r['share_of_random_play']:.2f}",
+            f"{r['peak_memory_bytes'] / 2**20:,.0f}",
+            link(name, r),
+        ]
+        for name, r in of_machine
+    ]
+    header = ["mode", "encoder", "core", *PARTS, "efficiency", "whole / plain"]
+    header += ["whole / random play", "MiB", "commit and file"]
+    return table(header, rows)
+
+
+PEER = "recurrent_ppo"
+PARTS = ("env", "env_only", "act", "learn", "whole", "plain")

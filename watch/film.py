@@ -1,0 +1,142 @@
+"""Plays games with a saved policy and films them, its memory beside the picture."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import torch
+
+from agents.evaluation.player import Player
+from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
+from experiment.files import folder_within, unused_path
+from models.cores import CoreState
+from models.policy import Policy
+from watch.canvas import Floats
+from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
+from watch.memory_view import MemoryView
+from watch.scenes import Scene, make_scene
+from watch.video import FrameSink, check_new_file, png_writer, video_writer
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchConfig:
+    """What is filmed, and where to.
+
+    Args:
+        episodes: whole games; null is 1 on Atari and 4 elsewhere.
+        max_steps: agent steps after which the film ends in any case; null is no limit.
+        greedy: take the likeliest action instead of sampling.
+        seed: of the games and the actions.
+        fps: steps a second; null is the game's own speed on Atari, 2 on a memory task and 4 on
+            MiniGrid.
+        out: .mp4 or .gif file, which must not exist; null is videos/ beside the policy.
+        frames: new or empty folder that also gets every frame as a PNG.
+    """
+
+    episodes: int | None = None
+    max_steps: int | None = None
+    greedy: bool = False
+    seed: int = 0
+    fps: float | None = None
+    out: Path | None = None
+    frames: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "max_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.fps is not None and not 0 < self.fps <= 240:
+            raise ValueError(f"fps must be in (0, 240], got {self.fps}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+
+
+def watch(source: Path, config: WatchConfig) -> Path:
+    """Films games of a policy and returns the film's path.
+
+    Args:
+        source: run folder, checkpoint or policy.pt.
+        config: how.
+
+    Raises:
+        ValueError: no policy there, no picture of its game, or no place for the film.
+    """
+    if config.out is not None:
+        check_new_file(config.out)
+    saved = load_policy(source)
+    scene = make_scene(saved, config.seed)
+    path = config.out or _default_path(source, saved, config)
+    how = "greedy" if config.greedy else "sampled"
+    subtitle = f"{saved.config.core.kind} after {saved.frames:,} frames, {how} policy"
+    dashboard = Dashboard(saved.spec.game, subtitle, scene.action_names, scene.num_steps)
+    with ExitStack() as stack:
+        sinks: list[FrameSink] = [] if config.frames is None else [png_writer(config.frames)]
+        fps = config.fps or scene.fps
+        sinks.append(stack.enter_context(video_writer(path, (WIDTH, HEIGHT), fps)))
+        for moment in play(saved, scene, config):
+            frame = dashboard.draw(moment)
+            for sink in sinks:
+                sink(frame)
+    return path
+
+
+@torch.inference_mode()
+def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Moment]:
+    """Plays and yields every row, the last one of each game included, then closes the games."""
+    episodes = config.episodes or scene.episodes
+    player = Player(saved, 1, config.seed, greedy=config.greedy)
+    view = MemoryView(saved.policy.core)
+    games, steps, score = 0, 0, 0.0
+    for _ in count() if config.max_steps is None else range(config.max_steps):
+        step = scene.env.recv()
+        output, chosen = player.act(step)
+        memory = view.read(player.state)  # before anything else is asked of the policy
+        is_over = not step.valid[0]
+        action = None if is_over else int(chosen)
+        score += float(step.reward[0])
+        yield Moment(
+            picture=scene.picture(step, action, partial(answers, saved.policy, player.state)),
+            memory=memory,
+            probabilities=output.logits[0, 0].softmax(-1).numpy(),
+            action=action,
+            value=float(output.value),
+            reward=float(step.reward[0]),
+            start=bool(step.start[0]),
+            caption=f"game {games + 1}   step {steps}   return {score:.4g}",
+        )
+        if is_over:
+            games, steps, score = games + 1, 0, 0.0
+            if games == episodes:
+                break
+        else:
+            steps += 1
+        scene.env.send(chosen.numpy())
+    scene.env.close()
+
+
+@torch.inference_mode()
+def answers(policy: Policy, state: CoreState, observations: Floats) -> Floats:
+    """Returns the probabilities [Q, A] of actions at observations [Q, size] that came next.
+
+    Args:
+        policy: which is asked; it does not notice.
+        state: of one environment.
+        observations: each is the only one that follows.
+    """
+    Q = len(observations)
+    states = tuple(s.repeat_interleave(Q, dim=0) for s in state)
+    no_reward, no_start = torch.zeros(1, Q), torch.zeros(1, Q, dtype=torch.bool)
+    output, _ = policy(torch.from_numpy(observations)[None], no_reward, no_start, states)
+    probabilities: Floats = output.logits[0].softmax(-1).numpy()
+    return probabilities
+
+
+def _default_path(source: Path, saved: SavedPolicy, config: WatchConfig) -> Path:
+    """Returns an unused path in the folder of films beside the policy."""
+    folder = folder_within(owner_folder(source), "videos")
+    how = "greedy" if config.greedy else "sampled"
+    return unused_path(folder / f"{saved.updates:012d}-{how}-{config.seed}.mp4")

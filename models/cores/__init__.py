@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from functools import partial
 
-from ..cores.backend import kernel_backend
-from ..cores.base import Core, CoreState
-from ..cores.block import Access, FastNet, FastWeightStack
-from ..cores.config import CoreConfig, CoreKind
-from ..cores.delta_net import DeltaNet
-from ..cores.delta_rnn import DeltaRNN
-from ..cores.feedforward import Feedforward
-from ..cores.linear_transformer import LinearTransformer
-from ..cores.lstm import LSTM
-from ..cores.rdn import RDN
+from .backend import kernel_backend
+from .base import Core, CoreState
+from .block import Access, FastNet, FastWeightStack
+from .config import CoreConfig, CoreKind
+from .delta_net import DeltaNet
+from .delta_rnn import DeltaRNN
+from .feedforward import Feedforward
+from .linear_transformer import LinearTransformer
+from .lstm import LSTM
+from .rdn import RDN
 
 __all__ = [
     "CORES",

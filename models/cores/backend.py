@@ -4,8 +4,8 @@ from types import ModuleType
 
 import torch
 
-from ..cores.config import CoreConfig, CoreKind
 from ..kernels import delta_rnn, delta_rule, dispatch, linear_attention, lstm, rdn
+from .config import CoreConfig, CoreKind
 
 KERNELS: dict[CoreKind, ModuleType] = {
     "lstm": lstm,

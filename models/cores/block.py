@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cores.base import Core, CoreState
-from ..cores.config import CoreConfig
+from .base import Core, CoreState
+from .config import CoreConfig
 
 
 class Access(NamedTuple):

@@ -4,7 +4,7 @@ import time
 
 from torch import Tensor
 
-from ..cores.base import Core, CoreState
+from .base import Core, CoreState
 
 
 class CoreClock:

@@ -5,11 +5,11 @@ W <- W + phi(k) (sigma(b) (v - W^T phi(k)))^T, then read at phi(q).
 
 from torch import Tensor
 
-from ..cores.base import CoreState
-from ..cores.block import Access, FastNet
-from ..cores.config import CoreConfig
-from ..cores.feature_map import elu_feature_map
 from ..kernels.delta_rule import delta_rule
+from .base import CoreState
+from .block import Access, FastNet
+from .config import CoreConfig
+from .feature_map import elu_feature_map
 
 
 class DeltaNet(FastNet):

@@ -5,10 +5,10 @@ h = delta_net(q, k, v, beta; W) + R^T softmax(h_prev), R itself programmed by th
 
 from torch import Tensor
 
-from ..cores.base import CoreState
-from ..cores.block import Access, FastNet
-from ..cores.config import CoreConfig
 from ..kernels.delta_rnn import delta_rnn
+from .base import CoreState
+from .block import Access, FastNet
+from .config import CoreConfig
 
 Program = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 

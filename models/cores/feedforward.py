@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from ..cores.base import Core, CoreState
-from ..cores.config import CoreConfig
+from .base import Core, CoreState
+from .config import CoreConfig
 
 
 class Feedforward(Core):

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from ..cores.base import CoreState
-from ..cores.block import Access, FastNet
-from ..cores.config import CoreConfig
-from ..cores.feature_map import elu_feature_map
 from ..kernels.linear_attention import linear_attention
+from .base import CoreState
+from .block import Access, FastNet
+from .config import CoreConfig
+from .feature_map import elu_feature_map
 
 
 class LinearTransformer(FastNet):

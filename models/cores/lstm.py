@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cores.base import Core, CoreState
-from ..cores.config import CoreConfig
 from ..kernels.lstm import lstm
+from .base import Core, CoreState
+from .config import CoreConfig
 
 
 class LSTM(Core):

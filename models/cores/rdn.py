@@ -7,11 +7,11 @@ beta = sigma(b_x + r_b . a); then a delta-rule step. The recurrence stays within
 import torch
 from torch import Tensor, nn
 
-from ..cores.base import CoreState
-from ..cores.block import Access, FastNet
-from ..cores.config import CoreConfig
 from ..kernels.rdn import rdn
 from ..kernels.rdn.reference import program
+from .base import CoreState
+from .block import Access, FastNet
+from .config import CoreConfig
 
 Program = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 

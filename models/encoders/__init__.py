@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from ..encoders.base import Encoder
-from ..encoders.config import EncoderConfig, EncoderKind
-from ..encoders.impala import ResidualTrunk
-from ..encoders.minigrid import SymbolMLP
-from ..encoders.mlp import MLP
-from ..encoders.orthogonal import initialise_orthogonal
-from ..encoders.pixels import PixelEncoder
-from ..encoders.small import SmallTrunk
+from .base import Encoder
+from .config import EncoderConfig, EncoderKind
+from .impala import ResidualTrunk
+from .minigrid import SymbolMLP
+from .mlp import MLP
+from .orthogonal import initialise_orthogonal
+from .pixels import PixelEncoder
+from .small import SmallTrunk
 
 __all__ = ["ENCODERS", "Encoder", "EncoderConfig", "EncoderKind", "make_encoder"]
 

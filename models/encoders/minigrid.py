@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from ..encoders.base import Encoder
-from ..encoders.config import EncoderConfig
-from ..encoders.mlp import MLP
+from .base import Encoder
+from .config import EncoderConfig
+from .mlp import MLP
 
 
 class SymbolMLP(Encoder):

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..encoders.base import Encoder
-from ..encoders.config import EncoderConfig
+from .base import Encoder
+from .config import EncoderConfig
 
 
 class MLP(Encoder):

@@ -9,7 +9,7 @@ Source: Saxe et al. 2013 (https://arxiv.org/abs/1312.6120).
 
 from torch import nn
 
-from ..encoders.base import Encoder
+from .base import Encoder
 
 
 def initialise_orthogonal(encoder: Encoder) -> Encoder:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..encoders.base import Encoder
-from ..encoders.config import EncoderConfig, Precision
+from .base import Encoder
+from .config import EncoderConfig, Precision
 
 PIXEL_MAX = 255.0
 

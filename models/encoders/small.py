@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..encoders.pixels import PIXEL_MAX, Convolution, Trunk
+from .pixels import PIXEL_MAX, Convolution, Trunk
 
 WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels import build
+from . import build
 
 MIN_SIZE = 8
 MAX_SIZE = 128

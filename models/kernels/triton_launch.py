@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels import native
+from . import native
 
 MAX_TILE_COLUMNS = 32
 

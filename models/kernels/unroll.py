@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..kernels.dispatch import Bptt
+from .dispatch import Bptt
 
 States = tuple[Tensor, ...]
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...kernels import native, triton_launch
-from ...kernels.dispatch import Bptt
-from ...kernels.triton_launch import leading_strides, rows
+from .. import native, triton_launch
+from ..dispatch import Bptt
+from ..triton_launch import leading_strides, rows
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -44,7 +44,7 @@ def _forward(
     truncate: bool,
     save: bool,
 ) -> Outputs:
-    from ...kernels.delta_rnn import gpu_kernels
+    from . import gpu_kernels
 
     inputs, states = (q, k, v, beta, rk, rv, rbeta), (state_w, state_r, state_h)
     outputs: Outputs = _fake(*inputs, *states, start, truncate, save)
@@ -93,7 +93,7 @@ def _backward(
     reads: Tensor,
     truncate: bool,
 ) -> list[Tensor]:
-    from ...kernels.delta_rnn import gpu_kernels
+    from . import gpu_kernels
 
     inputs, dstates = (q, k, v, beta, rk, rv, rbeta), (dstate_w, dstate_r, dstate_h)
     gradients = [x.new_empty(x.shape) for x in (*inputs, *dstates)]

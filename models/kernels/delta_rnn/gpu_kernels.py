@@ -9,7 +9,7 @@ The softmax of the last output needs every column, so that a head is not split o
 import triton
 import triton.language as tl
 
-from ...kernels.triton_steps import (
+from ..triton_steps import (
     at,
     delta_backward,
     delta_write,

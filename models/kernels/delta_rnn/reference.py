@@ -13,8 +13,8 @@ pass is derived in README.md.
 
 from torch import Tensor
 
-from ...kernels.dispatch import Bptt
-from ...kernels.unroll import delta_write, read, unroll
+from ..dispatch import Bptt
+from ..unroll import delta_write, read, unroll
 
 
 def run(

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...kernels import native, triton_launch
-from ...kernels.dispatch import Bptt
-from ...kernels.triton_launch import leading_strides, rows
+from .. import native, triton_launch
+from ..dispatch import Bptt
+from ..triton_launch import leading_strides, rows
 
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ def _forward(
     truncate: bool,
     save: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from ...kernels.delta_rule import gpu_kernels
+    from . import gpu_kernels
 
     y, final_state, states = _fake(q, k, v, beta, state, start, truncate, save)
     T, B, H, K = k.shape
@@ -84,7 +84,7 @@ def _backward(
     states: Tensor,
     truncate: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    from ...kernels.delta_rule import gpu_kernels
+    from . import gpu_kernels
 
     T, B, H, K = k.shape
     V = v.shape[-1]

@@ -10,7 +10,7 @@ Gradients that sum over columns (dq, dk, dbeta) leave one partial sum per tile.
 import triton
 import triton.language as tl
 
-from ...kernels.triton_steps import (
+from ..triton_steps import (
     at,
     delta_backward,
     delta_write,

@@ -12,8 +12,8 @@ Source: the delta update rule of Schlag, Irie, Schmidhuber 2021
 
 from torch import Tensor
 
-from ...kernels.dispatch import Bptt
-from ...kernels.unroll import delta_write, read, unroll
+from ..dispatch import Bptt
+from ..unroll import delta_write, read, unroll
 
 
 def run(

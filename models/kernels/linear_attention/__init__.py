@@ -6,7 +6,7 @@ tolerances of `tests/test_kernels_backends.py`. README.md has the backward pass.
 
 from torch import Tensor
 
-from ...kernels import dispatch, inputs
+from .. import dispatch, inputs
 from . import cpu, gpu, reference
 
 Result = tuple[Tensor, Tensor]

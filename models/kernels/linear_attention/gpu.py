@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...kernels import native, triton_launch
-from ...kernels.dispatch import Bptt
-from ...kernels.triton_launch import leading_strides, rows
+from .. import native, triton_launch
+from ..dispatch import Bptt
+from ..triton_launch import leading_strides, rows
 
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
@@ -28,7 +28,7 @@ def rejects(q: Tensor, k: Tensor, v: Tensor, state: Tensor, start: Tensor) -> st
 def _forward(
     q: Tensor, k: Tensor, v: Tensor, state: Tensor, start: Tensor, truncate: bool
 ) -> tuple[Tensor, Tensor]:
-    from ...kernels.linear_attention import gpu_kernels
+    from . import gpu_kernels
 
     y, final_state = v.new_empty(v.shape), state.new_empty(state.shape)
     T, B, H, K = k.shape
@@ -66,7 +66,7 @@ def _backward(
     start: Tensor,
     truncate: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    from ...kernels.linear_attention import gpu_kernels
+    from . import gpu_kernels
 
     T, B, H, K = k.shape
     V = v.shape[-1]

@@ -11,7 +11,7 @@ rebuilds W forwards for dq, a second one carries the gradient of W backwards for
 import triton
 import triton.language as tl
 
-from ...kernels.triton_steps import at, head_of_program, is_start, load_row, store_row
+from ..triton_steps import at, head_of_program, is_start, load_row, store_row
 
 
 @triton.jit(do_not_specialize=["T"])

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...kernels import native
-from ...kernels.dispatch import Bptt
+from .. import native
+from ..dispatch import Bptt
 
 MAX_HIDDEN_SIZE = 512
 

@@ -8,9 +8,9 @@ tensors, products are in TF32 unless `torch.backends.cudnn.allow_tf32` is False.
 import torch
 from torch import Tensor
 
-from ...kernels import native
-from ...kernels.dispatch import Bptt
-from ...kernels.lstm.cpu import MAX_HIDDEN_SIZE
+from .. import native
+from ..dispatch import Bptt
+from .cpu import MAX_HIDDEN_SIZE
 
 
 def run(

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...kernels import native, triton_launch
-from ...kernels.dispatch import Bptt
-from ...kernels.triton_launch import leading_strides, rows
+from .. import native, triton_launch
+from ..dispatch import Bptt
+from ..triton_launch import leading_strides, rows
 
 MAX_HIDDEN_SIZE = 256
 
@@ -52,7 +52,7 @@ def _forward(
     truncate: bool,
     save: bool,
 ) -> Outputs:
-    from ...kernels.lstm import gpu_kernels
+    from . import gpu_kernels
 
     tensors = (gates, w_hh, state_h, state_c, start)
     outputs: Outputs = _fake(*tensors, truncate, save)
@@ -99,7 +99,7 @@ def _backward(
     activations: Tensor,
     truncate: bool,
 ) -> Gradients:
-    from ...kernels.lstm import gpu_kernels
+    from . import gpu_kernels
 
     gradients: Gradients = _fake_backward(dy, dstate_h, dstate_c)
     dy = rows(dy)

@@ -11,7 +11,7 @@ which `tl.debug_barrier` orders within the program. No two programs touch the sa
 import triton
 import triton.language as tl
 
-from ...kernels.triton_steps import tanh
+from ..triton_steps import tanh
 
 
 @triton.jit

@@ -14,8 +14,8 @@ derived in README.md.
 
 from torch import Tensor
 
-from ...kernels.dispatch import Bptt
-from ...kernels.unroll import unroll
+from ..dispatch import Bptt
+from ..unroll import unroll
 
 
 def run(

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...kernels import native, triton_launch
-from ...kernels.dispatch import Bptt
-from ...kernels.triton_launch import leading_strides, rows
+from .. import native, triton_launch
+from ..dispatch import Bptt
+from ..triton_launch import leading_strides, rows
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 Gradients = tuple[Tensor, Tensor, Tensor]
@@ -48,7 +48,7 @@ def _forward(
     truncate: bool,
     save: bool,
 ) -> Outputs:
-    from ...kernels.rdn import gpu_kernels
+    from . import gpu_kernels
 
     tensors = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y, start)
     outputs: Outputs = _fake(*tensors, truncate, save)
@@ -98,7 +98,7 @@ def _backward(
     beta: Tensor,
     truncate: bool,
 ) -> Gradients:
-    from ...kernels.rdn import gpu_kernels
+    from . import gpu_kernels
 
     gradients: Gradients = _fake_backward(dy, dstate_w, dstate_y)
     dy = rows(dy)

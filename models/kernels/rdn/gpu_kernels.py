@@ -11,7 +11,7 @@ products with tanh(y) are then sums over columns, and come out along rows as W n
 import triton
 import triton.language as tl
 
-from ...kernels.triton_steps import (
+from ..triton_steps import (
     at,
     delta_backward,
     delta_write,

@@ -30,8 +30,10 @@ def time_recurrent_ppo(config: TrainConfig, rounds: int) -> list[float]:
         from sb3_contrib import RecurrentPPO
     except ImportError:
         raise ValueError("--peers needs the extra: pip install -e '.[peers]'") from None
-    if config.encoder not in CNNS:
-        raise ValueError(f"--peers compares the encoders {', '.join(CNNS)}, not {config.encoder}")
+    if config.encoder.kind not in CNNS:
+        raise ValueError(
+            f"--peers compares the encoders {', '.join(CNNS)}, not {config.encoder.kind}"
+        )
     learner = config.learner
     env = make_vec_env(config)
     steps = learner.unroll_length * learner.batch_size
@@ -82,9 +84,9 @@ def make_extractor(config: TrainConfig) -> Any:
 
     class Extractor(BaseFeaturesExtractor):  # type: ignore[misc]
         def __init__(self, observation_space: gymnasium.spaces.Box) -> None:
-            super().__init__(observation_space, config.encoder_size)
+            super().__init__(observation_space, config.encoder.size)
             channels, height, width = observation_space.shape
-            self.cnn = CNNS[config.encoder](channels, height, width, config.encoder_size)
+            self.cnn = CNNS[config.encoder.kind](channels, height, width, config.encoder.size)
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             features: torch.Tensor = self.cnn(pixels)

@@ -27,8 +27,8 @@ class PlainAgent(nn.Module):
     def __init__(self, config: TrainConfig, spec: EnvSpec) -> None:
         super().__init__()
         channels, height, width = spec.observation_shape
-        self.cnn = CNNS[config.encoder](channels, height, width, config.encoder_size)
-        self.lstm = nn.LSTM(config.encoder_size, config.core.lstm_size)
+        self.cnn = CNNS[config.encoder.kind](channels, height, width, config.encoder.size)
+        self.lstm = nn.LSTM(config.encoder.size, config.core.lstm_size)
         self.actor = nn.Linear(config.core.lstm_size, spec.num_actions)
         self.critic = nn.Linear(config.core.lstm_size, 1)
 

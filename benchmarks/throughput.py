@@ -82,7 +82,7 @@ def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
             "learn": parts.learn,
             "whole": whole,
         }
-        plain = PlainLoop(config) if config.encoder in CNNS else None
+        plain = PlainLoop(config) if config.encoder.kind in CNNS else None
         if plain is not None:
             calls["plain"] = lambda: (plain.step(),)
         samples = take_turns(calls, rounds, warm_up=1)

@@ -74,7 +74,7 @@ def figures(config: TrainConfig, speeds: dict[str, Any]) -> dict[str, Any]:
     return {
         "game": config.game,
         "core": config.core.kind,
-        "encoder": config.encoder,
+        "encoder": config.encoder.kind,
         "mode": config.mode,
         "env_steps_per_second": rate["env"],
         "env_only_steps_per_second": rate["env_only"],

@@ -52,7 +52,7 @@ def config_from_values(values: Mapping[str, Any]) -> TrainConfig:
     Raises:
         ValueError: an unknown key, a wrong type, or a value out of bounds.
     """
-    for name in ("env", "core", "learner"):  # text would be taken for the path of a file
+    for name in ("env", "core", "encoder", "learner"):  # text would be taken for the path of a file
         if not isinstance(values.get(name, {}), Mapping):
             raise ValueError(f"unusable settings: {name} must hold settings by name")
     parser = ArgumentParser(exit_on_error=False)

@@ -45,7 +45,7 @@ def cause(error: BaseException) -> str:
     if out_of_memory(error):
         return (
             "out of memory: try a smaller learner.batch_size, learner.unroll_length, num_actors, "
-            "encoder_size or core"
+            "encoder.size or core"
         )
     return " ".join(f"{type(error).__name__}: {error}".split())
 

@@ -17,7 +17,7 @@ SIZE = {"parameters": 5000, "core_parameters": 4000, "state_bytes": 512}
 
 def settings(game="tmaze", core="rdn", bptt="full", seed=1, **others):
     core = {"kind": core, "bptt": bptt}
-    values = {"game": game, "core": core, "encoder": "mlp", "seed": seed}
+    values = {"game": game, "core": core, "encoder": {"kind": "mlp"}, "seed": seed}
     return config_values(config_from_values(values | {"total_frames": 1000} | others))
 
 

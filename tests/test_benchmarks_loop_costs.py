@@ -14,7 +14,7 @@ from tools.pages.loop_costs import costs_block, run_length_block
 TINY = config_from_values(
     {
         "game": "control",
-        "encoder": "mlp",
+        "encoder": {"kind": "mlp"},
         "core": {"num_layers": 1, "hidden_size": 8, "num_heads": 2, "feedforward_size": 8},
         "learner": {"unroll_length": 3, "batch_size": 4},
         "num_threads": 1,

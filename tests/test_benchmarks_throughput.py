@@ -34,7 +34,7 @@ KEYS = {
 def tiny(**options):
     values = {
         "game": "Pong",
-        "encoder": "small",
+        "encoder": {"kind": "small"},
         "core": {"kind": "lstm", "lstm_size": 16},
         "learner": {"unroll_length": 3, "batch_size": 4, "num_passes": 2, "num_minibatches": 2},
     }
@@ -67,14 +67,14 @@ def test_every_part_is_timed_and_the_report_is_whole(one_thread):
 
 
 def test_async_mode_and_a_task_without_a_plain_loop(one_thread):
-    values = {"game": "control", "encoder": "mlp", "mode": "async", "exact_lag": 1}
+    values = {"game": "control", "encoder": {"kind": "mlp"}, "mode": "async", "exact_lag": 1}
     parts = time_parts(tiny(**values), rounds=2)
     assert "plain" not in parts["seconds"]
     assert all(min(seconds) > 0 for seconds in parts["seconds"].values())
 
 
 def test_actors_ahead_of_the_clock_are_caught_up_with(one_thread):
-    values = {"game": "control", "encoder": "mlp", "mode": "async", "num_actors": 3}
+    values = {"game": "control", "encoder": {"kind": "mlp"}, "mode": "async", "num_actors": 3}
     with Whole(tiny(**values)) as whole:
         whole()
         assert whole.trainer.num_learned == 3 + 1 + ASYNC_ROLLOUTS

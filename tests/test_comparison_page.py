@@ -245,7 +245,7 @@ def test_the_headline_speaks_of_one_task(tmp_path):
         ("Pong-v5", {"rdn": 20.0, "lstm": -20.0}),
     ):
         for core, value in returns.items():
-            run = write_run(tmp_path / game / core, game=game, core=core, encoder="small")
+            run = write_run(tmp_path / game / core, game=game, core=core, encoder={"kind": "small"})
             write_evaluation(run, evaluation([value] * 30, game=game))
     runs = [read_run(path) for path in find_run_folders([tmp_path])]
     said = headline(compare(runs))

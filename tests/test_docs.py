@@ -23,7 +23,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 def metric_tags(mode):
     values = {
         "game": "control",
-        "encoder": "mlp",
+        "encoder": {"kind": "mlp"},
         "mode": mode,
         "core": {"kind": "feedforward"},
         "learner": {"unroll_length": 30, "batch_size": 2, "num_passes": 2},
@@ -90,7 +90,7 @@ def test_only_reports_of_the_work_that_the_table_names_are_shown(monkeypatch):
     shown = throughput.newest()
     report = next(r for of in shown.values() for _, r in of if r["core"] == "rdn")
     smaller = report["settings"]["learner"] | {"batch_size": 16}
-    smoke = {"settings": {"game": "tmaze", "encoder": "mlp"}, "speeds": {}}
+    smoke = {"settings": {"game": "tmaze", "encoder": {"kind": "mlp"}}, "speeds": {}}
     others = [
         ("smaller.json", report_like(report, settings=report["settings"] | {"learner": smaller})),
         ("smoke.json", report_like(report, **smoke)),

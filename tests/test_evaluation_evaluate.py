@@ -25,6 +25,7 @@ from envs.config import MAX_SIZES
 from envs.probe import episode_length
 from experiment.checkpoint import load_newest, save_checkpoint
 from models.cores import CoreConfig
+from models.encoders import EncoderConfig
 from models.encoders.config import EncoderKind
 
 
@@ -34,7 +35,7 @@ def run(tmp_path_factory):
         game="tmaze",
         env=EnvConfig(length=4),
         core=CoreConfig(kind="delta_net", hidden_size=16, num_heads=2, num_layers=1),
-        encoder="mlp",
+        encoder=EncoderConfig(kind="mlp"),
         learner=LearnerConfig(unroll_length=8, batch_size=4),
         total_frames=64,
         run_dir=str(tmp_path_factory.mktemp("runs") / "run"),
@@ -111,7 +112,7 @@ def test_a_policy_of_every_encoder_is_loaded_with_its_weights_and_acts(tmp_path,
         game=GAMES[encoder],
         env=EnvConfig(num_threads=1),
         core=CoreConfig(kind="rdn", hidden_size=16, num_heads=2, num_layers=1),
-        encoder=encoder,
+        encoder=EncoderConfig(kind=encoder),
         learner=LearnerConfig(unroll_length=2, batch_size=2),
         total_frames=1,
         run_dir=str(tmp_path / "run"),

@@ -1,17 +1,13 @@
 """Checkpoints: what was saved comes back, and nothing damaged or foreign is taken for one."""
 
-import dataclasses
 import gzip
 import io
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
 
 from agents.evaluation.saved_policy import load_policy
-from agents.impala.stand_in import StandIn
-from agents.impala.trainer import Trainer
 from experiment import checkpoint
 from experiment.checkpoint import (
     load_checkpoint,
@@ -73,15 +69,19 @@ def test_a_damaged_newer_file_never_costs_the_one_just_written(tmp_path):
 ANOTHER = {
     "game": "parity",
     "env": {"length": 4},
-    "encoder": "minigrid",
-    "encoder_size": 24,
+    "encoder": {"kind": "minigrid", "size": 24},
     "core": {"kind": "lstm"},
 }
 
 
 @pytest.mark.parametrize("name", ANOTHER)
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, name):
-    config = {"game": "tmaze", "env": {"length": 3}, "encoder": "mlp", "core": {"kind": "rdn"}}
+    config = {
+        "game": "tmaze",
+        "env": {"length": 3},
+        "encoder": {"kind": "mlp"},
+        "core": {"kind": "rdn"},
+    }
     save_numbered(tmp_path, 1, {"config": config}, keep=1)
     assert load_newest(tmp_path, config=config)["config"] == config
     assert load_newest(tmp_path, config=config | {"seed": 2})["config"] == config
@@ -223,17 +223,4 @@ def test_a_policy_of_an_older_format_with_pixels_plays_on(tmp_path, monkeypatch,
         tmp_path / "old.pt", {k: v for k, v in published.items() if k != "format_version"}
     )
     monkeypatch.undo()
-    assert load_policy(tmp_path / "old.pt").config.encoder == "small"
-
-
-def test_a_run_of_this_format_goes_on(tmp_path):
-    file = kept_file(tmp_path, checkpoint.FORMAT_VERSION)
-    config = config_from_values(load_newest(tmp_path)["config"])
-    with closing(StandIn(config)) as stand_in:
-        payload = load_newest(tmp_path, stand_in.check)
-    trainer = Trainer(config, num_learned=payload["trainer"]["num_learned"])
-    trainer.load_state_dict(payload["trainer"])
-    assert (trainer.frames, trainer.learner.version) == (100, 10)
-    trainer.config = dataclasses.replace(config, total_frames=120)
-    assert [row["learner/skipped_updates"] for row in trainer.rollouts()] == [0, 0]
-    assert load_policy(file).updates == 10
+    assert load_policy(tmp_path / "old.pt").config.encoder.kind == "small"

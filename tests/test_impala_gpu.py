@@ -10,6 +10,7 @@ from agents.impala.trainer import Trainer, make_policy
 from agents.impala.upload import Uploader
 from envs import EnvConfig, make_env
 from models.cores import CoreConfig
+from models.encoders import EncoderConfig
 
 CORES = ("feedforward", "lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn")
 B = 5
@@ -19,7 +20,7 @@ def config(core, **options):
     return TrainConfig(
         game="tmaze",
         env=EnvConfig(length=4),
-        encoder="mlp",
+        encoder=EncoderConfig(kind="mlp"),
         core=CoreConfig(kind=core),
         learner=LearnerConfig(unroll_length=6, batch_size=B),
         total_frames=6 * B * 4,

@@ -19,12 +19,13 @@ from experiment.failure import RunFailed
 from experiment.metrics import read_metrics
 from experiment.session import SessionConfig
 from models.cores import CoreConfig
+from models.encoders import EncoderConfig
 
 CONFIG = TrainConfig(
     game="tmaze",
     env=EnvConfig(length=3),
     core=CoreConfig(kind="rdn", hidden_size=8, num_heads=2, num_layers=1, feedforward_size=8),
-    encoder="mlp",
+    encoder=EncoderConfig(kind="mlp"),
     learner=LearnerConfig(unroll_length=5, batch_size=4, num_passes=2),
     total_frames=200,
     log_interval_seconds=0,

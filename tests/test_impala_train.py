@@ -18,13 +18,14 @@ from experiment.failure import RunFailed
 from experiment.metrics import read_metrics
 from experiment.session import SessionConfig
 from models.cores import CoreConfig
+from models.encoders import EncoderConfig
 
 FRAMES = 20  # of one rollout
 CONFIG = TrainConfig(
     game="tmaze",
     env=EnvConfig(length=3),
     core=CoreConfig(kind="feedforward", hidden_size=8, num_heads=2, num_layers=1),
-    encoder="mlp",
+    encoder=EncoderConfig(kind="mlp"),
     learner=LearnerConfig(unroll_length=5, batch_size=4),
     total_frames=12 * FRAMES,
     log_interval_seconds=0,
@@ -91,7 +92,7 @@ def test_a_run_records_what_auto_came_to_and_keeps_what_was_asked_for(tmp_path, 
     core = dataclasses.replace(CONFIG.core, kind="delta_net", hidden_size=4, kernel=kernel)
     run = train(config(tmp_path / "run", core=core), SessionConfig(stop_after_updates=0))
     asked = yaml.safe_load((run / "config.yaml").read_text())
-    assert (asked["device"], asked["encoder_precision"]) == ("auto", "auto")
+    assert (asked["device"], asked["encoder"]["precision"]) == ("auto", "auto")
     assert asked["core"]["kernel"] == kernel
     used = json.loads((run / "provenance.json").read_text())["arithmetic"]
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -18,6 +18,7 @@ from agents.impala.trainer import Trainer
 from agents.impala.weights import WeightStore
 from envs import EnvConfig
 from models.cores import CoreConfig
+from models.encoders import EncoderConfig
 
 CORE = CoreConfig(kind="rdn", hidden_size=32, num_heads=2, num_layers=1, feedforward_size=32)
 LEARNER = LearnerConfig(unroll_length=9, batch_size=4, num_passes=2, num_minibatches=2)
@@ -25,7 +26,7 @@ CONFIG = TrainConfig(
     game="tmaze",
     env=EnvConfig(length=5),
     core=CORE,
-    encoder="mlp",
+    encoder=EncoderConfig(kind="mlp"),
     learner=LEARNER,
     total_frames=10_000,
     seed=3,
@@ -46,7 +47,7 @@ def weights(trainer):
 
 
 def test_the_encoder_has_the_size_that_is_asked_for():
-    policy = Trainer(dataclasses.replace(CONFIG, encoder_size=24)).policy
+    policy = Trainer(dataclasses.replace(CONFIG, encoder=EncoderConfig(kind="mlp", size=24))).policy
     assert policy.encode(torch.zeros(1, 2, 4)).shape == (1, 2, 24)
 
 
@@ -136,7 +137,7 @@ def test_two_resumes_of_an_atari_run_from_one_checkpoint_are_bit_equal():
         CONFIG,
         game="Pong",
         env=EnvConfig(frame_size=42, num_threads=1),
-        encoder="small",
+        encoder=EncoderConfig(kind="small"),
         learner=dataclasses.replace(LEARNER, unroll_length=5),
     )
     first = Trainer(config)

@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = (  # lowest first; what stands in one line imports none of its neighbours
-    ("models", "envs", "experiment"),
+    ("models", "envs"),
+    ("experiment",),
     ("agents", "sequences"),
     ("watch", "sweep", "comparison"),
     ("benchmarks", "tools", "run_atari", "run_sequences"),

@@ -7,6 +7,7 @@ from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.train import train
 from envs.config import EnvConfig
 from models.cores import CoreConfig
+from models.encoders import EncoderConfig
 
 pytestmark = [pytest.mark.learning, pytest.mark.usefixtures("one_thread")]
 
@@ -17,7 +18,7 @@ def success(kind, run_dir, total_frames):
         game="tmaze",
         env=EnvConfig(length=8),
         core=CoreConfig(kind=kind, num_layers=1, hidden_size=32, feedforward_size=64, lstm_size=32),
-        encoder="mlp",
+        encoder=EncoderConfig(kind="mlp"),
         learner=LearnerConfig(
             unroll_length=32,
             batch_size=64,

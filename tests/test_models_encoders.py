@@ -170,14 +170,14 @@ def test_parameter_counts(kind, shape, parameters):
 
 
 def test_output_size_is_a_setting():
-    assert build("small", (4, 42, 42), output_size=10)(frames(2, (4, 42, 42))).shape == (2, 10)
+    assert build("small", (4, 42, 42), size=10)(frames(2, (4, 42, 42))).shape == (2, 10)
 
 
 @pytest.mark.parametrize(
     ("kind", "shape"), [("small", FRAMES), ("mlp", (7,)), ("minigrid", (10,))], ids=str
 )
 def test_first_weights_are_orthogonal_and_keep_a_signals_size(kind, shape):
-    encoder = build(kind, shape, output_size=12)
+    encoder = build(kind, shape, size=12)
     layers = [m for m in encoder.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert len(layers) >= 2
     for layer in layers:
@@ -221,7 +221,7 @@ def test_an_encoder_that_does_not_fit_says_what_would(kind, shape, dtype, messag
         make_encoder(EncoderConfig(kind=kind), shape, dtype)
 
 
-@pytest.mark.parametrize("options", [{"output_size": 0}, {"precision": "float16"}], ids=str)
+@pytest.mark.parametrize("options", [{"size": 0}, {"precision": "float16"}], ids=str)
 def test_impossible_settings_are_refused(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         EncoderConfig(**options)

@@ -14,7 +14,7 @@ SMALL = {"hidden_size": 32, "num_heads": 2, "feedforward_size": 40, "lstm_size":
 def build(kind="rdn", encoder="small"):
     torch.manual_seed(0)
     shape, dtype = ((9,), "float32") if encoder == "mlp" else ((4, 42, 42), "uint8")
-    config = EncoderConfig(kind=encoder, precision="float32", output_size=16)
+    config = EncoderConfig(kind=encoder, precision="float32", size=16)
     return Policy(shape, dtype, A, config, CoreConfig(kind=kind, kernel="reference", **SMALL))
 
 

@@ -122,7 +122,7 @@ def test_help_explains_every_field(tmp_path):
         (["train", *SMOKE, "--core.knd", "rdn"], "--core.knd rdn; close: core.kind"),
         (["train", *SMOKE, "--learner.lr", "1"], "--learner.lr 1; see --help"),
         (["train", *SMOKE, "--seed", "x"], "seed"),
-        (["train", *SMOKE, "--encoder", "small"], "small"),
+        (["train", *SMOKE, "--encoder.kind", "small"], "small"),
         (["train", *SMOKE, "--learner.discount", "1.5"], "discount must be in [0, 1], got 1.5"),
         (["train", "--config", "absent.yaml"], "absent.yaml"),
         (["train", "--config", "bad.yaml"], "'learning_rat'; close: learner.learning_rate"),

@@ -21,7 +21,7 @@ def runs(tmp_path_factory):
     config = config_from_values(
         {
             "game": "control",
-            "encoder": "mlp",
+            "encoder": {"kind": "mlp"},
             "core": {"kind": "feedforward"},
             "learner": {"unroll_length": 4, "batch_size": 2},
             "total_frames": 16,

@@ -13,6 +13,7 @@ from agents.impala.train import train
 from agents.impala.trainer import make_policy
 from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig
+from models.encoders import EncoderConfig
 from watch.dashboard import HEIGHT, WIDTH
 from watch.film import WatchConfig, play, watch
 from watch.scenes import make_scene
@@ -37,7 +38,7 @@ def runs(tmp_path_factory):
                 num_layers=1,
                 lstm_size=10,
             ),
-            encoder="mlp",
+            encoder=EncoderConfig(kind="mlp"),
             learner=LearnerConfig(unroll_length=8, batch_size=4),
             total_frames=32,
             run_dir=str(folder / kind),
@@ -81,7 +82,9 @@ def test_the_games_are_those_that_evaluation_plays(runs):
 
 def test_an_atari_film_shows_the_emulator_s_own_screen():
     config = TrainConfig(
-        game="Pong", encoder="small", core=CoreConfig(kind="rdn", kernel="reference")
+        game="Pong",
+        encoder=EncoderConfig(kind="small"),
+        core=CoreConfig(kind="rdn", kernel="reference"),
     )
     spec = make_env("Pong", config.env, 1, 0, "gymnasium").spec
     saved = SavedPolicy(make_policy(config, spec), config, spec, updates=0, frames=0)
@@ -102,7 +105,7 @@ def test_an_atari_film_shows_the_emulator_s_own_screen():
 def test_a_minigrid_film_shows_the_cells_in_view_until_the_game_ends():
     config = TrainConfig(
         game="MiniGrid-MemoryS7-v0",
-        encoder="minigrid",
+        encoder=EncoderConfig(kind="minigrid"),
         core=CoreConfig(kind="rdn", kernel="reference"),
     )
     spec = make_env(config.game, config.env, 1, 0).spec
@@ -213,7 +216,7 @@ def test_a_game_without_a_picture_is_refused(tmp_path):
     config = TrainConfig(
         game="probe",
         core=CoreConfig(kind="feedforward"),
-        encoder="mlp",
+        encoder=EncoderConfig(kind="mlp"),
         learner=LearnerConfig(unroll_length=4, batch_size=2),
         total_frames=8,
         run_dir=str(tmp_path / "run"),

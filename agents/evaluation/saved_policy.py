@@ -77,7 +77,7 @@ def check_policy(payload: Mapping[str, Any]) -> None:
         check_like(payload["policy"], weights, "policy")
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"holds weights of another policy than its {config.encoder} encoder, "
+            f"holds weights of another policy than its {config.encoder.kind} encoder, "
             f"{config.core.kind} core and {spec.num_actions} actions describe: {error}"
         ) from None
 

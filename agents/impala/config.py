@@ -10,7 +10,7 @@ from typing import Literal
 
 from envs.config import MAX_THREADS, EnvConfig
 from models.cores import CoreConfig
-from models.encoders.config import EncoderKind, Precision
+from models.encoders import EncoderConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +115,6 @@ class TrainConfig:
         env: the environment's protocol and sizes.
         core: memory of the policy; the only field that differs between compared runs.
         encoder: what turns observations into features.
-        encoder_size: features of one observation that the core is given.
-        encoder_precision: arithmetic of the encoder; auto is bfloat16 where the hardware has it.
         learner: how rollouts become updates.
         mode: actor and learner take turns in one thread, or run in threads of their own.
         num_actors: actor threads in async mode, each with batch_size environments.
@@ -141,9 +139,7 @@ class TrainConfig:
     game: str = "Pong-v5"
     env: EnvConfig = field(default_factory=EnvConfig)
     core: CoreConfig = field(default_factory=CoreConfig)
-    encoder: EncoderKind = "impala"
-    encoder_size: int = 256
-    encoder_precision: Precision = "auto"
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     mode: Literal["serial", "async"] = "serial"
     num_actors: int = 1
@@ -162,7 +158,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in (
-            "encoder_size",
             "num_actors",
             "num_groups",
             "total_frames",

@@ -22,7 +22,6 @@ from envs import make_env
 from envs.spec import EnvSpec, VecEnv
 from experiment.seeding import derive_seed
 from models.cores import CoreConfig, kernel_backend
-from models.encoders import EncoderConfig
 from models.policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -210,13 +209,12 @@ class Trainer:
 
 def make_policy(config: TrainConfig, spec: EnvSpec) -> Policy:
     """Returns the policy that `config` describes, for the observations and actions of `spec`."""
-    encoder = EncoderConfig(
-        kind=config.encoder,
-        precision=config.encoder_precision,
-        output_size=config.encoder_size,
-    )
     return Policy(
-        spec.observation_shape, spec.observation_dtype, spec.num_actions, encoder, config.core
+        spec.observation_shape,
+        spec.observation_dtype,
+        spec.num_actions,
+        config.encoder,
+        config.core,
     )
 
 

@@ -28,7 +28,7 @@ class SymbolMLP(Encoder):
         self.register_buffer("positions", positions, persistent=False)
         self.register_buffer("symbols", values.to(torch.uint8), persistent=False)
         self.mlp = MLP(config, len(symbols))
-        self.output_size = config.output_size
+        self.output_size = config.size
 
     def forward(self, observation: Tensor) -> Tensor:
         """Encodes uint8 symbols [N, num_symbols]; see `Encoder.forward`."""

@@ -12,7 +12,7 @@ class MLP(Encoder):
 
     def __init__(self, config: EncoderConfig, input_size: int) -> None:
         super().__init__()
-        self.output_size = size = config.output_size
+        self.output_size = size = config.size
         self.first = nn.Linear(input_size, size)
         self.second = nn.Linear(size, size)
         self.norm = nn.LayerNorm(size)

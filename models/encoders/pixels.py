@@ -70,11 +70,11 @@ class PixelEncoder(Encoder):
 
     def __init__(self, config: EncoderConfig, trunk: Trunk) -> None:
         super().__init__()
-        self.output_size = config.output_size
+        self.output_size = config.size
         self.precision = config.precision
         self.trunk = trunk
-        self.out = nn.Linear(trunk.output_size, config.output_size)
-        self.norm = trunk.make_norm(config.output_size)
+        self.out = nn.Linear(trunk.output_size, config.size)
+        self.norm = trunk.make_norm(config.size)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Encodes uint8 pixels [N, C, H, W]; see `Encoder.forward`."""

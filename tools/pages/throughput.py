@@ -36,7 +36,7 @@ def work(config: TrainConfig) -> tuple[object, ...]:
     return (
         canonical_game(config.game),
         replace(config.env, num_threads=0),
-        config.encoder_size,
+        config.encoder.size,
         replace(config.core, kind="lstm"),
         (learner.unroll_length, learner.batch_size, learner.num_passes, learner.num_minibatches),
     )

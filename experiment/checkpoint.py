@@ -33,6 +33,13 @@ Check = Callable[[dict[str, Any]], None]
 """Raises ValueError where a payload cannot be used; its message is a predicate of the file."""
 
 
+class Foreign(ValueError):
+    """A sound checkpoint of other code or another run: it is not passed over for an older one.
+
+    A run that went on from the older one would remove it.
+    """
+
+
 def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
     """Writes a payload of tensors and plain values, atomically."""
     buffer = io.BytesIO()
@@ -73,19 +80,26 @@ def save_numbered(
     """Writes checkpoint `number` of a run and removes all but the newest `keep` and milestones.
 
     Those of higher numbers go too: a resume passed over them, so the run is no longer theirs.
-    Files of other names are the user's and stay.
+    So does that of number 0, where nothing was learned yet: a run must not fall back to it. Files of other names are the user's and stay.
     """
-    path = folder / f"{number:012d}{MILESTONE if is_milestone else ''}.ckpt"
+    path = numbered_path(folder, number, is_milestone=is_milestone)
     save_checkpoint(path, payload)
     for abandoned in [p for p in numbered(folder) if _number(p) > number]:
         abandoned.unlink()
     passing = [p for p in numbered(folder) if not p.name.endswith(f"{MILESTONE}.ckpt")]
     for old in passing[:-keep]:
         old.unlink()
+    if number > 0:
+        numbered_path(folder, 0).unlink(missing_ok=True)
     for unfinished in folder.glob(temporary_of(Path("*.ckpt")).name):  # a killed session's
         unfinished.unlink()
     sync_folder(folder)
     return path
+
+
+def numbered_path(folder: Path, number: int, *, is_milestone: bool = False) -> Path:
+    """Returns where `save_numbered` writes a checkpoint."""
+    return folder / f"{number:012d}{MILESTONE if is_milestone else ''}.ckpt"
 
 
 def numbered(folder: Path) -> list[Path]:
@@ -117,21 +131,21 @@ def load_newest(
             fields younger than itself; None takes any.
 
     Raises:
-        ValueError: there is none, or one is of another game, environment, encoder or core: it is
-            not passed over, as `save_numbered` would then remove it.
+        Foreign: one is of another format, game, environment, encoder or core.
+        ValueError: there is none.
     """
     unusable: list[str] = []
     for path in reversed(numbered(folder)):
         try:
             payload = load_checkpoint(path)
-            foreign = None if config is None else _difference(path, payload, config)
-            if foreign is None:
-                _refuse(path, payload, check)
+            if config is not None:
+                _refuse_another_run(path, payload, config)
+            _refuse(path, payload, check)
+        except Foreign:
+            raise
         except ValueError as error:
             unusable.append(str(error))
             continue
-        if foreign is not None:
-            raise ValueError(foreign)
         for reason in unusable:
             logger.warning("%s; using %s", reason, path.name)
         return payload
@@ -167,7 +181,7 @@ def _upgrade(path: Path, payload: dict[str, Any]) -> None:
     """Brings a payload of an older format to the present one, in place."""
     version = payload.get("format_version")
     if type(version) is not int or version not in (*UPGRADES, FORMAT_VERSION):
-        raise ValueError(
+        raise Foreign(
             f"{path} has format version {version}, this code reads {min(UPGRADES)} to "
             f"{FORMAT_VERSION}; {ELSEWHERE}"
         )
@@ -198,22 +212,21 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1, 2: _from_2}
 """What leads from each older format to the one after it."""
 
 
-def _difference(path: Path, payload: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
-    """Returns in what a checkpoint was trained with other settings than `config`, or None."""
+def _refuse_another_run(path: Path, payload: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raises Foreign where a checkpoint was trained with other settings than `config`."""
     saved = payload.get("config")
     if not isinstance(saved, Mapping):
         raise ValueError(f"{path} holds no run: it has no config")
     try:
         theirs = _identity(saved)
     except ValueError as error:
-        return f"{path} is of another run: {' '.join(str(error).split())}"
+        raise Foreign(f"{path} is of another run: {' '.join(str(error).split())}") from None
     for name, ours in _identity(config).items():
         if theirs[name] != ours:
-            return (
+            raise Foreign(
                 f"{path} is of another run: its {name} is {theirs[name]}, "
                 f"the run's config.yaml has {ours}"
             )
-    return None
 
 
 def _identity(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import IO, Any, Literal
 
 import yaml
 
-from experiment.checkpoint import numbered
+from experiment.checkpoint import numbered, numbered_path, save_numbered
 from experiment.files import (
+    folder_within,
     read_bounded,
     read_json,
     refuse_way_out,
@@ -22,6 +23,7 @@ from experiment.files import (
 )
 from experiment.provenance import provenance
 
+CHECKPOINTS = "checkpoints"
 MAX_CONFIG_BYTES = 2**16
 MAX_CONFIG_BRACKETS = 100  # the parser's time grows with the square of their depth
 Status = Literal["running", "finished", "stopped", "failed"]
@@ -45,12 +47,15 @@ class RunDir:
         self._lock = _lock(path)
 
     @classmethod
-    def create(cls, path: Path, config: dict[str, Any]) -> "RunDir":
+    def create(cls, path: Path, config: dict[str, Any], first: dict[str, Any]) -> "RunDir":
         """Makes the folder of a new run.
+
+        `config.yaml` comes last, so that whatever has one has a checkpoint to go on from.
 
         Args:
             path: where; must not exist, or be empty.
             config: the resolved settings, as plain values.
+            first: the checkpoint before the first update.
 
         Raises:
             ValueError: something is there already.
@@ -59,17 +64,30 @@ class RunDir:
         path.mkdir(parents=True, exist_ok=True)
         with _lock(path):
             cls.refuse_used(path)  # by a process that was faster
+            save_numbered(folder_within(path, CHECKPOINTS), 0, first, keep=1)
             write_atomically(path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
         return cls(path)
 
     @staticmethod
     def refuse_used(path: Path) -> None:
         """Raises ValueError where something is there already, save what a killed `create` left."""
-        left = {path / ".lock", temporary_of(path / "config.yaml")}
-        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
+        folder = path / CHECKPOINTS
+        first = numbered_path(folder, 0)
+        left = {path / ".lock", temporary_of(path / "config.yaml"), folder}
+        left |= {first, temporary_of(first)}
+        if path.exists() and (not path.is_dir() or set(path.rglob("*")) - left):
             raise ValueError(
                 f"{path} exists already; continue it with --resume {path}, "
                 "or choose another --run_dir"
+            )
+
+    @staticmethod
+    def refuse_without_checkpoint(path: Path) -> None:
+        """Raises ValueError where there is no checkpoint to go on from, usable or not."""
+        if not numbered(path / CHECKPOINTS):
+            raise ValueError(
+                f"{path} has no checkpoint to go on from; begin another run like it with "
+                f"--config {path / 'config.yaml'} --run_dir ANOTHER_FOLDER"
             )
 
     def record_session(self, frames: int, arithmetic: Mapping[str, str | None]) -> None:
@@ -96,12 +114,7 @@ class RunDir:
     @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
-        return self.path / "checkpoints"
-
-    @property
-    def has_checkpoint(self) -> bool:
-        """Whether there is any, usable or not."""
-        return bool(numbered(self.checkpoints))
+        return self.path / CHECKPOINTS
 
     def set_status(self, status: Status, why: str = "") -> None:
         """Records where the run stands."""

@@ -17,7 +17,7 @@ from typing import Literal
 from agents.evaluation.evaluate import EvaluationConfig, result_path
 from experiment.checkpoint import newest_number
 from experiment.provenance import ROOT
-from experiment.run_dir import read_status
+from experiment.run_dir import RunDir, read_status
 from sweep.plan import RunPlan
 
 POLL_SECONDS = 0.5
@@ -66,9 +66,7 @@ def score_path(plan: RunPlan, evaluation: EvaluationConfig) -> Path:
 def _train(plan: RunPlan) -> list[str]:
     if not (plan.path / "config.yaml").exists():
         return ["train", *plan.arguments]
-    has_status = (plan.path / "status.json").exists()
-    if not has_status and (plan.path / "metrics.jsonl").exists():
-        raise ValueError(f"{plan.path} holds published metrics, which a resume would overwrite")
+    RunDir.refuse_without_checkpoint(plan.path)
     return ["train", f"--resume={plan.path}"]
 
 

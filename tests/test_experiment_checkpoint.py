@@ -57,6 +57,12 @@ def test_only_the_newest_are_kept(tmp_path):
     ]
 
 
+def test_a_run_that_has_learned_cannot_fall_back_to_its_beginning(tmp_path):
+    for number in (0, 4):
+        save_numbered(tmp_path, number, PAYLOAD, keep=2)
+    assert [p.name for p in tmp_path.iterdir()] == ["000000000004.ckpt"]
+
+
 def test_a_damaged_newer_file_never_costs_the_one_just_written(tmp_path):
     for number in (1, 5):
         save_numbered(tmp_path, number, PAYLOAD | {"number": number}, keep=2)
@@ -125,6 +131,15 @@ def test_a_checkpoint_of_another_run_is_not_passed_over(tmp_path):
         save_numbered(tmp_path, number, {"config": {"game": game}}, keep=2)
     with pytest.raises(ValueError, match=r"2\.ckpt is of another run: its game is parity"):
         load_newest(tmp_path, config={"game": "tmaze"})
+
+
+def test_a_checkpoint_of_newer_code_is_not_passed_over(tmp_path, monkeypatch):
+    save_numbered(tmp_path, 1, PAYLOAD, keep=2)
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 99)
+    save_numbered(tmp_path, 2, PAYLOAD, keep=2)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"2\.ckpt has format version 99"):
+        load_newest(tmp_path)
 
 
 def test_a_checkpoint_that_its_reader_refuses_is_named_and_the_one_before_is_used(tmp_path, caplog):

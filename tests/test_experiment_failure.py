@@ -20,7 +20,7 @@ def cpu_out_of_memory():
 
 @pytest.fixture
 def run(tmp_path):
-    run = RunDir.create(tmp_path / "run", {})
+    run = RunDir.create(tmp_path / "run", {}, {})
     run.checkpoints.mkdir()
     (run.checkpoints / "000000000004.ckpt").touch()
     yield run

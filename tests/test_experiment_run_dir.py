@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from experiment import run_dir
+from experiment.checkpoint import load_newest
 from experiment.memory import peak_memory_bytes
 from experiment.provenance import provenance, source_hash
 from experiment.run_dir import RunDir, read_config, read_status
@@ -16,7 +18,7 @@ ARITHMETIC = {"device": "cpu", "encoder_precision": "float32", "core_kernel": No
 
 
 def test_a_new_run_records_its_settings_and_origin(tmp_path):
-    run = RunDir.create(tmp_path / "run", {"game": "tmaze"})
+    run = RunDir.create(tmp_path / "run", {"game": "tmaze"}, {})
     run.set_status("running")
     run.record_session(0, ARITHMETIC)
     assert read_config(run.path) == {"game": "tmaze"}
@@ -29,19 +31,48 @@ def test_a_new_run_records_its_settings_and_origin(tmp_path):
 def test_a_used_folder_is_refused_and_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="exists already; continue it with --resume"):
-        RunDir.create(tmp_path, {})
+        RunDir.create(tmp_path, {}, {})
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_run_has_its_first_checkpoint_before_it_has_settings(tmp_path, monkeypatch):
+    def write(path, content):
+        assert load_newest(tmp_path / "run/checkpoints")["seed"] == 3
+        path.write_bytes(content)
+
+    monkeypatch.setattr(run_dir, "write_atomically", write)
+    run = RunDir.create(tmp_path / "run", {"game": "tmaze"}, {"seed": 3})
+    assert read_config(run.path) == {"game": "tmaze"}
+
+
+def test_a_folder_with_a_later_checkpoint_is_used(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/000000000001.ckpt").touch()
+    with pytest.raises(ValueError, match="exists already"):
+        RunDir.create(tmp_path, {}, {})
+
+
+def test_a_first_checkpoint_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/checkpoints").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="is a link out of"):
+        RunDir.create(tmp_path / "run", {}, {})
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_folder_that_a_killed_process_had_only_begun_can_be_used(tmp_path):
     (tmp_path / ".lock").touch()
     (tmp_path / ".config.yaml.tmp").write_text("game: tm")
-    RunDir.create(tmp_path, {"game": "tmaze"}).close()
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/.000000000000.ckpt.tmp").write_bytes(b"half")
+    (tmp_path / "checkpoints/000000000000.ckpt").write_bytes(b"whole")
+    RunDir.create(tmp_path, {"game": "tmaze"}, {}).close()
     assert read_config(tmp_path) == {"game": "tmaze"}
 
 
 def test_each_session_says_where_it_comes_from(tmp_path):
-    run = RunDir.create(tmp_path / "run", {})
+    run = RunDir.create(tmp_path / "run", {}, {})
     for frames in (0, 100, 250):
         run.record_session(frames, ARITHMETIC)
     origin = json.loads((run.path / "provenance.json").read_text())
@@ -54,7 +85,7 @@ def test_each_session_says_where_it_comes_from(tmp_path):
 
 
 def test_two_processes_cannot_train_in_one_folder(tmp_path):
-    run = RunDir.create(tmp_path / "run", {})
+    run = RunDir.create(tmp_path / "run", {}, {})
     with pytest.raises(ValueError, match="is being trained by another process"):
         RunDir(run.path)
     run.close()

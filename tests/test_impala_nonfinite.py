@@ -129,6 +129,10 @@ def test_a_run_stops_with_its_batch_and_its_last_good_checkpoint(tmp_path, monke
     assert dumped["batch"]["behaviour_log_prob"].isnan().all()
     assert all(w.isfinite().all() for w in dumped["policy"].values())
     assert load_newest(run / "checkpoints")["progress"]["updates"] == 6
+    first = (run / "nonfinite/000000000006.ckpt").read_bytes()
+    with pytest.raises(RunFailed, match=r"nonfinite/000000000006-2\.ckpt"):
+        resume(run)
+    assert (run / "nonfinite/000000000006.ckpt").read_bytes() == first
     monkeypatch.setattr(Learner, "_update", update)
     resume(run, SessionConfig())  # the cause is mended
     assert json.loads((run / "status.json").read_text())["status"] == "finished"

@@ -13,6 +13,7 @@ from agents.impala.report import RunningReport
 from agents.impala.train import resume, train
 from agents.impala.trainer import Trainer
 from envs import EnvConfig
+from experiment import run_dir
 from experiment.checkpoint import load_newest
 from experiment.failure import RunFailed
 from experiment.metrics import read_metrics
@@ -136,16 +137,45 @@ def test_the_clock_of_a_resumed_run_leaves_out_its_loading(tmp_path, monkeypatch
     assert made == ["trainer", "report"]
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path, caplog):
-    whole, killed = (train(config(tmp_path / name)) for name in ("whole", "killed"))
-    for path in (killed / "checkpoints").iterdir():
-        path.unlink()
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in a run catches it to save."""
+
+
+def kill(*_):
+    raise Killed
+
+
+def test_a_run_killed_before_its_first_rollout_goes_on_from_its_beginning(tmp_path, monkeypatch):
+    whole = train(config(tmp_path / "whole"))
+    killed = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "rollouts", kill)
+        with pytest.raises(Killed):
+            train(config(killed))
+    assert [p.name for p in (killed / "checkpoints").iterdir()] == ["000000000000.ckpt"]
     resume(killed)
-    assert f"{killed} has no checkpoint yet: it begins anew" in caplog.text
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(killed)[name]), name
     rows = read_metrics(killed / "metrics.jsonl")
     assert [row["frames"] for row in rows] == [FRAMES * n for n in range(1, 13)]
+
+
+@pytest.mark.parametrize("written", ["save_numbered", "write_atomically"])
+def test_a_run_killed_while_its_folder_is_made_can_be_begun_again(tmp_path, monkeypatch, written):
+    with monkeypatch.context() as patch:
+        patch.setattr(run_dir, written, kill)
+        with pytest.raises(Killed):
+            train(config(tmp_path / "run"))
+    assert not (tmp_path / "run/config.yaml").exists()
+    train(config(tmp_path / "run"))
+    assert status(tmp_path / "run")["status"] == "finished"
+
+
+def test_a_session_that_learns_nothing_saves_nothing(tmp_path):
+    run = train(config(tmp_path / "run"), SessionConfig(stop_after_updates=3))
+    before = {path: path.stat().st_mtime_ns for path in (run / "checkpoints").iterdir()}
+    resume(run, SessionConfig(max_seconds=0.0))
+    assert {path: path.stat().st_mtime_ns for path in (run / "checkpoints").iterdir()} == before
 
 
 def test_the_clock_ends_a_session_with_a_checkpoint(tmp_path):

@@ -45,6 +45,40 @@ def assert_refused(arguments, message, capfd):
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
+PUBLISHED = Path(__file__).parents[1] / "results/pong/rdn/seed1"
+
+
+def test_a_published_run_is_not_begun_anew(tmp_path, monkeypatch, capfd):
+    """It has metrics, origin and a policy, and no checkpoint."""
+    shutil.copytree(PUBLISHED, tmp_path / "pong")
+    monkeypatch.chdir(tmp_path)
+    message = (
+        "pong has no checkpoint to go on from; begin another run like it with "
+        "--config pong/config.yaml --run_dir ANOTHER_FOLDER"
+    )
+    assert_refused(["train", "--resume", "pong", "--stop_after_updates", "1"], message, capfd)
+
+
+def test_a_run_that_lost_its_checkpoints_is_not_begun_anew(run, capfd):
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+    assert_refused(
+        ["train", "--resume", "run", "--stop_after_updates", "2"],
+        "run has no checkpoint to go on from",
+        capfd,
+    )
+
+
+def test_a_run_without_its_settings_is_not_begun_anew(run, capfd):
+    (run / "config.yaml").unlink()
+    arguments = ["train", "--config", SMOKE, "--run_dir", "run"]
+    assert_refused(arguments, "run exists already", capfd)
+    for name in ("metrics.jsonl", "provenance.json", "status.json"):
+        (run / name).unlink()
+    shutil.rmtree(run / "tensorboard")
+    assert_refused(arguments, "run exists already", capfd)
+
+
 @pytest.mark.parametrize(
     ("section", "name", "value"),
     [("core", "kind", "lstm"), ("core", "hidden_size", 64), ("env", "length", 6)],

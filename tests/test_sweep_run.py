@@ -156,7 +156,7 @@ def test_a_failed_run_is_reported_with_its_cause_while_others_go_on(
 @pytest.mark.parametrize("status", [None, "running", "stopped", "failed"])
 def test_an_interrupted_run_is_resumed(stand_in, status):
     (run,) = plans = plan_runs(config(seeds=1))
-    run_dir = RunDir.create(run.path, {"game": "tmaze"})
+    run_dir = RunDir.create(run.path, {"game": "tmaze"}, {})
     if status:
         run_dir.set_status(status)
     assert outcomes(plans) == {"tmaze/lstm/seed1": Outcome("finished")}
@@ -166,12 +166,12 @@ def test_an_interrupted_run_is_resumed(stand_in, status):
 def test_folders_that_hold_something_else_are_left_alone(stand_in):
     published, broken = plans = plan_runs(config())
     for run in plans:
-        RunDir.create(run.path, {"game": "tmaze"}).close()
+        RunDir.create(run.path, {"game": "tmaze"}, {}).close()
     (published.path / "metrics.jsonl").touch()
     (broken.path / "status.json").write_text("{")
     before = sorted(Path("out").rglob("*"))
     causes = [outcome.cause for outcome in outcomes(plans).values()]
-    assert "holds published metrics, which a resume would overwrite" in causes[0]
+    assert f"{published.path} has no checkpoint to go on from" in causes[0]
     assert "status.json is not JSON" in causes[1]
     assert sorted(Path("out").rglob("*")) == before
     assert calls() == []
@@ -207,7 +207,7 @@ def test_real_runs_are_resumed_and_evaluated_and_their_failures_are_told(tmp_pat
     settings = config(out=tmp_path / "out", seeds=1, **shared)
     run, in_training = plan_runs(settings)
     train(run.config, SessionConfig(stop_after_updates=1))
-    held = RunDir.create(in_training.path, config_values(in_training.config))
+    held = RunDir.create(in_training.path, config_values(in_training.config), {})
     assert not whole.sweep(settings)
     held.close()
     assert f"train --resume={run.path}" in run.log.read_text()

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,6 +24,7 @@ from agents.impala.trainer import Trainer
 from experiment.checkpoint import load_newest, save_checkpoint, save_numbered
 from experiment.config_values import config_from_values, config_values, flat_values
 from experiment.failure import cause, end_process, failure, out_of_memory
+from experiment.files import unused_path
 from experiment.metrics import MetricsWriter
 from experiment.progress import ProgressDisplay
 from experiment.run_dir import RunDir, read_config
@@ -53,25 +54,22 @@ def train(config: TrainConfig, session: SessionConfig = DEFAULT_SESSION) -> Path
     path = Path(config.run_dir or f"runs/{config.game}-{config.core.kind}-{config.seed}".lower())
     RunDir.refuse_used(path)
     set_threads(config)
-    trainer = _make_trainer(config)
-    run_dir = RunDir.create(path, config_values(config))
-    return _run(run_dir, trainer, RunningReport(), session)
+    trainer, report = _make_trainer(config), RunningReport()
+    run_dir = RunDir.create(path, config_values(config), _payload(trainer, report))
+    return _run(run_dir, trainer, report, session)
 
 
 def resume(path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
     """Continues the run in a folder from its newest usable checkpoint.
 
-    A run that was killed before its first checkpoint begins anew from its settings.
-
     Raises:
-        ValueError: it is no run folder, has no usable checkpoint, or is being trained.
+        ValueError: it is no run folder, has no usable checkpoint, or is being trained; nothing in
+            it is changed.
     """
     config = config_from_values(read_config(path))
+    RunDir.refuse_without_checkpoint(path)
     run_dir = RunDir(path)
     set_threads(config)
-    if not run_dir.has_checkpoint:
-        logger.warning("%s has no checkpoint yet: it begins anew from its config.yaml", path)
-        return _run(run_dir, _make_trainer(config), RunningReport(), session)
     trainer, report = _restored(run_dir, config)
     if trainer.num_learned >= trainer.total_rollouts:
         logger.warning("%s has its %d frames already: nothing is left to do", path, trainer.frames)
@@ -130,7 +128,7 @@ def _run(run_dir: RunDir, trainer: Trainer, report: RunningReport, session: Sess
 
 def _dump(run_dir: RunDir, trainer: Trainer, error: NonFiniteUpdate) -> str:
     """Saves the batch that was not finite and the weights that met it; returns where."""
-    path = run_dir.path / "nonfinite" / f"{error.update:012d}.ckpt"
+    path = unused_path(run_dir.path / "nonfinite" / f"{error.update:012d}.ckpt")
     payload = {"batch": error.batch_values(), "policy": trainer.policy.state_dict()}
     try:
         save_checkpoint(path, payload)
@@ -150,6 +148,7 @@ def _loop(
 ) -> None:
     config = trainer.config
     saved = logged = time.monotonic()
+    is_saved = True
     reason = session.reason_to_end(trainer.learner.version)
     with closing(trainer.rollouts()) as rollouts:
         while not reason and (row := next(rollouts, None)) is not None:
@@ -157,13 +156,15 @@ def _loop(
             report.add(row, trainer)
             reason = session.reason_to_end(trainer.learner.version)
             now = time.monotonic()
-            if _is_milestone(trainer) or now - saved >= config.checkpoint_interval_seconds:
+            is_saved = _is_milestone(trainer) or now - saved >= config.checkpoint_interval_seconds
+            if is_saved:
                 saved = logged = now
                 _save(run_dir, trainer, report, metrics, shown)
             elif now - logged >= config.log_interval_seconds:
                 logged = now
                 _write_row(metrics, report, trainer, shown)
-    _save(run_dir, trainer, report, metrics, shown)
+    if not is_saved:
+        _save(run_dir, trainer, report, metrics, shown)
     if reason and trainer.num_learned < trainer.total_rollouts:
         run_dir.set_status("stopped", reason)
     else:
@@ -180,7 +181,7 @@ def _is_milestone(trainer: Trainer) -> bool:
     interval = trainer.config.milestone_interval_frames
     if interval is None:
         return False
-    before = max(0, trainer.frames - trainer.frames_per_rollout)
+    before = trainer.frames - trainer.frames_per_rollout
     return trainer.frames // interval > before // interval
 
 
@@ -203,7 +204,18 @@ def _save(
     """Writes what is pending to the metrics, then a checkpoint that continues after it."""
     _write_row(metrics, report, trainer, shown)
     metrics.flush()
-    payload = {
+    save_numbered(
+        run_dir.checkpoints,
+        trainer.learner.version,
+        _payload(trainer, report),
+        keep=trainer.config.keep_checkpoints,
+        is_milestone=_is_milestone(trainer),
+    )
+
+
+def _payload(trainer: Trainer, report: RunningReport) -> dict[str, Any]:
+    """Returns what a checkpoint holds: the policy and its world, and all that a resume needs."""
+    return {
         "config": config_values(trainer.config),
         "spec": asdict(trainer.spec) | {"observation_shape": list(trainer.spec.observation_shape)},
         "policy": trainer.policy.state_dict(),
@@ -211,13 +223,6 @@ def _save(
         "trainer": trainer.state_dict(),
         "report": report.state_dict(),
     }
-    save_numbered(
-        run_dir.checkpoints,
-        trainer.learner.version,
-        payload,
-        keep=trainer.config.keep_checkpoints,
-        is_milestone=_is_milestone(trainer),
-    )
 
 
 def set_threads(config: TrainConfig) -> None:

@@ -26,10 +26,11 @@ def _add_greedy(parser: ArgumentParser) -> None:
 
 def train_parser() -> ArgumentParser:
     """Returns the parser of `train`."""
-    from experiment.config_values import settings_parser
+    from agents.impala.config import TrainConfig
     from experiment.session import SessionConfig
+    from experiment.settings import settings_parser
 
-    parser = settings_parser("Train an agent.")
+    parser = settings_parser(TrainConfig, "Train an agent.")
     parser.add_argument(
         "--resume", type=Path | None, default=None, help="run folder to continue, as it was set"
     )
@@ -63,7 +64,7 @@ def evaluate_parser() -> ArgumentParser:
     from agents.evaluation.evaluate import EvaluationConfig
 
     parser = _parser("Play whole games with a saved policy.")
-    parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
+    parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
     parser.add_class_arguments(EvaluationConfig, skip={"greedy"})
     _add_greedy(parser)
     parser.add_argument("--all", action="store_true", help="every checkpoint of a run folder")
@@ -78,7 +79,7 @@ def watch_parser() -> ArgumentParser:
     from watch.film import WatchConfig
 
     parser = _parser("Film games of a saved policy, with its memory beside the picture.")
-    parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.pt")
+    parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
     parser.add_class_arguments(WatchConfig, skip={"greedy"})
     _add_greedy(parser)
     return parser
@@ -128,7 +129,7 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
 def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
     from agents.impala.config import TrainConfig
-    from agents.impala.train import resume, train
+    from agents.runs import resume, train
     from experiment.run_dir import read_status
     from experiment.session import SessionConfig
 
@@ -257,7 +258,7 @@ def main(arguments: list[str]) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        print(f"error: {cause(error)}", file=sys.stderr)
+        print(f"error: {cause(error, 'batch or model')}", file=sys.stderr)
         return 1
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from agents.impala.config import TrainConfig
 from benchmarks.throughput import Settings, time_loops
-from experiment.config_values import config_values
 from experiment.provenance import usable_cores
+from experiment.settings import plain_values
 
 ROUNDS = 4
 
@@ -35,7 +35,7 @@ def autotune(config: TrainConfig, settings: Settings) -> TrainConfig:
     for name, seconds in medians.items():
         print(f"{name}: {steps / seconds:,.0f} steps/s", file=sys.stderr)
     best = min(medians, key=medians.__getitem__)
-    path.write_text(yaml.safe_dump(config_values(tried[best]), sort_keys=False))
+    path.write_text(yaml.safe_dump(plain_values(tried[best]), sort_keys=False))
     print(f"fastest: {best}; written to {path}", file=sys.stderr)
     return tried[best]
 

@@ -21,12 +21,11 @@ import yaml
 from jsonargparse import ArgumentParser
 from rich.table import Table
 
-from agents.impala.config import TrainConfig
+from agents.impala.config import TrainConfig, config_from_values
 from benchmarks.result_file import show, write_result
 from benchmarks.throughput import time_loops
 from benchmarks.timing import speed_over
 from experiment.arguments import fields_of
-from experiment.config_values import config_from_values
 from experiment.provenance import provenance
 from models.cores import CoreKind
 

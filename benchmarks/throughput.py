@@ -106,7 +106,7 @@ class Whole:
 
     def __init__(self, config: TrainConfig) -> None:
         self.trainer = Trainer(config)
-        self._rollouts = self.trainer.rollouts()
+        self._rollouts = self.trainer.rows()
         self._is_async = config.mode == "async"
         self._made_ahead = config.num_actors + 1  # rollouts made before they are asked for, at most
 

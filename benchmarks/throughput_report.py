@@ -13,8 +13,8 @@ from benchmarks.result_file import show, write_result
 from benchmarks.throughput import Settings, time_parts, trace
 from envs import canonical_game, is_atari
 from envs.presets import FRAME_SKIP
-from experiment.config_values import config_values
 from experiment.provenance import provenance
+from experiment.settings import plain_values
 
 EFFICIENCY_GOAL = 0.9
 PLAIN_GOALS = {"small": 2.0, "impala": 1.8}
@@ -47,7 +47,7 @@ def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
         "peak_memory_bytes": measured["peak_memory_bytes"],
         "arithmetic": measured["arithmetic"],
         "threads": torch.get_num_threads(),
-        "settings": config_values(config),
+        "settings": plain_values(config),
         "speeds": speeds,
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 from agents.evaluation.evaluate import EvaluationConfig, num_games
 from agents.impala.config import TrainConfig
 from comparison.foreign_values import finite, json_object
-from experiment.config_values import flat_values
+from experiment.settings import flat_values
 
 MAX_VARIATION = 200  # characters
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from comparison.run_record import RunRecord
 from envs.scores import Scores, game_scores
-from experiment.config_values import flat_values
+from experiment.settings import flat_values
 from models.cores import CORES
 
 # Settings that name a run, or say where and how it computes, but not what it computes.

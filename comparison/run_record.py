@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.impala.config import TrainConfig
+from agents.impala.config import TrainConfig, config_from_values
 from comparison.evaluation_record import Evaluation, read_evaluations
 from comparison.foreign_values import finite, optional_json
 from envs import canonical_game
-from experiment.config_values import config_from_values
 from experiment.files import MEBIBYTE
 from experiment.metrics import metric_rows
 from experiment.run_dir import read_config

@@ -1,34 +1,32 @@
 """Checkpoints: written whole, checked when read, and never more than data.
 
-A file is a line of magic, the SHA-256 of the rest, and what `torch.save` wrote of tensors, plain
-numbers, strings, lists and dicts. It is read with `weights_only=True`, which runs no code, after
-`archive.py` has compared every size in it with what is there.
+A file is what `models.tensor_file` makes of a tree of tensors and plain values: its tensors are
+named by their place in the tree, so that those of a policy are `policy.*`, and the rest is JSON
+under the names of the tree's first level.
 """
 
-import hashlib
-import io
 import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
-from experiment.archive import load_archive
-from experiment.config_values import config_from_values, config_values
-from experiment.files import read_bounded, sync_folder, temporary_of, write_atomically
+from experiment.config import RunConfig
+from experiment.files import sync_folder, temporary_of, write_atomically
+from experiment.settings import plain_values, settings_from_values
+from models import tensor_file
 
 logger = logging.getLogger(__name__)
 
-MAGIC = b"fast-weight-agents checkpoint 1\n"
-FORMAT_VERSION = 3
-MAX_BYTES = 1 << 32  # of a checkpoint; the largest policy here takes a hundredth
+SUFFIX = ".safetensors"
+FORMAT = "format_version"
+FORMAT_VERSION = 4
 MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
-NUMBERED = re.compile(rf"[0-9]{{12}}({re.escape(MILESTONE)})?\.ckpt")
-# Settings that decide which weights fit.
-IDENTITY = ("game", "env", "encoder", "core")
-ELSEWHERE = "read it with the commit in its run's provenance.json"
+NUMBERED = re.compile(rf"[0-9]{{12}}({re.escape(MILESTONE)})?{re.escape(SUFFIX)}")
+TENSOR, TENSORS = "$tensor", "$tensors"
+"""Stand in the JSON for a tensor, by its name, and for a mapping of tensors alone."""
 Check = Callable[[dict[str, Any]], None]
 """Raises ValueError where a payload cannot be used; its message is a predicate of the file."""
 
@@ -40,13 +38,17 @@ class Foreign(ValueError):
     """
 
 
-def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
-    """Writes a payload of tensors and plain values, atomically."""
-    buffer = io.BytesIO()
-    torch.save({"format_version": FORMAT_VERSION, **payload}, buffer)
-    body = buffer.getvalue()
+def save_checkpoint(path: Path, payload: Mapping[str, Any]) -> None:
+    """Writes a tree of tensors and plain values, atomically.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        payload: mappings by name, lists, tensors and what JSON can hold.
+    """
+    tensors: dict[str, Tensor] = {}
+    values = {name: _without_tensors(part, name, tensors) for name, part in payload.items()}
     path.parent.mkdir(exist_ok=True)
-    write_atomically(path, MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    write_atomically(path, tensor_file.pack(tensors, {FORMAT: FORMAT_VERSION, **values}))
 
 
 def load_checkpoint(path: Path, check: Check | None = None) -> dict[str, Any]:
@@ -57,21 +59,54 @@ def load_checkpoint(path: Path, check: Check | None = None) -> dict[str, Any]:
         check: refuses what its reader cannot use.
 
     Raises:
-        ValueError: missing, not a checkpoint, damaged, of a format that this code cannot read, or
-            refused by `check`.
+        Foreign: of a format that this code cannot read.
+        ValueError: missing, not a checkpoint, damaged, or refused by `check`.
     """
     if not path.is_file():
-        raise ValueError(f"no checkpoint at {path}; give a run folder, a checkpoint or a policy.pt")
-    content = read_bounded(path, MAX_BYTES)
-    if not content.startswith(MAGIC):
-        raise ValueError(f"{path} is not a checkpoint of this suite")
-    checksum, _, body = content[len(MAGIC) :].partition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != checksum:
-        raise ValueError(f"{path} is damaged: its content does not match its checksum")
-    payload = _unpack(path, body)
-    _upgrade(path, payload)
+        raise ValueError(
+            f"no checkpoint at {path}; give a run folder, a checkpoint or a policy{SUFFIX}"
+        )
+    tensors, values = tensor_file.read(path)
+    version = values.pop(FORMAT, None)
+    if version != FORMAT_VERSION:
+        raise Foreign(
+            f"{path} has format version {version}, this code reads {FORMAT_VERSION}; "
+            "read it with the commit in its run's provenance.json"
+        )
+    try:
+        payload = {name: _with_tensors(part, tensors) for name, part in values.items()}
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is no checkpoint: it lacks a tensor, {error}") from None
     _refuse(path, payload, check)
     return payload
+
+
+def _without_tensors(part: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """Returns a part of a tree as JSON can hold it; its tensors are put among `tensors`."""
+    if isinstance(part, Tensor):
+        tensors[name] = part
+        return {TENSOR: name}
+    if isinstance(part, Mapping):
+        assert all(isinstance(key, str) for key in part), f"{name} has keys that are no names"
+        of = {key: _without_tensors(value, f"{name}.{key}", tensors) for key, value in part.items()}
+        is_all = bool(part) and all(isinstance(value, Tensor) for value in part.values())
+        return {TENSORS: name, "names": list(part)} if is_all else of
+    if isinstance(part, list | tuple):
+        return [_without_tensors(value, f"{name}.{i}", tensors) for i, value in enumerate(part)]
+    return part
+
+
+def _with_tensors(part: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Returns what `_without_tensors` was given."""
+    if isinstance(part, list):
+        return [_with_tensors(value, tensors) for value in part]
+    if not isinstance(part, dict):
+        return part
+    if TENSOR in part:
+        return tensors[part[TENSOR]]
+    if TENSORS in part:
+        return {name: tensors[f"{part[TENSORS]}.{name}"] for name in part["names"]}
+    return {name: _with_tensors(value, tensors) for name, value in part.items()}
 
 
 def save_numbered(
@@ -80,18 +115,19 @@ def save_numbered(
     """Writes checkpoint `number` of a run and removes all but the newest `keep` and milestones.
 
     Those of higher numbers go too: a resume passed over them, so the run is no longer theirs.
-    So does that of number 0, where nothing was learned yet: a run must not fall back to it. Files of other names are the user's and stay.
+    So does that of number 0, where nothing was learned yet: a run must not fall back to it.
+    Files of other names are the user's and stay.
     """
     path = numbered_path(folder, number, is_milestone=is_milestone)
     save_checkpoint(path, payload)
     for abandoned in [p for p in numbered(folder) if _number(p) > number]:
         abandoned.unlink()
-    passing = [p for p in numbered(folder) if not p.name.endswith(f"{MILESTONE}.ckpt")]
+    passing = [p for p in numbered(folder) if not p.name.endswith(f"{MILESTONE}{SUFFIX}")]
     for old in passing[:-keep]:
         old.unlink()
     if number > 0:
         numbered_path(folder, 0).unlink(missing_ok=True)
-    for unfinished in folder.glob(temporary_of(Path("*.ckpt")).name):  # a killed session's
+    for unfinished in folder.glob(temporary_of(Path(f"*{SUFFIX}")).name):  # a killed session's
         unfinished.unlink()
     sync_folder(folder)
     return path
@@ -99,12 +135,12 @@ def save_numbered(
 
 def numbered_path(folder: Path, number: int, *, is_milestone: bool = False) -> Path:
     """Returns where `save_numbered` writes a checkpoint."""
-    return folder / f"{number:012d}{MILESTONE if is_milestone else ''}.ckpt"
+    return folder / f"{number:012d}{MILESTONE if is_milestone else ''}{SUFFIX}"
 
 
 def numbered(folder: Path) -> list[Path]:
     """Returns the checkpoints that `save_numbered` wrote, oldest first."""
-    return sorted(path for path in folder.glob("*.ckpt") if NUMBERED.fullmatch(path.name))
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if NUMBERED.fullmatch(path.name))
 
 
 def newest_number(folder: Path) -> int:
@@ -120,15 +156,14 @@ def newest_number(folder: Path) -> int:
 
 
 def load_newest(
-    folder: Path, check: Check | None = None, config: Mapping[str, Any] | None = None
+    folder: Path, check: Check | None = None, config: RunConfig | None = None
 ) -> dict[str, Any]:
     """Reads the newest usable checkpoint of a run, and says which ones it passed over.
 
     Args:
         folder: where `save_numbered` wrote.
         check: refuses what its reader cannot use.
-        config: settings of the run that the checkpoint must be of, either of which may lack
-            fields younger than itself; None takes any.
+        config: settings of the run that the checkpoint must be of; None takes any.
 
     Raises:
         Foreign: one is of another format, game, environment, encoder or core.
@@ -166,71 +201,19 @@ def _refuse(path: Path, payload: dict[str, Any], check: Check | None) -> None:
         raise ValueError(f"{path} {' '.join(str(error).split())}") from None
 
 
-def _unpack(path: Path, body: bytes) -> dict[str, Any]:
-    """Returns what `torch.save` wrote, without running code from it."""
-    try:
-        payload = load_archive(body)
-    except ValueError as error:
-        raise ValueError(f"{path} is refused: {error}") from None
-    if not isinstance(payload, dict):
-        raise ValueError(f"{path} holds a {type(payload).__name__}, not a checkpoint")
-    return payload
-
-
-def _upgrade(path: Path, payload: dict[str, Any]) -> None:
-    """Brings a payload of an older format to the present one, in place."""
-    version = payload.get("format_version")
-    if type(version) is not int or version not in (*UPGRADES, FORMAT_VERSION):
-        raise Foreign(
-            f"{path} has format version {version}, this code reads {min(UPGRADES)} to "
-            f"{FORMAT_VERSION}; {ELSEWHERE}"
-        )
-    try:
-        for step in range(version, FORMAT_VERSION):
-            UPGRADES[step](payload)
-    except (AttributeError, TypeError):
-        raise ValueError(f"{path} is no checkpoint of format {version}") from None
-    except ValueError as error:
-        raise ValueError(f"{path} {error}") from None
-    payload["format_version"] = FORMAT_VERSION
-
-
-def _from_1(payload: dict[str, Any]) -> None:
-    """Updates could not be skipped."""
-    learner = payload.get("trainer", {}).get("learner", {})
-    learner["skipped_updates"] = 0
-
-
-def _from_2(payload: dict[str, Any]) -> None:
-    """Vectors' features were not normalised: such weights would make another policy now."""
-    encoder = payload.get("config", {}).get("encoder")
-    if encoder in ("mlp", "minigrid"):
-        raise ValueError(f"has weights of an {encoder} encoder of format 1 or 2; {ELSEWHERE}")
-
-
-UPGRADES: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1, 2: _from_2}
-"""What leads from each older format to the one after it."""
-
-
-def _refuse_another_run(path: Path, payload: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def _refuse_another_run(path: Path, payload: Mapping[str, Any], config: RunConfig) -> None:
     """Raises Foreign where a checkpoint was trained with other settings than `config`."""
     saved = payload.get("config")
     if not isinstance(saved, Mapping):
         raise ValueError(f"{path} holds no run: it has no config")
     try:
-        theirs = _identity(saved)
+        theirs = plain_values(settings_from_values(type(config), saved))
     except ValueError as error:
         raise Foreign(f"{path} is of another run: {' '.join(str(error).split())}") from None
-    for name, ours in _identity(config).items():
-        if theirs[name] != ours:
+    ours = plain_values(config)
+    for name in config.IDENTITY:
+        if theirs[name] != ours[name]:
             raise Foreign(
                 f"{path} is of another run: its {name} is {theirs[name]}, "
-                f"the run's config.yaml has {ours}"
+                f"the run's config.yaml has {ours[name]}"
             )
-
-
-def _identity(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the settings that decide which weights fit; what the values lack has its default."""
-    given = {name: values[name] for name in IDENTITY if name in values}
-    resolved = config_values(config_from_values(given))
-    return {name: resolved[name] for name in IDENTITY}

@@ -24,29 +24,30 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-def failure(run_dir: RunDir, error: BaseException, found: str = "") -> BaseException:
+def failure(
+    run_dir: RunDir, error: BaseException, memory_settings: str, found: str = ""
+) -> BaseException:
     """Records why a run failed and returns what to raise in place of `error`.
 
     Args:
         run_dir: the run's folder.
         error: what ended it.
+        memory_settings: what decides how much memory is held, in words.
         found: what else the user should know, ending in "; ".
     """
-    lost = record(run_dir, cause(error))
+    why = cause(error, memory_settings)
+    lost = record(run_dir, why)
     if isinstance(error, OSError | FloatingPointError) or out_of_memory(error):
-        return RunFailed(f"{cause(error)}; {found}{how_to_go_on(run_dir.path)}{lost}")
+        return RunFailed(f"{why}; {found}{how_to_go_on(run_dir.path)}{lost}")
     if isinstance(error, ValueError):  # no longer the user's: the settings were accepted
         return RuntimeError(f"training failed: {error}")
     return error
 
 
-def cause(error: BaseException) -> str:
-    """Returns the cause in one line."""
+def cause(error: BaseException, memory_settings: str) -> str:
+    """Returns the cause in one line; where memory ran out, with the settings that decide it."""
     if out_of_memory(error):
-        return (
-            "out of memory: try a smaller learner.batch_size, learner.unroll_length, num_actors, "
-            "encoder.size or core"
-        )
+        return f"out of memory: try a smaller {memory_settings}"
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 

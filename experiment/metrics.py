@@ -15,22 +15,26 @@ from torch.utils.tensorboard import SummaryWriter
 from experiment.files import whole_lines
 from experiment.hparams import hparam_summaries
 
+FRAMES = "frames"  # of agents; what most that read metrics want
+
 
 class MetricsWriter:
     """Appends rows to both; a resumed run continues after the checkpoint's frames.
 
     Args:
         run_dir: folder of the run.
-        frames: emulator frames behind the checkpoint; rows beyond it are cut.
+        unit: what the run counts, the tag of the x axis.
+        done: units behind the checkpoint; rows beyond it are cut.
     """
 
-    def __init__(self, run_dir: Path, *, frames: int) -> None:
+    def __init__(self, run_dir: Path, unit: str, done: int) -> None:
         path = run_dir / "metrics.jsonl"
         if path.exists():
-            cut_metrics(path, frames)
+            cut_metrics(path, unit, done)
+        self._unit = unit
         self._file = path.open("a")
         threading.excepthook = _print_unless_boards
-        self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=frames + 1)
+        self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=done + 1)
 
     def describe(self, settings: Mapping[str, Any]) -> None:
         """Tells TensorBoard the run's settings, by full name, so that it can group runs."""
@@ -38,7 +42,7 @@ class MetricsWriter:
             self._board.file_writer.add_summary(summary)  # type: ignore[attr-defined]  # torch's
 
     def write(self, row: dict[str, Any]) -> None:
-        """Appends a row; numbers go to TensorBoard too, with `frames` as their step.
+        """Appends a row; numbers go to TensorBoard too, with the unit as their step.
 
         JSON has no NaN and no infinity: they become null.
         """
@@ -46,8 +50,8 @@ class MetricsWriter:
         self._file.write(json.dumps(standard, allow_nan=False) + "\n")
         self._file.flush()
         for tag, value in standard.items():
-            if isinstance(value, int | float) and tag != "frames":
-                self._board.add_scalar(tag, value, row["frames"])
+            if isinstance(value, int | float) and tag != self._unit:
+                self._board.add_scalar(tag, value, row[self._unit])
 
     def flush(self) -> None:
         """Makes every row survive a loss of power."""
@@ -71,26 +75,26 @@ def _print_unless_boards(ended: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(ended)
 
 
-def cut_metrics(path: Path, frames: int) -> None:
-    """Ends a metrics file after the row of `frames`; rows stand in the order of their frames."""
+def cut_metrics(path: Path, unit: str, done: int) -> None:
+    """Ends a metrics file after the row of `done` units; rows stand in the order of these."""
     end = 0
-    for row, stop in metric_rows(path):
-        if row["frames"] > frames:
+    for row, stop in metric_rows(path, unit):
+        if row[unit] > done:
             break
         end = stop
     os.truncate(path, end)
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path, unit: str = FRAMES) -> list[dict[str, Any]]:
     """Returns the whole rows of a metrics file; a last line cut short is left out.
 
     Raises:
         ValueError: a line is no row of metrics.
     """
-    return [row for row, _ in metric_rows(path)]
+    return [row for row, _ in metric_rows(path, unit)]
 
 
-def newest_row(path: Path) -> dict[str, Any] | None:
+def newest_row(path: Path, unit: str = FRAMES) -> dict[str, Any] | None:
     """Returns the last whole row of a metrics file, of any size, or None where there is none.
 
     Raises:
@@ -102,10 +106,12 @@ def newest_row(path: Path) -> dict[str, Any] | None:
         end = content.rfind(b"\n")
         if end < 0:
             return None
-        return _row(content[content.rfind(b"\n", 0, end) + 1 : end], f"{path}, its last line,")
+        return _row(
+            content[content.rfind(b"\n", 0, end) + 1 : end], f"{path}, its last line,", unit
+        )
 
 
-def metric_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+def metric_rows(path: Path, unit: str = FRAMES) -> Iterator[tuple[dict[str, Any], int]]:
     """Yields each whole row of a metrics file and the byte after it.
 
     Raises:
@@ -114,10 +120,10 @@ def metric_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     end = 0
     for number, line in enumerate(whole_lines(path), 1):
         end += len(line)
-        yield _row(line, f"{path}, line {number}"), end
+        yield _row(line, f"{path}, line {number}", unit), end
 
 
-def _row(line: bytes, where: str) -> dict[str, Any]:
+def _row(line: bytes, where: str, unit: str) -> dict[str, Any]:
     """Returns a row of metrics from its line.
 
     Raises:
@@ -127,8 +133,8 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
         row = json.loads(line, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON: {error}") from None
-    if not isinstance(row, dict) or not isinstance(row.get("frames"), int):
-        raise ValueError(f"{where} is no row of metrics: it has no frames")
+    if not isinstance(row, dict) or not isinstance(row.get(unit), int):
+        raise ValueError(f"{where} is no row of metrics: it has no {unit}")
     return row
 
 

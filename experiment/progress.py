@@ -1,6 +1,7 @@
 """What a user sees of a run: a live table on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -10,18 +11,6 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-SHOWN = (
-    ("speed/frames_per_second", "frames/s", "{:,.0f}"),
-    ("return/last_100_games_points", "return of last 100 games", "{:.2f}"),
-    ("loss/policy", "policy loss", "{:.4f}"),
-    ("loss/value", "value loss", "{:.4f}"),
-    ("loss/entropy", "entropy", "{:.3f}"),
-    ("learner/lag_updates", "lag, updates", "{:.1f}"),
-    ("share/env", "time in env", "{:.0%}"),
-    ("share/inference", "time in inference", "{:.0%}"),
-    ("share/learner", "time in learner", "{:.0%}"),
-    ("share/core", "of that in the core", "{:.0%}"),
-)
 PLAIN_INTERVAL_SECONDS = 10.0
 
 
@@ -30,21 +19,26 @@ class ProgressDisplay:
 
     Args:
         title: what runs.
-        frames: where it begins.
-        total_frames: where it ends.
+        unit: what its progress counts.
+        done: where it begins.
+        total: where it ends.
+        shown: rows of the table beside the speed: tag of a metric, label, format.
     """
 
-    def __init__(self, title: str, frames: int, total_frames: int) -> None:
-        self._total_frames = total_frames
+    def __init__(
+        self, title: str, unit: str, done: int, total: int, shown: Sequence[tuple[str, str, str]]
+    ) -> None:
+        self._unit, self._total = unit, total
+        self._shown = [(f"speed/{unit}_per_second", f"{unit}/s", "{:,.0f}"), *shown]
         self._console = Console()
         self._bar = Progress(
             TextColumn(title),
             BarColumn(),
-            TextColumn("{task.completed:,.0f} of {task.total:,.0f} frames"),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + unit),
             TimeRemainingColumn(),
             console=self._console,
         )
-        self._task = self._bar.add_task(title, completed=frames, total=total_frames)
+        self._task = self._bar.add_task(title, completed=done, total=total)
         self._live = Live(self._bar, console=self._console) if self._console.is_terminal else None
         self._last_line = 0.0
 
@@ -66,8 +60,8 @@ class ProgressDisplay:
 
     def update(self, row: dict[str, Any]) -> None:
         """Shows a row of metrics."""
-        self._bar.update(self._task, completed=row["frames"])
-        shown = [(label, form.format(row[tag])) for tag, label, form in SHOWN if tag in row]
+        self._bar.update(self._task, completed=row[self._unit])
+        shown = [(label, form.format(row[tag])) for tag, label, form in self._shown if tag in row]
         if self._live:
             table = Table.grid(padding=(0, 2))
             table.add_row(self._bar)
@@ -78,14 +72,14 @@ class ProgressDisplay:
         now, is_last = time.monotonic(), self._bar.tasks[0].finished
         if is_last or now - self._last_line >= PLAIN_INTERVAL_SECONDS:
             self._last_line = now
-            left = time_left(row, self._total_frames)
+            left = time_left(self._total - row[self._unit], row[self._shown[0][0]])
             values = "  ".join(f"{label} {value}" for label, value in [("left", left), *shown])
-            print(f"{row['frames']:>12,} frames  {values}", flush=True)
+            print(f"{row[self._unit]:>12,} {self._unit}  {values}", flush=True)
 
 
-def time_left(row: dict[str, Any], total_frames: int) -> str:
-    """Returns h:mm:ss to total_frames at the speed of this row of metrics."""
-    return duration(max(0, total_frames - row["frames"]) / row["speed/frames_per_second"])
+def time_left(left: int, per_second: float) -> str:
+    """Returns h:mm:ss for what is left at a speed."""
+    return duration(max(0, left) / per_second)
 
 
 def duration(seconds: float) -> str:

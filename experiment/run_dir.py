@@ -90,14 +90,15 @@ class RunDir:
                 f"--config {path / 'config.yaml'} --run_dir ANOTHER_FOLDER"
             )
 
-    def record_session(self, frames: int, arithmetic: Mapping[str, str | None]) -> None:
+    def record_session(self, unit: str, done: int, arithmetic: Mapping[str, str | None]) -> None:
         """Adds where this session comes from to provenance.json.
 
         The first session's stands there as it is; those that resumed it follow in a list, each
-        with the frames it began at.
+        with how far the run was.
 
         Args:
-            frames: learned from before the session.
+            unit: what the run counts.
+            done: units learned from before the session.
             arithmetic: what computes, by name: what settings that say "auto" came to.
         """
         session = provenance() | {"arithmetic": dict(arithmetic)}
@@ -108,7 +109,7 @@ class RunDir:
         origin = read_json(file)
         if not isinstance(origin, dict) or not isinstance(origin.setdefault("resumed", []), list):
             raise ValueError(f"{file} holds no provenance")
-        origin["resumed"].append({"frames": frames} | session)
+        origin["resumed"].append({unit: done} | session)
         write_json(file, origin)
 
     @property

@@ -7,18 +7,12 @@ or absent, so nothing but the time since the last one is lost.
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 
 ROOT = Path(__file__).parents[1]
-PARTS = (
-    ("envs/", "env"),
-    ("agents/impala/learner.py", "learner"),
-    ("agents/impala/act", "actor"),
-    ("experiment/", "run folder"),
-)
-WAITING = "agents/impala/queue.py"  # for another part
+OWN_PART = {"experiment/": "run folder"}
 
 
 class Watchdog:
@@ -27,11 +21,19 @@ class Watchdog:
     Args:
         limit_seconds: time without a beat that is too long; None waits forever. Time in which the
             whole process stood still (SIGSTOP, a sleeping laptop) does not count.
+        parts: how file names begin, from the repository's root, and what is done there; "" where
+            it waits for another part.
         give_up: called with the cause; it ends the process.
     """
 
-    def __init__(self, limit_seconds: float | None, give_up: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        limit_seconds: float | None,
+        parts: Mapping[str, str],
+        give_up: Callable[[str], None],
+    ) -> None:
         self._limit_seconds = limit_seconds
+        self._parts = parts
         self._give_up = give_up
         self._idle_seconds = 0.0
         self._closed = threading.Event()
@@ -64,32 +66,32 @@ class Watchdog:
         while not self._closed.wait(poll_seconds):
             self._idle_seconds += poll_seconds
             if self._idle_seconds >= self._limit_seconds:
-                self._give_up(f"no progress for {self._limit_seconds:g} s: {standstill()}")
+                self._give_up(
+                    f"no progress for {self._limit_seconds:g} s: {standstill(self._parts)}"
+                )
                 return
 
 
-def standstill() -> str:
+def standstill(parts: Mapping[str, str]) -> str:
     """Returns which parts of a run stand where, but for those that wait for another part."""
     frames = sys._current_frames()
     places = [
         f"{place} (thread {thread.name})"
         for thread in threading.enumerate()
         if thread is not threading.current_thread() and thread.ident in frames
-        for place in [_place(frames[thread.ident])]
+        for place in [_place(frames[thread.ident], parts)]
         if place is not None
     ]
     return "; ".join(places) or "every part waits for another one"
 
 
-def _place(frame: FrameType | None) -> str | None:
+def _place(frame: FrameType | None, parts: Mapping[str, str]) -> str | None:
     """Returns the part that a stack is in, by its innermost frame that belongs to one."""
     while frame is not None:
         file = Path(frame.f_code.co_filename)
         name = str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else ""
-        if name == WAITING:
-            return None
-        for prefix, part in PARTS:
+        for prefix, part in {**parts, **OWN_PART}.items():
             if name.startswith(prefix):
-                return f"{part} stands still in {name}, line {frame.f_lineno}"
+                return f"{part} stands still in {name}, line {frame.f_lineno}" if part else None
         frame = frame.f_back
     return None

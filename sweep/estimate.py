@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from agents.impala.config import TrainConfig
-from agents.impala.train import set_threads
 from agents.impala.trainer import Trainer
 from experiment.failure import cause, out_of_memory
 from experiment.metrics import newest_row
 from experiment.progress import duration
+from experiment.run import set_threads
 from sweep.plan import RunPlan
 
 TRIAL_SECONDS = 2.0
@@ -54,7 +54,7 @@ def measured_speed(plan: RunPlan) -> Speed | Untimed:
     except (OSError, FloatingPointError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not out_of_memory(error):
             raise
-        return Untimed(cause(error), is_refused=False)
+        return Untimed(cause(error, Trainer.memory_settings), is_refused=False)
     finally:
         torch.cuda.empty_cache()  # a trial's memory is the runs' now
 
@@ -62,12 +62,12 @@ def measured_speed(plan: RunPlan) -> Speed | Untimed:
 def trial(config: TrainConfig) -> float:
     """Returns frames/s of a few rollouts; the first, which compiles and warms up, is left out."""
     set_threads(config)
-    with closing(Trainer(config)) as trainer, closing(trainer.rollouts()) as rollouts:
+    with closing(Trainer(config)) as trainer, closing(trainer.rows()) as rows:
         began, frames = time.perf_counter(), 0
-        next(rollouts)
+        next(rows)
         if trainer.total_rollouts > 1:
             began, frames = time.perf_counter(), trainer.frames
-        while time.perf_counter() - began < TRIAL_SECONDS and next(rollouts, None) is not None:
+        while time.perf_counter() - began < TRIAL_SECONDS and next(rows, None) is not None:
             pass
         return (trainer.frames - frames) / (time.perf_counter() - began)
 

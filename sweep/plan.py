@@ -14,16 +14,15 @@ from typing import Literal
 from jsonargparse import ArgumentParser
 
 from agents.evaluation.evaluate import EvaluationConfig, played_env
-from agents.impala.config import TrainConfig
+from agents.impala.config import TrainConfig, config_from_values
 from envs import canonical_game
-from experiment.config_values import (
-    config_from_arguments,
-    config_from_values,
-    config_values,
+from experiment.run_dir import read_config
+from experiment.settings import (
     flat_values,
+    plain_values,
+    settings_from_arguments,
     settings_parser,
 )
-from experiment.run_dir import read_config
 
 Settings = dict[str, str]
 """Values as typed, by the full name of their field."""
@@ -117,7 +116,7 @@ def plan_runs(sweep: SweepConfig) -> list[RunPlan]:
             that holds a run of other settings.
         ArgumentError: a value that `train` would refuse.
     """
-    parser = settings_parser("Train an agent.")
+    parser = settings_parser(TrainConfig, "Train an agent.")
     shared = {name: value for name, (value,) in _fields(sweep.set, "set", 1)}
     variations = _variations(sweep.vary)
     if both := shared.keys() & variations[0].keys():
@@ -142,7 +141,7 @@ def _plan(
     seed: int,
 ) -> RunPlan:
     arguments = [f"--{n}={v}" for n, v in ({"config": str(sweep.config)} | settings).items()]
-    config = config_from_arguments(parser, arguments)
+    config = settings_from_arguments(TrainConfig, parser, arguments)
     folder = config.core.kind + (BPTT_1 if config.core.bptt == 1 else "")
     for name, value in variation.items():
         folder += "" if name == "core.bptt" else f"-{name.rpartition('.')[2]}={value}"
@@ -191,7 +190,7 @@ def _fields(
     given: Sequence[str], option: str, num_values: int | None = None
 ) -> Iterator[tuple[str, list[str]]]:
     """Yields field and values of each `field=value,...`."""
-    known = flat_values(config_values(TrainConfig()))
+    known = flat_values(plain_values(TrainConfig()))
     seen = set()
     for text in given:
         name, _, values = text.partition("=")
@@ -216,8 +215,8 @@ def _refuse_other_settings(plan: RunPlan) -> None:
     """Raises ValueError where the folder holds a run of other settings than planned."""
     if not (plan.path / "config.yaml").exists():
         return
-    saved = flat_values(config_values(config_from_values(read_config(plan.path))))
-    wanted = flat_values(config_values(plan.config)) | {"run_dir": saved["run_dir"]}
+    saved = flat_values(plain_values(config_from_values(read_config(plan.path))))
+    wanted = flat_values(plain_values(plan.config)) | {"run_dir": saved["run_dir"]}
     for name, value in wanted.items():
         if saved[name] != value:
             raise ValueError(

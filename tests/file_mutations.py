@@ -11,7 +11,7 @@ import torch
 
 from experiment.checkpoint import MAGIC
 
-GOOD_CHECKPOINT = Path(__file__).parent / "data" / "checkpoint_format_3.ckpt.gz"
+GOOD_CHECKPOINT = Path(__file__).parent / "data" / "checkpoint_format_3.safetensors.gz"
 GOOD_CONFIG = (Path(__file__).parent / "data" / "faults.yaml").read_bytes()
 GOOD_METRICS = b"".join(
     b'{"frames": %d, "loss/total": %.3f, "games": [[1.0, 5]], "updates": %d}\n' % (20 * i, 1 / i, i)

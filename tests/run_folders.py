@@ -4,7 +4,8 @@ import json
 
 import yaml
 
-from experiment.config_values import config_from_values, config_values
+from agents.impala.config import config_from_values
+from experiment.settings import plain_values
 
 ORIGIN = {
     "commit": "0123456789abcdef",
@@ -18,7 +19,7 @@ SIZE = {"parameters": 5000, "core_parameters": 4000, "state_bytes": 512}
 def settings(game="tmaze", core="rdn", bptt="full", seed=1, **others):
     core = {"kind": core, "bptt": bptt}
     values = {"game": game, "core": core, "encoder": {"kind": "mlp"}, "seed": seed}
-    return config_values(config_from_values(values | {"total_frames": 1000} | others))
+    return plain_values(config_from_values(values | {"total_frames": 1000} | others))
 
 
 def evaluation(returns, game="tmaze", frames=1000, updates=10, **varied):

@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
+from agents.impala.config import config_from_values
 from benchmarks import loop_costs, throughput
-from experiment.config_values import config_from_values
 from models.cores import CoreKind
 from tools.pages.loop_costs import costs_block, run_length_block
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 import yaml
 
+from agents.impala.config import config_from_values
 from benchmarks import throughput_report
 from benchmarks.autotune import autotune, candidates
 from benchmarks.peers import time_recurrent_ppo
 from benchmarks.plain_loop import PlainLoop
 from benchmarks.throughput import ASYNC_ROLLOUTS, Settings, Whole, time_parts, trace
-from experiment.config_values import config_from_values
 
 ROOT = Path(__file__).parents[1]
 KEYS = {

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiment.config_values import config_from_values, config_values
+from agents.impala.config import config_from_values
+from experiment.settings import plain_values
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
 PAPER = [path for path in CONFIGS if path.parent.name == "paper"]
@@ -14,7 +15,7 @@ PAPER = [path for path in CONFIGS if path.parent.name == "paper"]
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_config_loads_and_survives_a_round_trip(path):
     config = config_from_values(yaml.safe_load(path.read_text()))
-    assert config_from_values(yaml.safe_load(yaml.safe_dump(config_values(config)))) == config
+    assert config_from_values(yaml.safe_load(yaml.safe_dump(plain_values(config)))) == config
 
 
 def test_paper_configs_differ_in_their_core_alone():

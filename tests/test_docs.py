@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.impala.report import RunningReport
+from agents.impala.config import config_from_values
 from agents.impala.trainer import Trainer
 from comparison import page_text
-from experiment.config_values import config_from_values, config_values, flat_values
+from experiment.report import RunningReport
+from experiment.settings import flat_values, plain_values
 from tools import pages
 from tools.pages import throughput
 from tools.pages.files import reports
@@ -29,10 +30,11 @@ def metric_tags(mode):
         "learner": {"unroll_length": 30, "batch_size": 2, "num_passes": 2},
         "total_frames": 120,
     }
-    trainer, report = Trainer(config_from_values(values)), RunningReport()
-    for row in trainer.rollouts():
-        report.add(row, trainer)
-    return set(report.take_row(trainer))
+    trainer = Trainer(config_from_values(values))
+    report = RunningReport(trainer)
+    for row in trainer.rows():
+        report.add(row)
+    return set(report.take_row())
 
 
 def test_every_metric_is_documented_and_every_documented_metric_exists():
@@ -126,7 +128,7 @@ def test_the_report_says_what_its_intervals_were_measured_to_be_worth():
 
 
 def settings_in(path):
-    return flat_values(config_values(config_from_values(yaml.safe_load(path.read_text()))))
+    return flat_values(plain_values(config_from_values(yaml.safe_load(path.read_text()))))
 
 
 def published(folder):

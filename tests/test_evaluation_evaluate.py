@@ -18,8 +18,8 @@ from agents.evaluation.evaluate import (
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import export_policy, load_policy
 from agents.impala.config import LearnerConfig, TrainConfig
-from agents.impala.train import train
 from agents.impala.trainer import make_policy
+from agents.runs import train
 from envs import EnvConfig, make_env
 from envs.config import MAX_SIZES
 from envs.probe import episode_length
@@ -136,21 +136,21 @@ def test_a_length_is_refused_where_there_is_none(game):
 
 
 def test_an_exported_policy_is_the_policy_of_the_run(run, tmp_path):
-    export_policy(run, tmp_path / "policy.pt")
-    exported, original = load_policy(tmp_path / "policy.pt"), load_policy(run)
+    export_policy(run, tmp_path / "policy.safetensors")
+    exported, original = load_policy(tmp_path / "policy.safetensors"), load_policy(run)
     pairs = zip(exported.policy.parameters(), original.policy.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert exported.config == original.config
 
 
 def test_a_checkpoint_file_is_evaluated_into_its_run(run):
-    (file,) = (run / "checkpoints").glob("*.ckpt")
+    (file,) = (run / "checkpoints").glob("*.safetensors")
     path, _ = evaluate_and_save(file, EvaluationConfig(episodes=2, seed=5))
     assert path.parent == run / "evaluation"
 
 
 def test_a_published_folder_is_evaluated_by_its_policy_beside_what_is_published(run, tmp_path):
-    export_policy(run, tmp_path / "policy.pt")
+    export_policy(run, tmp_path / "policy.safetensors")
     (tmp_path / "evaluation.json").write_text("published")
     config = EvaluationConfig(episodes=2, seed=6)
     path, result = evaluate_and_save(tmp_path, config)
@@ -162,7 +162,7 @@ def test_a_published_folder_is_evaluated_by_its_policy_beside_what_is_published(
 def test_a_policy_trained_by_a_gpu_kernel_computes_with_what_fits_here(run, tmp_path, monkeypatch):
     payload = load_newest(run / "checkpoints")
     payload["config"]["core"]["kernel"] = "triton"
-    save_checkpoint(tmp_path / "gpu.ckpt", payload)
+    save_checkpoint(tmp_path / "gpu.safetensors", payload)
     built = []
 
     def record(config, spec):
@@ -170,7 +170,7 @@ def test_a_policy_trained_by_a_gpu_kernel_computes_with_what_fits_here(run, tmp_
         return make_policy(config, spec)
 
     monkeypatch.setattr("agents.evaluation.saved_policy.make_policy", record)
-    assert load_policy(tmp_path / "gpu.ckpt").config.core.kernel == "triton"
+    assert load_policy(tmp_path / "gpu.safetensors").config.core.kernel == "triton"
     assert set(built) == {"auto"}
 
 
@@ -178,9 +178,9 @@ def test_a_policy_trained_by_a_gpu_kernel_computes_with_what_fits_here(run, tmp_
 def test_a_file_that_lacks_a_part_is_no_policy(run, tmp_path, name):
     payload = load_newest(run / "checkpoints")
     del payload[name]
-    save_checkpoint(tmp_path / "part.ckpt", payload)
+    save_checkpoint(tmp_path / "part.safetensors", payload)
     with pytest.raises(ValueError, match=f"holds no policy: it has no {name}"):
-        load_policy(tmp_path / "part.ckpt")
+        load_policy(tmp_path / "part.safetensors")
 
 
 def test_a_policy_of_another_action_set_is_refused(run):

@@ -22,7 +22,7 @@ def cpu_out_of_memory():
 def run(tmp_path):
     run = RunDir.create(tmp_path / "run", {}, {})
     run.checkpoints.mkdir()
-    (run.checkpoints / "000000000004.ckpt").touch()
+    (run.checkpoints / "000000000004.safetensors").touch()
     yield run
     run.close()
 
@@ -41,7 +41,7 @@ def test_a_failure_names_its_cause_and_the_last_checkpoint(run, error, message):
     found = failure(run, error)
     assert isinstance(found, RunFailed)
     assert message in str(found)
-    last = "last checkpoint: 000000000004.ckpt; once the cause is mended, go on with"
+    last = "last checkpoint: 000000000004.safetensors; once the cause is mended, go on with"
     assert f"{last} --resume {run.path}" in str(found)
     assert read_status(run.path)["status"] == "failed"
     assert message in read_status(run.path)["why"]

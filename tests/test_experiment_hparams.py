@@ -9,8 +9,8 @@ from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
 from agents.impala.config import TrainConfig
-from experiment.config_values import config_values, flat_values
 from experiment.metrics import MetricsWriter
+from experiment.settings import flat_values, plain_values
 from models.cores import CoreConfig
 
 RETURN = "return/last_100_games_points"
@@ -19,7 +19,7 @@ RETURN = "return/last_100_games_points"
 def write_run(folder, config, value):
     folder.mkdir(parents=True)
     writer = MetricsWriter(folder, frames=0)
-    writer.describe(flat_values(config_values(config)))
+    writer.describe(flat_values(plain_values(config)))
     writer.write({"frames": 10, RETURN: value})
     writer.close()
 

@@ -47,7 +47,7 @@ def test_a_run_has_its_first_checkpoint_before_it_has_settings(tmp_path, monkeyp
 
 def test_a_folder_with_a_later_checkpoint_is_used(tmp_path):
     (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints/000000000001.ckpt").touch()
+    (tmp_path / "checkpoints/000000000001.safetensors").touch()
     with pytest.raises(ValueError, match="exists already"):
         RunDir.create(tmp_path, {}, {})
 
@@ -65,8 +65,8 @@ def test_a_folder_that_a_killed_process_had_only_begun_can_be_used(tmp_path):
     (tmp_path / ".lock").touch()
     (tmp_path / ".config.yaml.tmp").write_text("game: tm")
     (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints/.000000000000.ckpt.tmp").write_bytes(b"half")
-    (tmp_path / "checkpoints/000000000000.ckpt").write_bytes(b"whole")
+    (tmp_path / "checkpoints/.000000000000.safetensors.tmp").write_bytes(b"half")
+    (tmp_path / "checkpoints/000000000000.safetensors").write_bytes(b"whole")
     RunDir.create(tmp_path, {"game": "tmaze"}, {}).close()
     assert read_config(tmp_path) == {"game": "tmaze"}
 

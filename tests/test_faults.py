@@ -103,7 +103,7 @@ def check_disk(whole, folder, kind, after):
         assert ended.code in (1, 2), ended.stderr
         assert ON_DISK[kind] in ended.stderr
         assert len(ended.stderr.splitlines()) == 1, ended.stderr
-    if list((subject.run / "checkpoints").glob("*.ckpt")):
+    if list((subject.run / "checkpoints").glob("*.safetensors")):
         load_newest(subject.run / "checkpoints")
     subject.finish()
     subject.check_like(whole)

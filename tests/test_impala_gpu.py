@@ -63,7 +63,7 @@ def test_a_captured_step_is_the_plain_step(core):
 def test_async_training_on_a_device_does_not_depend_on_timing():
     def final_weights():
         trainer = Trainer(config("rdn", mode="async", exact_lag=1, device="cuda", num_groups=1))
-        list(trainer.rollouts())
+        list(trainer.rows())
         trainer.close()
         return torch.cat([p.flatten() for p in trainer.policy.parameters()])
 

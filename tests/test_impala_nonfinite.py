@@ -10,13 +10,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from agents.impala.actor import collect
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.learner import Learner
-from agents.impala.nonfinite import NonFiniteUpdate
-from agents.impala.train import resume, train
 from agents.impala.trainer import Trainer
+from agents.runs import resume, train
 from envs import EnvConfig
 from experiment.checkpoint import load_checkpoint, load_newest
 from experiment.failure import RunFailed
 from experiment.metrics import read_metrics
+from experiment.nonfinite import NonFiniteUpdate
 from experiment.session import SessionConfig
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
@@ -120,19 +120,19 @@ def test_a_run_stops_with_its_batch_and_its_last_good_checkpoint(tmp_path, monke
         train(config)
     run, message = tmp_path / "run", str(failed.value)
     assert "\n" not in message
-    for part in ("loss/total is nan at update 6", "nonfinite/000000000006.ckpt", "--resume"):
+    for part in ("loss/total is nan at update 6", "nonfinite/000000000006.safetensors", "--resume"):
         assert part in message
     status = json.loads((run / "status.json").read_text())
     assert status["status"] == "failed"
     assert "loss/total is nan at update 6" in status["why"]
-    dumped = load_checkpoint(run / "nonfinite/000000000006.ckpt")
+    dumped = load_checkpoint(run / "nonfinite/000000000006.safetensors")
     assert dumped["batch"]["behaviour_log_prob"].isnan().all()
     assert all(w.isfinite().all() for w in dumped["policy"].values())
     assert load_newest(run / "checkpoints")["progress"]["updates"] == 6
-    first = (run / "nonfinite/000000000006.ckpt").read_bytes()
-    with pytest.raises(RunFailed, match=r"nonfinite/000000000006-2\.ckpt"):
+    first = (run / "nonfinite/000000000006.safetensors").read_bytes()
+    with pytest.raises(RunFailed, match=r"nonfinite/000000000006-2\.safetensors"):
         resume(run)
-    assert (run / "nonfinite/000000000006.ckpt").read_bytes() == first
+    assert (run / "nonfinite/000000000006.safetensors").read_bytes() == first
     monkeypatch.setattr(Learner, "_update", update)
     resume(run, SessionConfig())  # the cause is mended
     assert json.loads((run / "status.json").read_text())["status"] == "finished"

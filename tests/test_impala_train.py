@@ -9,14 +9,14 @@ import torch
 import yaml
 
 from agents.impala.config import LearnerConfig, TrainConfig
-from agents.impala.report import RunningReport
-from agents.impala.train import resume, train
 from agents.impala.trainer import Trainer
+from agents.runs import resume, train
 from envs import EnvConfig
 from experiment import run_dir
 from experiment.checkpoint import load_newest
 from experiment.failure import RunFailed
 from experiment.metrics import read_metrics
+from experiment.report import RunningReport
 from experiment.session import SessionConfig
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
@@ -50,8 +50,8 @@ def test_milestones_outlive_the_newest(tmp_path):
     run = train(config(tmp_path / "run", milestone_interval_frames=50, keep_checkpoints=1))
     names = sorted(p.name.lstrip("0") for p in (run / "checkpoints").iterdir())
     # 240 frames in rollouts of 20: 60 is the first count at or over 50, 100 at or over 100, ...
-    expected = [f"{frames // FRAMES}.milestone.ckpt" for frames in (60, 100, 160, 200)]
-    assert names == sorted([*expected, "12.ckpt"])
+    expected = [f"{frames // FRAMES}.milestone.safetensors" for frames in (60, 100, 160, 200)]
+    assert names == sorted([*expected, "12.safetensors"])
 
 
 def test_resuming_a_finished_run_says_so_and_changes_nothing(tmp_path, caplog):
@@ -68,13 +68,14 @@ def test_an_end_that_is_a_milestone_is_kept_once(tmp_path):
     run = train(config(tmp_path / "run", milestone_interval_frames=120))
     resume(run)
     names = sorted(p.name.lstrip("0") for p in (run / "checkpoints").iterdir())
-    assert names == ["10.ckpt", "11.ckpt", "12.milestone.ckpt", "6.milestone.ckpt", "9.ckpt"]
+    kept = ["10", "11", "12.milestone", "6.milestone", "9"]
+    assert names == [f"{name}.safetensors" for name in kept]
 
 
 def test_a_session_that_ends_before_its_first_rollout_makes_no_milestone(tmp_path):
     settings = config(tmp_path / "run", milestone_interval_frames=120)
     run = train(settings, SessionConfig(stop_after_updates=0))
-    assert [p.name for p in (run / "checkpoints").iterdir()] == ["000000000000.ckpt"]
+    assert [p.name for p in (run / "checkpoints").iterdir()] == ["000000000000.safetensors"]
 
 
 def test_a_run_of_before_a_field_was_added_goes_on_more_than_once(tmp_path):
@@ -127,8 +128,8 @@ def test_the_actors_have_stopped_when_a_failed_runs_environments_are_closed(tmp_
 def test_the_clock_of_a_resumed_run_leaves_out_its_loading(tmp_path, monkeypatch):
     run = train(config(tmp_path / "run"), SessionConfig(stop_after_updates=0))
     made = []
-    report = lambda: made.append("report") or RunningReport()  # noqa: E731
-    monkeypatch.setattr("agents.impala.train.RunningReport", report)
+    report = lambda *args: made.append("report") or RunningReport(*args)  # noqa: E731
+    monkeypatch.setattr("experiment.run.RunningReport", report)
     restore = Trainer.load_state_dict
     monkeypatch.setattr(
         Trainer, "load_state_dict", lambda *args: made.append("trainer") or restore(*args)
@@ -141,7 +142,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing in a run catches it to save."""
 
 
-def kill(*_):
+def kill(*_, **__):
     raise Killed
 
 
@@ -149,10 +150,10 @@ def test_a_run_killed_before_its_first_rollout_goes_on_from_its_beginning(tmp_pa
     whole = train(config(tmp_path / "whole"))
     killed = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "rollouts", kill)
+        patch.setattr(Trainer, "rows", kill)
         with pytest.raises(Killed):
             train(config(killed))
-    assert [p.name for p in (killed / "checkpoints").iterdir()] == ["000000000000.ckpt"]
+    assert [p.name for p in (killed / "checkpoints").iterdir()] == ["000000000000.safetensors"]
     resume(killed)
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(killed)[name]), name

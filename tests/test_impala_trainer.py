@@ -35,7 +35,7 @@ CONFIG = TrainConfig(
 
 def train(trainer, num_rollouts):
     rows = []
-    for row in trainer.rollouts():
+    for row in trainer.rows():
         rows.append({k: v for k, v in row.items() if not k.endswith("seconds")})
         if len(rows) == num_rollouts:
             break
@@ -217,7 +217,7 @@ def test_an_actor_that_fails_stops_the_run_with_its_cause():
 
 def test_actors_stop_at_the_lag_bound_while_the_learner_is_away():
     trainer = Trainer(async_config(max_policy_lag=2 * LEARNER.updates_per_rollout))
-    rollouts = trainer.rollouts()
+    rollouts = trainer.rows()
     next(rollouts)
     time.sleep(1.0)  # actors fill what they may
     lags = [next(rollouts)["learner/lag_updates"] for _ in range(3)]

@@ -4,7 +4,7 @@ import pytest
 
 from agents.evaluation.evaluate import EvaluationConfig, evaluate
 from agents.impala.config import LearnerConfig, TrainConfig
-from agents.impala.train import train
+from agents.runs import train
 from envs.config import EnvConfig
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig

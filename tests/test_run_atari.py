@@ -139,7 +139,7 @@ def test_help_explains_every_field(tmp_path):
         (["evaluate", "absent"], "no checkpoint at absent"),
         (["watch", "absent"], "no checkpoint at absent"),
         (["watch", "used", "--out", "bad.yaml"], "out must end in .mp4 or .gif, got bad.yaml"),
-        (["evaluate", "used"], "used has neither checkpoints nor a policy.pt"),
+        (["evaluate", "used"], "used has neither checkpoints nor a policy.safetensors"),
         (["evaluate", "used", "--all"], "no checkpoint in used"),
         (["evaluate", "used", "--length", "0"], "length must be at least 1, got 0"),
         (["sweep", *SMOKE, "--cores", "rdm", "--out", "o"], "core.kind"),

@@ -31,7 +31,7 @@ def run(trained, tmp_path, monkeypatch):
 
 
 def checkpoint_of(run):
-    (path,) = (run / "checkpoints").glob("*.ckpt")
+    (path,) = (run / "checkpoints").glob("*.safetensors")
     return path
 
 
@@ -181,14 +181,16 @@ def test_a_sound_file_that_holds_no_run_is_not_resumed(run, capfd, name):
 
 
 def test_the_checkpoint_before_one_that_holds_no_run_is_resumed(run, capfd, caplog):
-    newer = checkpoint_of(run).with_name("000000000009.ckpt")
+    newer = checkpoint_of(run).with_name("000000000009.safetensors")
     shutil.copyfile(checkpoint_of(run), newer)
     with_part(newer, "trainer.learner", None)
     assert run_atari.main(["train", "--resume", "run", "--stop_after_updates", "2"]) == 0
-    assert "000000000009.ckpt holds no run to go on with: trainer has no learner" in caplog.text
+    assert (
+        "000000000009.safetensors holds no run to go on with: trainer has no learner" in caplog.text
+    )
     assert sorted(p.name for p in (run / "checkpoints").iterdir()) == [
-        "000000000001.ckpt",
-        "000000000002.ckpt",
+        "000000000001.safetensors",
+        "000000000002.safetensors",
     ]
 
 
@@ -229,9 +231,9 @@ def test_a_truncated_checkpoint_asked_for_by_name_is_named(run, capfd):
 
 @pytest.mark.parametrize("command", [["evaluate"], ["watch"]])
 def test_a_missing_checkpoint_is_named_with_what_would_be_right(run, capfd, command):
-    missing = "run/checkpoints/000000000009.ckpt"
-    message = f"no checkpoint at {missing}; give a run folder, a checkpoint or a policy.pt"
+    missing = "run/checkpoints/000000000009.safetensors"
+    message = f"no checkpoint at {missing}; give a run folder, a checkpoint or a policy.safetensors"
     assert_refused([*command, missing], message, capfd)
     checkpoint_of(run).unlink()
-    message = "run has neither checkpoints nor a policy.pt; give a run folder that has, a "
+    message = "run has neither checkpoints nor a policy.safetensors; give a run folder that has, a "
     assert_refused([*command, "run"], message, capfd)

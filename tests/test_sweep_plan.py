@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import run_atari
-from experiment.config_values import config_values
+from experiment.settings import plain_values
 from sweep.plan import SweepConfig, plan_runs
 
 SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
@@ -119,7 +119,7 @@ def test_a_run_of_other_settings_is_not_continued(tmp_path):
     (run,) = plan(tmp_path)
     run.path.mkdir(parents=True)
     settings = run.path / "config.yaml"
-    settings.write_text(yaml.safe_dump(config_values(run.config) | {"run_dir": "elsewhere"}))
+    settings.write_text(yaml.safe_dump(plain_values(run.config) | {"run_dir": "elsewhere"}))
     assert plan(tmp_path) == [run]
     with pytest.raises(ValueError, match="with total_frames 20000, the sweep has 5; choose"):
         plan(tmp_path, set=["total_frames=5"])

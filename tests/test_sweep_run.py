@@ -14,10 +14,10 @@ import torch
 from rich.console import Console
 
 from agents.impala.config import TrainConfig
-from agents.impala.train import train
-from experiment.config_values import config_values
+from agents.runs import train
 from experiment.run_dir import RunDir
 from experiment.session import SessionConfig
+from experiment.settings import plain_values
 from experiment.stop_signals import StopRequest
 from sweep import display, steps
 from sweep import sweep as whole
@@ -43,7 +43,7 @@ def train(status):
     write(run / "config.yaml", "game: tmaze")
     write(run / "metrics.jsonl", json.dumps({"frames": 20000, "wall_seconds": 4.0}) + "\\n")
     write(run / "status.json", json.dumps({"status": status}))
-    write(run / "checkpoints/000000000009.ckpt", "")
+    write(run / "checkpoints/000000000009.safetensors", "")
 
 with open("calls.txt", "a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
@@ -207,7 +207,7 @@ def test_real_runs_are_resumed_and_evaluated_and_their_failures_are_told(tmp_pat
     settings = config(out=tmp_path / "out", seeds=1, **shared)
     run, in_training = plan_runs(settings)
     train(run.config, SessionConfig(stop_after_updates=1))
-    held = RunDir.create(in_training.path, config_values(in_training.config), {})
+    held = RunDir.create(in_training.path, plain_values(in_training.config), {})
     assert not whole.sweep(settings)
     held.close()
     assert f"train --resume={run.path}" in run.log.read_text()

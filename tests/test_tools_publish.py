@@ -8,8 +8,8 @@ import pytest
 
 from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save, result_path
 from agents.evaluation.saved_policy import load_policy
-from agents.impala.train import train
-from experiment.config_values import config_from_values
+from agents.impala.config import config_from_values
+from agents.runs import train
 from experiment.files import write_json
 from tools import publish
 from tools.publish import publish_all
@@ -64,13 +64,13 @@ def test_finished_runs_are_published_once(runs, tmp_path):
     first, second = publish_all(runs, tmp_path, with_policies=True)
     kept = {"config.yaml", "provenance.json", "metrics.jsonl", "evaluation.json"}
     kept |= {"evaluation-length9.json", "evaluation-greedy.json"}
-    assert {f.name for f in first.iterdir()} == kept | {"policy.pt"}
+    assert {f.name for f in first.iterdir()} == kept | {"policy.safetensors"}
     assert {f.name for f in second.iterdir()} == kept
     published = json.loads((first / "evaluation.json").read_text())
     assert (len(published["episodes"]), published["settings"]["seed"]) == (500, 0)
     assert not published["settings"]["greedy"]
     assert json.loads((first / "evaluation-greedy.json").read_text())["settings"]["greedy"]
-    assert load_policy(first / "policy.pt").updates == 2
+    assert load_policy(first / "policy.safetensors").updates == 2
     assert publish_all(runs, tmp_path) == []
 
 

@@ -13,17 +13,17 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from experiment.archive import load_archive
 
 from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save
 from agents.evaluation.saved_policy import load_policy
-from agents.impala.nonfinite import NonFiniteUpdate
-from agents.impala.report import RunningReport
+from agents.impala.config import config_from_values
 from agents.impala.stand_in import StandIn
 from agents.impala.trainer import Trainer
-from experiment.archive import load_archive
 from experiment.checkpoint import load_checkpoint, save_checkpoint
-from experiment.config_values import config_from_values
 from experiment.metrics import read_metrics
+from experiment.nonfinite import NonFiniteUpdate
+from experiment.report import RunningReport
 from experiment.run_dir import RunDir, read_config
 from tests.fault_campaign import Report
 from tests.file_mutations import (
@@ -57,14 +57,12 @@ def go_on(path):
     config = config_from_values(CheckpointMutator().payload()["config"])  # config.yaml's
     with closing(StandIn(config)) as stand_in:
         payload = load_checkpoint(path, stand_in.check)
-    trainer = Trainer(config, num_learned=payload["trainer"]["num_learned"])
-    trainer.load_state_dict(payload["trainer"])
-    report = RunningReport()
-    report.load_state_dict(payload["report"])
+    trainer = Trainer.restored(config, payload["trainable"])
+    report = RunningReport(trainer, payload["seconds"])
     with one_line():
-        for row in islice(trainer.rollouts(), 1):
-            report.add(row, trainer)
-            report.take_row(trainer)
+        for row in islice(trainer.rows(), 1):
+            report.add(row)
+            report.take_row()
 
 
 def read_mutant(kind, path):
@@ -81,8 +79,8 @@ def read_mutant(kind, path):
 
 
 NAMES = {
-    "checkpoint": "x.ckpt",
-    "part": "x.ckpt",
+    "checkpoint": "x.safetensors",
+    "part": "x.safetensors",
     "config": "config.yaml",
     "metrics": "metrics.jsonl",
 }
@@ -226,7 +224,7 @@ def test_a_compressed_archive_is_refused():
 
 
 def test_no_file_longer_than_a_checkpoint_can_be_is_read(tmp_path):
-    path = tmp_path / "x.ckpt"
+    path = tmp_path / "x.safetensors"
     with path.open("wb") as file:
         file.truncate(1 << 40)  # sparse
     with pytest.raises(ValueError, match="is larger than"):
@@ -244,7 +242,7 @@ def test_no_file_longer_than_a_checkpoint_can_be_is_read(tmp_path):
     ids=str,
 )
 def test_settings_that_ask_for_all_of_the_memory_are_refused(tmp_path, settings, message):
-    path = tmp_path / "x.ckpt"
+    path = tmp_path / "x.safetensors"
     path.write_bytes(CheckpointMutator().good)
     payload = load_checkpoint(path)
     for name, values in settings.items():
@@ -269,7 +267,7 @@ def test_results_do_not_follow_a_link_out_of_the_folder(tmp_path, name, write):
     (run / "checkpoints").mkdir(parents=True)
     (run / "other").mkdir()
     elsewhere.mkdir()
-    (run / "checkpoints/000000000010.ckpt").write_bytes(CheckpointMutator().good)
+    (run / "checkpoints/000000000010.safetensors").write_bytes(CheckpointMutator().good)
     (run / name).symlink_to(elsewhere)
     with pytest.raises(ValueError, match=f"{name} is a link out of .*run"):
         write(run)
@@ -294,12 +292,12 @@ def test_a_link_within_a_run_folder_and_one_to_it_are_no_way_out(tmp_path):
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     (run / "config.yaml").write_text("game: tmaze\n")
-    (run / "last.ckpt").symlink_to("checkpoints/000000000010.ckpt")
+    (run / "last.safetensors").symlink_to("checkpoints/000000000010.safetensors")
     (tmp_path / "link").symlink_to(run)
     RunDir(tmp_path / "link").close()
 
 
 def test_a_checksum_does_not_make_a_file_trusted(tmp_path):
-    (tmp_path / "x.ckpt").write_bytes(sealed(b"PK hello"))
-    with pytest.raises(ValueError, match=r"x\.ckpt is refused"):
-        load_checkpoint(tmp_path / "x.ckpt")
+    (tmp_path / "x.safetensors").write_bytes(sealed(b"PK hello"))
+    with pytest.raises(ValueError, match=r"x\.safetensors is refused"):
+        load_checkpoint(tmp_path / "x.safetensors")

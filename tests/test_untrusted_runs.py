@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from agents.evaluation.saved_policy import load_policy
-from agents.impala.config import TrainConfig
+from agents.impala.config import TrainConfig, config_from_values
 from comparison.compare import compare_and_write
 from comparison.run_record import read_run
 from experiment.checkpoint import save_checkpoint
-from experiment.config_values import config_from_values, config_values, flat_values
+from experiment.settings import flat_values, plain_values
 from tests.file_mutations import TOKENS, CheckpointMutator, mutate, mutate_part
 from tests.harmless import Watched
 from tests.run_folders import write_run
@@ -62,7 +62,7 @@ def test_a_folder_with_odd_values_is_compared_or_refused(tmp_path, name):
 
 def test_a_policy_of_odd_settings_is_played_or_refused(tmp_path):
     mutator, rng, played = CheckpointMutator(), np.random.default_rng(5), 0
-    path = Path(tmp_path / "x.ckpt")
+    path = Path(tmp_path / "x.safetensors")
     for _ in range(NUM_MUTANTS):
         payload = mutator.payload()
         mutate_part({part: payload[part] for part in ("config", "spec", "progress")}, rng)
@@ -74,15 +74,15 @@ def test_a_policy_of_odd_settings_is_played_or_refused(tmp_path):
     assert played > 0
 
 
-@pytest.mark.parametrize("name", flat_values(config_values(TrainConfig())))
+@pytest.mark.parametrize("name", flat_values(plain_values(TrainConfig())))
 def test_a_setting_is_null_only_where_it_may_be(name):
-    values = owner = config_values(TrainConfig())
+    values = owner = plain_values(TrainConfig())
     *parents, last = name.split(".")
     for parent in parents:
         owner = owner[parent]
     owner[last] = None
     if name in MAY_BE_NULL:
-        assert config_values(config_from_values(values)) == values
+        assert plain_values(config_from_values(values)) == values
     else:
         with pytest.raises(ValueError, match=r"unusable settings|must be"):
             config_from_values(values)

@@ -9,8 +9,8 @@ from agents.evaluation.evaluate import EvaluationConfig
 from agents.evaluation.evaluate import play as evaluate_play
 from agents.evaluation.saved_policy import SavedPolicy, load_policy
 from agents.impala.config import LearnerConfig, TrainConfig
-from agents.impala.train import train
 from agents.impala.trainer import make_policy
+from agents.runs import train
 from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig
 from models.encoders import EncoderConfig
@@ -158,7 +158,7 @@ def test_a_question_out_of_turn_is_answered_as_the_policy_would_and_changes_noth
 
 def test_a_film_without_a_place_goes_beside_the_run_and_never_over_another(runs):
     config = WatchConfig(max_steps=1)
-    (checkpoint,) = (runs / "feedforward/checkpoints").glob("*.ckpt")
+    (checkpoint,) = (runs / "feedforward/checkpoints").glob("*.safetensors")
     paths = [watch(source, config) for source in (runs / "feedforward", checkpoint)]
     assert [p.parent for p in paths] == [runs / "feedforward/videos"] * 2
     assert paths[0] != paths[1]

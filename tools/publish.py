@@ -3,7 +3,8 @@
 `python -m tools.publish runs/pong results/pong [policies]` takes every run folder below the
 first path to the same place below the second: config, provenance, metrics, and the evaluation
 of its last weights by the settings that make a score, at every length, and by those settings but
-greedy where there is one; with the word `policies`, of seed 1 also the weights alone, `policy.pt`.
+greedy where there is one; with the word `policies`, of seed 1 also the weights
+alone, `policy.safetensors`.
 What is there already is left as it is.
 """
 
@@ -15,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 from agents.evaluation.evaluate import EvaluationConfig, result_path
 from agents.evaluation.saved_policy import export_policy
+from agents.impala.config import config_from_values
 from experiment.checkpoint import newest_number
-from experiment.config_values import config_from_values
 from experiment.metrics import read_metrics
 from experiment.run_dir import read_config
 from tools.pages.files import read_json
@@ -67,10 +68,12 @@ def fill(target: Path, run: Path, evaluation: Path, *, with_policies: bool) -> N
     if (greedy := evaluation_of(run, greedy=True)).is_file():
         shutil.copyfile(greedy, target / "evaluation-greedy.json")
     if with_policies and target.name == "seed1":
-        export_policy(run, target / "policy.pt")
-        size = (target / "policy.pt").stat().st_size
+        export_policy(run, target / "policy.safetensors")
+        size = (target / "policy.safetensors").stat().st_size
         if size > MAX_POLICY_BYTES:
-            raise ValueError(f"{target / 'policy.pt'} has {size} bytes; at most {MAX_POLICY_BYTES}")
+            raise ValueError(
+                f"{target / 'policy.safetensors'} has {size} bytes; at most {MAX_POLICY_BYTES}"
+            )
 
 
 def publish_metrics(source: Path, target: Path) -> None:

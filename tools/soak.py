@@ -104,7 +104,7 @@ class Evaluations:
             self.done.append(self._result(self._child))
             self._child, self._rested = None, now
         is_due = now - self._rested >= self._config.evaluate_seconds
-        if self._child is None and is_due and any(self._run.glob("checkpoints/*.ckpt")):
+        if self._child is None and is_due and any(self._run.glob("checkpoints/*.safetensors")):
             arguments = ["--episodes", str(self._config.episodes), "--json"]
             output = self._run.with_name("evaluate.out")
             self._child = Child(["evaluate", str(self._run), *arguments], output)
@@ -194,7 +194,7 @@ def take_sample(pid: int, run: Path) -> Sample | None:
         "threads": int(status["Threads"]),
         "open_files": open_files,
         "lag_updates": row["learner/lag_updates"],
-        "checkpoints": len(list(run.glob("checkpoints/*.ckpt"))),
+        "checkpoints": len(list(run.glob("checkpoints/*.safetensors"))),
         "frames": row["frames"],
     }
 

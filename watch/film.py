@@ -59,7 +59,7 @@ def watch(source: Path, config: WatchConfig) -> Path:
     """Films games of a policy and returns the film's path.
 
     Args:
-        source: run folder, checkpoint or policy.pt.
+        source: run folder, checkpoint or policy.safetensors.
         config: how.
 
     Raises:

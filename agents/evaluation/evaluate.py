@@ -127,7 +127,7 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
     """Returns the result of an evaluation, as plain values.
 
     Args:
-        source: run folder, checkpoint or policy.pt.
+        source: run folder, checkpoint or policy.safetensors.
         config: how.
     """
     saved = load_policy(source)

@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
-from agents.impala.config import TrainConfig
+from agents.impala.config import TrainConfig, config_from_values
 from agents.impala.trainer import make_policy
 from envs.spec import EnvSpec
 from experiment.checkpoint import load_checkpoint, load_newest, numbered, save_checkpoint
-from experiment.config_values import config_from_values
 from experiment.structure import check_like
 from models.policy import Policy
 
@@ -31,7 +30,7 @@ class SavedPolicy:
 
 
 def load_policy(source: Path) -> SavedPolicy:
-    """Reads a policy from a run folder, a checkpoint, or a policy.pt.
+    """Reads a policy from a run folder, a checkpoint, or a policy.safetensors.
 
     It computes with the kernel that fits this machine, whichever one trained it.
 
@@ -83,7 +82,7 @@ def check_policy(payload: Mapping[str, Any]) -> None:
 
 
 def _load(source: Path) -> dict[str, Any]:
-    """Reads a file, or of a folder the newest usable checkpoint or else, as published, policy.pt.
+    """Reads a file, or of a folder the newest usable checkpoint or else the policy as published.
 
     Raises:
         ValueError: nothing usable is there.
@@ -92,12 +91,12 @@ def _load(source: Path) -> dict[str, Any]:
         return load_checkpoint(source, check_policy)
     if numbered(source / "checkpoints"):
         return load_newest(source / "checkpoints", check_policy)
-    if not (source / "policy.pt").exists():
+    if not (source / "policy.safetensors").exists():
         raise ValueError(
-            f"{source} has neither checkpoints nor a policy.pt; "
-            "give a run folder that has, a checkpoint or a policy.pt"
+            f"{source} has neither checkpoints nor a policy.safetensors; "
+            "give a run folder that has, a checkpoint or a policy.safetensors"
         )
-    return load_checkpoint(source / "policy.pt", check_policy)
+    return load_checkpoint(source / "policy.safetensors", check_policy)
 
 
 def _make_policy_here(config: TrainConfig, spec: EnvSpec) -> Policy:

@@ -4,11 +4,13 @@
 the resolved result is written to `<run_dir>/config.yaml`.
 """
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from envs.config import MAX_THREADS, EnvConfig
+from envs.config import EnvConfig
+from experiment.config import MAX_THREADS, RunConfig
+from experiment.settings import settings_from_values
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
 
@@ -107,8 +109,8 @@ class LearnerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """One training run.
+class TrainConfig(RunConfig):
+    """One agent's training, beside what every run has: `RunConfig`.
 
     Args:
         game: Atari game ("Pong" or "Pong-v5") or memory task ("tmaze", "key_value", ...).
@@ -124,17 +126,12 @@ class TrainConfig:
             wait rather than exceed it.
         exact_lag: in async mode, act with exactly the weights of this many rollouts ago, so that
             results do not depend on timing; null takes the newest weights.
-        device: where the policy computes; auto takes CUDA where there is one.
-        num_threads: torch's threads; 0 leaves torch's own choice.
-        seed: root of every random stream of the run.
-        run_dir: folder of the run; null derives one from game, core and seed.
         total_frames: emulator frames of the whole run: rows of its rollouts * frame_skip.
-        log_interval_seconds: seconds between rows of metrics; 0 logs every rollout.
-        checkpoint_interval_seconds: seconds between checkpoints; 0 saves after every rollout.
-        keep_checkpoints: newest checkpoints kept.
         milestone_interval_frames: frames between checkpoints that are kept for good; null keeps
             none.
     """
+
+    IDENTITY = ("game", "env", "encoder", "core")
 
     game: str = "Pong-v5"
     env: EnvConfig = field(default_factory=EnvConfig)
@@ -146,28 +143,14 @@ class TrainConfig:
     num_groups: int = 1
     max_policy_lag: int = 20
     exact_lag: int | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    num_threads: int = 0
-    seed: int = 1
-    run_dir: str | None = None
     total_frames: int = 200_000_000
-    log_interval_seconds: float = 5.0
-    checkpoint_interval_seconds: float = 60.0
-    keep_checkpoints: int = 3
     milestone_interval_frames: int | None = None
 
     def __post_init__(self) -> None:
-        for name in (
-            "num_actors",
-            "num_groups",
-            "total_frames",
-            "keep_checkpoints",
-        ):
+        super().__post_init__()
+        for name in ("num_actors", "num_groups", "total_frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("log_interval_seconds", "checkpoint_interval_seconds"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if self.milestone_interval_frames is not None and self.milestone_interval_frames < 1:
             raise ValueError(
                 f"milestone_interval_frames must be >= 1, got {self.milestone_interval_frames}"
@@ -177,15 +160,10 @@ class TrainConfig:
                 f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "
                 f"num_groups ({self.num_groups})"
             )
-        if self.max_policy_lag < 0 or self.seed < 0:
-            raise ValueError(
-                f"max_policy_lag and seed must be >= 0, got {self.max_policy_lag} and {self.seed}"
-            )
-        if not 0 <= self.num_threads <= MAX_THREADS or self.num_actors > MAX_THREADS:
-            raise ValueError(
-                f"num_threads must be in 0 to {MAX_THREADS} and num_actors at most that, got "
-                f"{self.num_threads} and {self.num_actors}"
-            )
+        if self.max_policy_lag < 0:
+            raise ValueError(f"max_policy_lag must be >= 0, got {self.max_policy_lag}")
+        if self.num_actors > MAX_THREADS:
+            raise ValueError(f"num_actors must be at most {MAX_THREADS}, got {self.num_actors}")
         if self.mode == "serial" and (self.num_actors > 1 or self.exact_lag is not None):
             raise ValueError("num_actors and exact_lag are settings of mode async")
         if self.exact_lag is not None and self.exact_lag < 1:
@@ -195,3 +173,8 @@ class TrainConfig:
                 f"exact_lag of {self.exact_lag} rollouts of {self.learner.updates_per_rollout} "
                 f"updates exceeds max_policy_lag, {self.max_policy_lag} updates"
             )
+
+
+def config_from_values(values: Mapping[str, Any]) -> TrainConfig:
+    """Returns the settings of an agent that plain values describe; see `settings_from_values`."""
+    return settings_from_values(TrainConfig, values)

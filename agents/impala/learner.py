@@ -14,8 +14,8 @@ from torch import Tensor
 
 from agents.impala.config import LearnerConfig
 from agents.impala.loss import Loss, impala_loss
-from agents.impala.nonfinite import NonFiniteUpdate, first_nonfinite
 from agents.impala.rollout import Rollout
+from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
 from models.policy import Policy
 
 WEIGHT_NORM = "the norm of the weights"
@@ -66,7 +66,7 @@ class Learner:
         metrics = self._checked_passes(rollout)
         weight_norm = {WEIGHT_NORM: metrics.pop(WEIGHT_NORM)}
         if spoilt := first_nonfinite(weight_norm):
-            raise NonFiniteUpdate(spoilt, self.version - 1, rollout)
+            raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values())
         metrics["learner/lag_updates"] = float(lag)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = self.optimizer.param_groups[0]["lr"]
@@ -132,7 +132,7 @@ class Learner:
             {"loss/total": loss.total.item(), "loss/gradient_norm": norm.item()}
         )
         if spoilt and not self.config.skip_nonfinite:
-            raise NonFiniteUpdate(spoilt, self.version, minibatch)
+            raise NonFiniteUpdate(spoilt, self.version, minibatch.values())
         self._set_learning_rate(self.version)
         if spoilt:
             self.skipped_updates += 1
@@ -151,7 +151,7 @@ class Learner:
         """Returns everything the next update depends on, save the rollout."""
         return {
             "policy": self.policy.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": list(self.optimizer.state_dict()["state"].values()),
             "generator": self.generator.get_state(),
             "version": self.version,
             "skipped_updates": self.skipped_updates,
@@ -161,7 +161,8 @@ class Learner:
         """Restores what `state_dict` returned; the optimiser's settings stay those of `config`."""
         self.policy.load_state_dict(state["policy"])
         settings = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": settings})
+        moments = dict(enumerate(state["optimizer"]))
+        self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
         self.generator.set_state(state["generator"])
         self.version = state["version"]
         if self.version:
@@ -182,12 +183,12 @@ MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
 
 def optimizer_state_of(
     parameters: Sequence[Tensor], config: LearnerConfig
-) -> dict[int, dict[str, Tensor]]:
-    """Returns the "state" of the state_dict of an optimiser that has made a step, in structure."""
-    return {
-        index: {"step": torch.zeros(())} | dict.fromkeys(MOMENTS[config.optimizer], parameter)
-        for index, parameter in enumerate(parameters)
-    }
+) -> list[dict[str, Tensor]]:
+    """Returns what a learner saves of an optimiser that has made a step, in structure."""
+    return [
+        {"step": torch.zeros(())} | dict.fromkeys(MOMENTS[config.optimizer], parameter)
+        for parameter in parameters
+    ]
 
 
 def make_optimizer(policy: Policy, config: LearnerConfig) -> torch.optim.Optimizer:

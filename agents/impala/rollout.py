@@ -5,6 +5,7 @@ shifts nothing. Row T only bootstraps and is row 0 of the next rollout.
 """
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,6 +71,12 @@ class Rollout:
             valid=torch.zeros(T, B, dtype=torch.bool, device=device),
             core_state=tuple(torch.empty_like(s, device=device) for s in core_state),
         )
+
+    def values(self) -> dict[str, Any]:
+        """Returns the rows as tensors and plain values by name, fit for a checkpoint."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        del values["episodes"]
+        return values | {"core_state": list(self.core_state)}
 
     def select(self, columns: Tensor) -> "Rollout":
         """Returns the rollout of the environments `columns` [b] int64, as copies."""

@@ -21,7 +21,6 @@ from experiment.structure import ANY, ListOf, check_like
 
 STREAM_BYTES = (5056, 16)
 """Size of the state of torch's random streams on a CPU and on a GPU."""
-REPORT = {"seconds": 0.0, "recent": ListOf(0.0)}
 
 
 class StandIn:
@@ -53,10 +52,10 @@ class StandIn:
 
     def check(self, payload: Mapping[str, Any]) -> None:
         """Raises ValueError, as a predicate of the file, where a run cannot go on from it."""
-        trainer = payload.get("trainer")
+        trainer = payload.get("trainable")
         try:
-            check_like(payload.get("report"), REPORT, "report")
-            check_like(trainer, self._trainer_like(), "trainer")
+            check_like(payload.get("seconds"), 0.0, "seconds")
+            check_like(trainer, self._trainer_like(), "trainable")
             assert isinstance(trainer, Mapping)
             self._check_learner(trainer["learner"])
             if self._config.mode == "serial":
@@ -70,16 +69,16 @@ class StandIn:
 
     def _trainer_like(self) -> dict[str, Any]:
         """Returns what every trainer of this run saves, however far it got."""
-        optimizer = {"state": ANY, "param_groups": ANY}
-        learner = self._learner.state_dict() | {"optimizer": optimizer}
-        return {"num_learned": 0, "learner": learner, "actors": ANY}
+        learner = self._learner.state_dict() | {"optimizer": ANY}
+        recent = ListOf(0.0)
+        return {"num_learned": 0, "recent_returns": recent, "learner": learner, "actors": ANY}
 
     def _check_learner(self, learner: Mapping[str, Any]) -> None:
         """Checks what the optimiser remembers, which it begins to with its first step."""
         has_stepped = learner["version"] > learner["skipped_updates"]
         parameters = list(self._learner.policy.parameters()) if has_stepped else []
         like = optimizer_state_of(parameters, self._config.learner)
-        check_like(learner["optimizer"]["state"], like, "trainer.learner.optimizer.state")
+        check_like(learner["optimizer"], like, "trainable.learner.optimizer")
         self._learner.generator.set_state(learner["generator"])
 
     def _check_actors(self, actors: Any, num_learned: int) -> None:
@@ -87,7 +86,7 @@ class StandIn:
         if isinstance(self._env, StatefulVecEnv) and num_learned:
             self._actor.step = self._env.recv()
         like = self._actor.state_dict() | {"generator": ANY}  # its size depends on the device
-        check_like(actors, [like] * self._config.num_groups, "trainer.actors")
+        check_like(actors, [like] * self._config.num_groups, "trainable.actors")
         for actor in actors:
             _check_stream(actor["generator"])
             self._actor.load_state_dict(actor)
@@ -99,4 +98,4 @@ def _check_stream(state: Any) -> None:
     """Raises ValueError where this is no state of a random stream, of whichever device."""
     is_bytes = isinstance(state, Tensor) and state.dtype == torch.uint8
     if not is_bytes or state.dim() != 1 or len(state) not in STREAM_BYTES:
-        raise ValueError("trainer.actors hold a generator that is no state of a random stream")
+        raise ValueError("trainable.actors hold a generator that is no state of a random stream")

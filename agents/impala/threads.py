@@ -65,11 +65,11 @@ class ActorThreads:
         self._weights.publish(learner.policy, num_learned=num_learned, version=learner.version)
         self.queue.release()
 
-    def metrics(self) -> dict[str, float]:
+    def seconds_waited(self) -> dict[str, float]:
         """Returns seconds waited so far, by side; of actors, the mean over the threads."""
         return {
-            "queue/actor_wait_seconds": self.queue.actor_wait_seconds / len(self._threads),
-            "queue/learner_wait_seconds": self.queue.learner_wait_seconds,
+            "actor": self.queue.actor_wait_seconds / len(self._threads),
+            "learner": self.queue.learner_wait_seconds,
         }
 
     def _run(self, index: int) -> None:

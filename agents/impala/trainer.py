@@ -1,15 +1,18 @@
 """Actors, rollouts and learner put together from a config: everything but the run folder.
 
-`Trainer.rollouts` yields the metrics of each learned rollout; the caller logs, saves, and stops
-by no longer asking. Serial and async mode run the same `collect` and `Learner.learn`.
+`Trainer.rows` yields the metrics of each learned rollout; the caller logs, saves, and stops by no
+longer asking. Serial and async mode run the same `collect` and `Learner.learn`.
 """
 
 import logging
 import time
-from collections.abc import Generator
-from typing import Any
+from collections import deque
+from collections.abc import Generator, Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from agents.impala.actor import Actor, collect
 from agents.impala.allocator import keep_freed_memory
@@ -21,23 +24,49 @@ from agents.impala.threads import ActorThreads
 from envs import make_env
 from envs.spec import EnvSpec, VecEnv
 from experiment.seeding import derive_seed
+from experiment.trainable import StateCheck, Trainable
 from models.cores import CoreConfig, kernel_backend
 from models.policy import Policy
 
 logger = logging.getLogger(__name__)
 PARTS = ("env", "inference", "learner")
+GAMES_IN_MEAN = 100
+WAITS = ("actor", "learner")
 Crew = list[Actor]
 """Actors that take turns in one thread and fill one rollout together."""
 
 
-class Trainer:
-    """One agent in training.
+class Trainer(Trainable):
+    """One agent in training: a `Trainable`.
 
     Args:
         config: every setting.
         num_learned: rollouts learned before a resume; games whose state cannot be saved begin
             anew from seeds derived from it.
     """
+
+    config: TrainConfig
+    Config = TrainConfig
+    unit = "frames"
+    shown = (
+        ("return/last_100_games_points", "return of last 100 games", "{:.2f}"),
+        ("loss/policy", "policy loss", "{:.4f}"),
+        ("loss/value", "value loss", "{:.4f}"),
+        ("loss/entropy", "entropy", "{:.3f}"),
+        ("learner/lag_updates", "lag, updates", "{:.1f}"),
+        ("share/env", "time in env", "{:.0%}"),
+        ("share/inference", "time in inference", "{:.0%}"),
+        ("share/learner", "time in learner", "{:.0%}"),
+        ("share/core", "of that in the core", "{:.0%}"),
+    )
+    newest = ("learner/learning_rate", "learner/skipped_updates")
+    parts: ClassVar[dict[str, str]] = {
+        "envs/": "env",
+        "agents/impala/learner.py": "learner",
+        "agents/impala/act": "actor",
+        "agents/impala/queue.py": "",
+    }
+    memory_settings = "learner.batch_size, learner.unroll_length, num_actors, encoder.size or core"
 
     def __init__(self, config: TrainConfig, *, num_learned: int = 0) -> None:
         self.config = config
@@ -46,7 +75,9 @@ class Trainer:
         self.num_learned = num_learned
         self.learn_seconds = 0.0  # since the trainer was made
         self._seconds_taken: dict[str, float] = {}
-        self._episodes: list[Episode] = []
+        self._games: list[Episode] = []  # ended since the last row of metrics
+        self._recent_returns: deque[float] = deque(maxlen=GAMES_IN_MEAN)
+        self._waited = self._waited_before = dict.fromkeys(WAITS, 0.0)  # seconds, async mode
         num_crews = config.num_actors if config.mode == "async" else 1
         self._envs = [
             [self._make_env(crew, group) for group in range(config.num_groups)]
@@ -64,6 +95,54 @@ class Trainer:
         )
         self.crews = [self._make_crew(crew) for crew in range(num_crews)]
 
+    @staticmethod
+    def run_name(config: TrainConfig) -> str:
+        """Returns the name of a run's folder, where the settings name none."""
+        return f"{config.game}-{config.core.kind}-{config.seed}".lower()
+
+    @staticmethod
+    def state_check(config: TrainConfig) -> StateCheck:
+        """Returns the check of checkpoints of a run with these settings."""
+        from agents.impala.stand_in import StandIn  # which is built of parts of a trainer
+
+        return StandIn(config)
+
+    @classmethod
+    def restored(cls, config: TrainConfig, state: Mapping[str, Any]) -> "Trainer":
+        """Returns a trainer as it was when `state_dict` returned `state`."""
+        trainer = cls(config, num_learned=state["num_learned"])
+        trainer.load_state_dict(state)
+        return trainer
+
+    @property
+    def title(self) -> str:
+        """Game and core."""
+        return f"{self.spec.game} {self.config.core.kind}"
+
+    @property
+    def done(self) -> int:
+        """Emulator frames learned from."""
+        return self.frames
+
+    @property
+    def total(self) -> int:
+        """Emulator frames of the whole run."""
+        return self.config.total_frames
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps made."""
+        return self.learner.version
+
+    @property
+    def passed_milestone(self) -> bool:
+        """Whether the last rollout brought the frames to, or over, a multiple of the interval."""
+        interval = self.config.milestone_interval_frames
+        if interval is None:
+            return False
+        before = self.frames - self.frames_per_rollout
+        return self.frames // interval > before // interval
+
     @property
     def frames_per_rollout(self) -> int:
         """Emulator frames in one rollout."""
@@ -80,7 +159,7 @@ class Trainer:
         """Emulator frames learned from."""
         return self.num_learned * self.frames_per_rollout
 
-    def rollouts(self) -> Generator[dict[str, float], None, None]:
+    def rows(self) -> Generator[dict[str, float], None, None]:
         """Learns rollout after rollout up to total_frames; yields each one's metrics."""
         loop = self._serial if self.config.mode == "serial" else self._async
         return loop()
@@ -111,20 +190,35 @@ class Trainer:
                 rollout = threads.queue.take()
                 metrics = self._learn(rollout)
                 threads.publish(self.learner, self.num_learned)
-                yield metrics | threads.metrics()
+                self._waited = threads.seconds_waited()
+                yield metrics
 
     def _learn(self, rollout: Rollout) -> dict[str, float]:
         began = time.perf_counter()
         metrics = self.learner.learn(rollout)
-        self._episodes += rollout.episodes
+        self._games += rollout.episodes
+        self._recent_returns += [game.game_return for game in rollout.episodes]
         self.num_learned += 1
         self.learn_seconds += time.perf_counter() - began
         return metrics
 
-    def take_episodes(self) -> list[Episode]:
-        """Returns the games that ended in rollouts learned since the last call."""
-        episodes, self._episodes = self._episodes, []
-        return episodes
+    def take_row(self, elapsed_seconds: float) -> dict[str, Any]:
+        """Returns games, shares of the time and waits since the last call."""
+        games, self._games = self._games, []
+        row: dict[str, Any] = {"games": [(game.game_return, game.length_steps) for game in games]}
+        if self._recent_returns:
+            recent = self._recent_returns
+            row["return/last_100_games_points"] = sum(recent) / len(recent)
+        seconds = self.take_seconds()
+        spent = sum(seconds[part] for part in PARTS)
+        row |= {f"share/{part}": value / spent for part, value in seconds.items()}
+        if self.config.mode == "async":
+            row |= {
+                f"queue/{side}_wait_share": (waited - self._waited_before[side]) / elapsed_seconds
+                for side, waited in self._waited.items()
+            }
+            self._waited_before = self._waited
+        return row
 
     def take_seconds(self) -> dict[str, float]:
         """Returns seconds spent by part since the last call; in async mode parts overlap.
@@ -142,6 +236,15 @@ class Trainer:
         before, self._seconds_taken = self._seconds_taken, totals
         return {part: total - before.get(part, 0.0) for part, total in totals.items()}
 
+    def policy_values(self) -> dict[str, Any]:
+        """Returns what the policy must know of its world."""
+        shape = list(self.spec.observation_shape)
+        return {"spec": asdict(self.spec) | {"observation_shape": shape}}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Returns the weights of the policy."""
+        return self.policy.state_dict()
+
     def state_dict(self) -> dict[str, Any]:
         """Returns everything a resumed run needs.
 
@@ -151,13 +254,15 @@ class Trainer:
         actors = self._actors() if self.config.mode == "serial" else []
         return {
             "num_learned": self.num_learned,
+            "recent_returns": list(self._recent_returns),
             "learner": self.learner.state_dict(),
             "actors": [actor.state_dict() for actor in actors],
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores what `state_dict` returned, in a trainer made with its `num_learned`."""
         self.num_learned = state["num_learned"]
+        self._recent_returns.extend(state["recent_returns"])
         self.learner.load_state_dict(state["learner"])
         if self.config.mode == "serial":
             pairs = list(zip(self._actors(), state["actors"], strict=True))

@@ -6,9 +6,8 @@ from typing import Any
 
 import yaml
 
-from agents.impala.config import TrainConfig
+from agents.impala.config import TrainConfig, config_from_values
 from envs import canonical_game
-from experiment.config_values import config_from_values
 from tools.pages.files import CORES, ROOT, link, machine, reports, table
 from tools.pages.loop_costs import newest_costs
 

@@ -2,10 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
-
-from agents.impala.rollout import Rollout
 
 
 class NonFiniteUpdate(FloatingPointError):
@@ -14,22 +11,16 @@ class NonFiniteUpdate(FloatingPointError):
     Args:
         what: the quantity, with its value.
         update: number of the update, from 0.
-        batch: what was learned from.
+        batch: what was learned from, as tensors and plain values by name, fit for a checkpoint.
     """
 
-    def __init__(self, what: str, update: int, batch: Rollout) -> None:
+    def __init__(self, what: str, update: int, batch: Mapping[str, Any]) -> None:
         super().__init__(
             f"{what} at update {update}; try a smaller learner.learning_rate or "
             "learner.max_gradient_norm, or learner.skip_nonfinite true"
         )
         self.update = update
         self.batch = batch
-
-    def batch_values(self) -> dict[str, Any]:
-        """Returns the batch as tensors and plain values by name, fit for a checkpoint."""
-        values = {f.name: getattr(self.batch, f.name) for f in fields(self.batch)}
-        del values["episodes"]
-        return values | {"core_state": list(self.batch.core_state)}
 
 
 def first_nonfinite(quantities: Mapping[str, float]) -> str | None:

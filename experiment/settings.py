@@ -4,17 +4,18 @@ from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from agents.impala.config import TrainConfig
 from experiment.arguments import fields_of
 
+Settings = TypeVar("Settings")
 
-def config_values(config: TrainConfig) -> dict[str, Any]:
-    """Returns a config as nested plain values."""
-    return asdict(config)
+
+def plain_values(settings: Any) -> dict[str, Any]:
+    """Returns a dataclass of settings as nested plain values."""
+    return asdict(settings)
 
 
 def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -28,42 +29,44 @@ def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def settings_parser(description: str) -> ArgumentParser:
-    """Returns a parser of every setting, and of `--config`, a file of them."""
+def settings_parser(kind: type[Any], description: str) -> ArgumentParser:
+    """Returns a parser of every setting of a dataclass, and of `--config`, a file of them."""
     parser = ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="YAML file of settings")
-    parser.add_class_arguments(TrainConfig)
+    parser.add_class_arguments(kind)
     return parser
 
 
-def config_from_arguments(parser: ArgumentParser, arguments: Sequence[str]) -> TrainConfig:
-    """Returns the config that arguments of `train` resolve to.
+def settings_from_arguments(
+    kind: type[Settings], parser: ArgumentParser, arguments: Sequence[str]
+) -> Settings:
+    """Returns the settings that arguments of `settings_parser` resolve to.
 
     Raises:
         ArgumentError: an unknown name or a wrong type.
         ValueError: a value out of bounds.
     """
-    return fields_of(TrainConfig, parser.instantiate(parser.parse_args(list(arguments))))
+    return fields_of(kind, parser.instantiate(parser.parse_args(list(arguments))))
 
 
-def config_from_values(values: Mapping[str, Any]) -> TrainConfig:
-    """Returns the config that plain values describe, checked like a config file.
+def settings_from_values(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Returns the settings that plain values describe, checked like a config file.
 
     Raises:
         ValueError: an unknown key, a wrong type, or a value out of bounds.
     """
-    for name in ("env", "core", "encoder", "learner"):  # text would be taken for the path of a file
-        if not isinstance(values.get(name, {}), Mapping):
+    for name, of in get_type_hints(kind).items():  # text would be taken for the path of a file
+        if is_dataclass(of) and not isinstance(values.get(name, {}), Mapping):
             raise ValueError(f"unusable settings: {name} must hold settings by name")
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(TrainConfig, "train")
+    parser.add_class_arguments(kind, "settings")
     try:
-        parsed = parser.parse_object({"train": dict(values)})
-        config: TrainConfig = parser.instantiate(parsed).train
+        parsed = parser.parse_object({"settings": dict(values)})
+        settings: Settings = parser.instantiate(parsed).settings
     except (ArgumentError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"unusable settings: {error}") from None
-    _refuse_null(config)
-    return config
+    _refuse_null(settings)
+    return settings
 
 
 def _refuse_null(settings: Any, prefix: str = "") -> None:

@@ -1,0 +1,45 @@
+"""The settings that every run has, whatever it trains."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+MAX_THREADS = 1024
+"""Where a process cannot begin its threads, the system ends it without a word."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """When a run logs and saves, where, and with what; what it trains adds settings of its own.
+
+    Args:
+        seed: root of every random stream of the run.
+        run_dir: folder of the run; null derives one from what is trained and the seed.
+        device: where the model computes; auto takes CUDA where there is one.
+        num_threads: torch's threads; 0 leaves torch's own choice.
+        log_interval_seconds: seconds between rows of metrics; 0 logs every step.
+        checkpoint_interval_seconds: seconds between checkpoints; 0 saves after every step.
+        keep_checkpoints: newest checkpoints kept.
+    """
+
+    IDENTITY: ClassVar[tuple[str, ...]] = ()
+    """Settings that decide which weights fit."""
+
+    seed: int = 1
+    run_dir: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    num_threads: int = 0
+    log_interval_seconds: float = 5.0
+    checkpoint_interval_seconds: float = 60.0
+    keep_checkpoints: int = 3
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        if not 0 <= self.num_threads <= MAX_THREADS:
+            raise ValueError(f"num_threads must be in 0 to {MAX_THREADS}, got {self.num_threads}")
+        for name in ("log_interval_seconds", "checkpoint_interval_seconds"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
+        if self.keep_checkpoints < 1:
+            raise ValueError(f"keep_checkpoints must be at least 1, got {self.keep_checkpoints}")

@@ -1,0 +1,112 @@
+"""What a run drives: anything that learns step by step and whose state can be saved."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+from experiment.config import RunConfig
+
+
+class StateCheck(Protocol):
+    """Whether a trainable can go on from a checkpoint, found out before anything is touched."""
+
+    def check(self, payload: Mapping[str, Any]) -> None:
+        """Raises ValueError, as a predicate of the file, where it cannot."""
+
+    def close(self) -> None:
+        """Releases what checking held."""
+
+
+class Trainable(ABC):
+    """A model in training, with its data and its optimiser. Made from its settings alone.
+
+    Attributes:
+        Config: dataclass of all its settings.
+        unit: what its progress counts, such as "frames"; the x axis of its curves.
+        shown: rows of the live table: tag of a metric, label, format.
+        newest: tags of which a row holds the newest value, not the mean since the last row.
+        parts: how file names begin, from the repository's root, and what a user calls the work
+            done there; "" for work that waits for another part.
+        memory_settings: settings that decide how much memory is held, in words.
+        config: its settings.
+        arithmetic: what computes, by name: what settings that say "auto" came to.
+    """
+
+    Config: ClassVar[type[RunConfig]]
+    unit: ClassVar[str]
+    shown: ClassVar[Sequence[tuple[str, str, str]]]
+    newest: ClassVar[Sequence[str]]
+    parts: ClassVar[Mapping[str, str]]
+    memory_settings: ClassVar[str]
+    config: Any
+    arithmetic: Mapping[str, str | None]
+
+    @abstractmethod
+    def __init__(self, config: Any) -> None:
+        """Makes it as it is before the first step."""
+
+    @staticmethod
+    @abstractmethod
+    def run_name(config: Any) -> str:
+        """Returns the name of a run's folder, where the settings name none."""
+
+    @staticmethod
+    @abstractmethod
+    def state_check(config: Any) -> StateCheck:
+        """Returns the check of checkpoints of a run with these settings."""
+
+    @classmethod
+    @abstractmethod
+    def restored(cls, config: Any, state: Mapping[str, Any]) -> "Trainable":
+        """Returns a trainable as it was when `state_dict` returned `state`."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What is trained, in few words."""
+
+    @property
+    @abstractmethod
+    def done(self) -> int:
+        """Units learned from."""
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """Units of the whole run."""
+
+    @property
+    @abstractmethod
+    def updates(self) -> int:
+        """Optimiser steps made."""
+
+    @property
+    def passed_milestone(self) -> bool:
+        """Whether the last step brought the run to a checkpoint that is kept for good."""
+        return False
+
+    @abstractmethod
+    def rows(self) -> Generator[dict[str, float], None, None]:
+        """Learns step after step up to `total`; yields each one's metrics, fit for a mean."""
+
+    @abstractmethod
+    def take_row(self, elapsed_seconds: float) -> dict[str, Any]:
+        """Returns what else a row of metrics says of the time since the last one."""
+
+    @abstractmethod
+    def policy_values(self) -> dict[str, Any]:
+        """Returns what a reader needs, beside settings and weights, to use what was learned."""
+
+    @abstractmethod
+    def weights(self) -> dict[str, Tensor]:
+        """Returns the weights that the run exists for."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything a resumed run needs: tensors and plain values."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Releases what it holds."""

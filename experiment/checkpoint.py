@@ -27,7 +27,7 @@ MAX_BYTES = 1 << 32  # of a checkpoint; the largest policy here takes a hundredt
 MILESTONE = ".milestone"  # in the name of a checkpoint that is kept for good
 NUMBERED = re.compile(rf"[0-9]{{12}}({re.escape(MILESTONE)})?\.ckpt")
 # Settings that decide which weights fit.
-IDENTITY = ("game", "env", "encoder", "core")
+IDENTITY = ("game", "env", "policy", "encoder", "core")
 ELSEWHERE = "read it with the commit in its run's provenance.json"
 Check = Callable[[dict[str, Any]], None]
 """Raises ValueError where a payload cannot be used; its message is a predicate of the file."""

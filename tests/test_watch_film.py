@@ -15,8 +15,7 @@ from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig
 from models.encoders import EncoderConfig
 from watch.dashboard import HEIGHT, WIDTH
-from watch.film import WatchConfig, play, watch
-from watch.scenes import make_scene
+from watch.film import WatchConfig, make_scene, play, watch
 from watch.video import video_writer
 
 LENGTH = 3
@@ -105,7 +104,7 @@ def test_an_atari_film_shows_the_emulator_s_own_screen():
 def test_a_minigrid_film_shows_the_cells_in_view_until_the_game_ends():
     config = TrainConfig(
         game="MiniGrid-MemoryS7-v0",
-        encoder=EncoderConfig(kind="minigrid"),
+        encoder=EncoderConfig(kind="symbols"),
         core=CoreConfig(kind="rdn", kernel="reference"),
     )
     spec = make_env(config.game, config.env, 1, 0).spec

@@ -11,6 +11,7 @@ from typing import Literal
 from envs.config import MAX_THREADS, EnvConfig
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
+from models.policy import PolicyConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +112,9 @@ class TrainConfig:
     """One training run.
 
     Args:
-        game: Atari game ("Pong" or "Pong-v5") or memory task ("tmaze", "key_value", ...).
+        game: such as "Pong" or "Pong-v5" (Atari), "tmaze" (a memory task); a wrong name lists more.
         env: the environment's protocol and sizes.
+        policy: what the policy sees beside observations.
         core: memory of the policy; the only field that differs between compared runs.
         encoder: what turns observations into features.
         learner: how rollouts become updates.
@@ -138,6 +140,7 @@ class TrainConfig:
 
     game: str = "Pong-v5"
     env: EnvConfig = field(default_factory=EnvConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     core: CoreConfig = field(default_factory=CoreConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)

@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -205,7 +204,7 @@ def _save(
     metrics.flush()
     payload = {
         "config": config_values(trainer.config),
-        "spec": asdict(trainer.spec) | {"observation_shape": list(trainer.spec.observation_shape)},
+        "spec": trainer.spec.values(),
         "policy": trainer.policy.state_dict(),
         "progress": {"frames": trainer.frames, "updates": trainer.learner.version},
         "trainer": trainer.state_dict(),

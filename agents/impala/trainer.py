@@ -215,6 +215,8 @@ def make_policy(config: TrainConfig, spec: EnvSpec) -> Policy:
         spec.num_actions,
         config.encoder,
         config.core,
+        config.policy,
+        spec.symbols,
     )
 
 

@@ -14,6 +14,7 @@ from agents.impala.trainer import make_policy
 from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig
 from models.encoders import EncoderConfig
+from models.policy import NO_ACTION, PolicyConfig
 from watch.dashboard import HEIGHT, WIDTH
 from watch.film import WatchConfig, make_scene, play, watch
 from watch.video import video_writer
@@ -38,6 +39,7 @@ def runs(tmp_path_factory):
                 lstm_size=10,
             ),
             encoder=EncoderConfig(kind="mlp"),
+            policy=PolicyConfig(last_action=True),
             learner=LearnerConfig(unroll_length=8, batch_size=4),
             total_frames=32,
             run_dir=str(folder / kind),
@@ -77,6 +79,18 @@ def test_the_games_are_those_that_evaluation_plays(runs):
         evaluated = evaluate_play(saved, EvaluationConfig(seed=seed), 1).returns
         assert returns[seed] == evaluated[0]
     assert set(returns.values()) == {0.0, 1.0}
+
+
+def test_the_policy_that_plays_sees_its_last_action_and_none_at_a_start(runs):
+    saved, seen = load_policy(runs / "lstm"), []
+    saved.policy.register_forward_pre_hook(lambda _, args: seen.append(int(args[2])))
+    scene = make_scene(saved, 0)
+    scene.picture = lambda step, action, ask: np.zeros((1, 1, 3), np.uint8)
+    actions = [m.action for m in play(saved, scene, WatchConfig(episodes=3))]
+    expected = [NO_ACTION, *actions[:-1]]
+    expected[STEPS::STEPS] = [NO_ACTION] * 2
+    assert seen == expected
+    assert {0, 1} <= set(seen)
 
 
 def test_an_atari_film_shows_the_emulator_s_own_screen():
@@ -220,6 +234,8 @@ def test_a_game_without_a_picture_is_refused(tmp_path):
         total_frames=8,
         run_dir=str(tmp_path / "run"),
     )
-    with pytest.raises(ValueError, match="there is no picture of probe: watch shows Atari"):
+    with pytest.raises(
+        ValueError, match="there is no picture of probe: watch shows memory tasks, MiniGrid, Atari"
+    ):
         watch(train(config), WatchConfig())
     assert not (tmp_path / "run/videos").exists()

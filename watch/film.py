@@ -12,7 +12,7 @@ from torch import Tensor
 
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
-from envs import family_of
+from envs import FAMILIES, family_of
 from envs.canvas import Floats
 from envs.scene import Scene
 from experiment.files import folder_within, unused_path
@@ -93,7 +93,8 @@ def make_scene(saved: SavedPolicy, seed: int) -> Scene:
     """
     family = family_of(saved.spec.game)
     if family.scene is None:
-        raise ValueError(f"there is no picture of {saved.spec.game}")
+        shown = ", ".join(family.name for family in FAMILIES if family.scene is not None)
+        raise ValueError(f"there is no picture of {saved.spec.game}: watch shows {shown}")
     return family.scene(make_env_of(saved, 1, seed, "gymnasium"), saved.config.env)
 
 

@@ -77,7 +77,8 @@ def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
     learner = dataclasses.replace(
         LEARNER, num_passes=1, num_minibatches=1, anneal=False, max_gradient_norm=1e3
     )
-    trainer = Trainer(dataclasses.replace(CONFIG, learner=learner))
+    policy = PolicyConfig(last_action=True)
+    trainer = Trainer(dataclasses.replace(CONFIG, learner=learner, policy=policy))
     rollout = trainer._allocate()
     collect(trainer.crews[0], rollout)
     before = weights(trainer)
@@ -125,7 +126,8 @@ def test_policies_are_kept_to_tell_passes_apart_only_where_there_are_several(num
 @pytest.mark.parametrize(("num_groups", "last_action"), [(1, False), (2, False), (1, True)])
 def test_training_resumes_bit_for_bit(num_groups, last_action):
     policy = PolicyConfig(last_action=last_action)
-    config = dataclasses.replace(CONFIG, num_groups=num_groups, policy=policy)
+    env = EnvConfig(length=6)  # the sessions part in the middle of an episode
+    config = dataclasses.replace(CONFIG, env=env, num_groups=num_groups, policy=policy)
     whole = Trainer(config)
     expected_rows = train(whole, 6)
 

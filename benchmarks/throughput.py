@@ -213,8 +213,14 @@ class Parts:
 
     def _forward(self, t: int) -> None:
         r = self.rollout
-        rows = (r.observation[t : t + 1], r.last_reward[t : t + 1], r.start[t : t + 1])
-        self._act(*rows, r.core_state)[0].cpu()
+        row = slice(t, t + 1)
+        self._act(
+            r.observation[row],
+            r.last_reward[row],
+            r.last_action[row],
+            r.start[row],
+            r.core_state,
+        )[0].cpu()
 
     def act(self) -> Sample:
         """Returns seconds of T forward passes with sampling."""

@@ -11,8 +11,7 @@ from benchmarks.autotune import autotune
 from benchmarks.peers import time_recurrent_ppo
 from benchmarks.result_file import show, write_result
 from benchmarks.throughput import Settings, time_parts, trace
-from envs import canonical_game, is_atari
-from envs.presets import FRAME_SKIP
+from envs import family_of
 from experiment.provenance import provenance
 from experiment.settings import plain_values
 
@@ -70,7 +69,7 @@ def figures(config: TrainConfig, speeds: dict[str, Any]) -> dict[str, Any]:
     rate = {name: speed["steps_per_second"] for name, speed in speeds.items()}
     bound = 1 / sum(1 / rate[part] for part in SERIAL_PARTS)
     plain = rate.get("plain")
-    frame_skip = FRAME_SKIP if is_atari(canonical_game(config.game)) else 1
+    frame_skip = family_of(config.game).frame_skip
     return {
         "game": config.game,
         "core": config.core.kind,

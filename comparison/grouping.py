@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comparison.run_record import RunRecord
-from envs.scores import Scores, game_scores
+from envs import Scores, family_of
 from experiment.settings import flat_values
 from models.cores import CORES
 
@@ -126,7 +126,7 @@ def _task(game: str, suffix: str, runs: list[RunRecord]) -> Task:
         for kind in order
         for difference, members in _named(list(kinds[kind].values()))
     }
-    scale = game_scores(game, runs[0].config.env)
+    scale = family_of(game).scores(game, runs[0].config.env)
     return Task(name=game.removesuffix("-v5") + suffix, game=game, scale=scale, runs=cores)
 
 

@@ -9,7 +9,7 @@ from comparison.numbers import Comparison
 from comparison.origins import arithmetic_names, commits, machines, source_hashes
 from comparison.run_record import RunRecord
 from comparison.statistics import AGGREGATES, Estimate, mean_of_runs
-from envs.scores import published_scores
+from envs import family_of
 
 NONE = "-"
 SHARES = {  # of training's time, and how the report calls them
@@ -18,10 +18,6 @@ SHARES = {  # of training's time, and how the report calls them
     "share/learner": "learner",
     "share/core": "in the core",
     "share/acting_core": "in core and heads, acting",  # older runs know no more of the core
-}
-PUBLISHED = {
-    "impala_deep_200m": "IMPALA, 200 M frames (Espeholt et al. 2018)",
-    "r2d2_10b": "R2D2, 10 B frames (Kapturowski et al. 2019)",
 }
 
 
@@ -67,21 +63,20 @@ def probability(comparison: Comparison, a: str, b: str) -> Estimate | None:
 
 def returns(comparison: Comparison) -> Table:
     """Mean return of every core on every task, beside the ends of its scale."""
-    published = {task.game: published_scores().get(task.game) for task in comparison.tasks}
-    others = PUBLISHED if any(published.values()) else {}
+    published = {task.game: family_of(task.game).published(task.game) for task in comparison.tasks}
+    others = list(dict.fromkeys(label for scores in published.values() for label in scores))
     rows = []
     for task in comparison.tasks:
         ends = task.scale or (None, None)
-        theirs = published[task.game]
         rows.append(
             [
                 task.name,
                 *(number(end) for end in ends),
                 *(_return_cell(task, core) for core in comparison.cores),
-                *(number(getattr(theirs, name) if theirs else None) for name in others),
+                *(number(published[task.game].get(label)) for label in others),
             ]
         )
-    grid: list[Sequence[str]] = [["", "floor", "ceiling", *comparison.cores, *others.values()]]
+    grid: list[Sequence[str]] = [["", "floor", "ceiling", *comparison.cores, *others]]
     grid += rows
     if len(rows) < len(comparison.cores):
         grid = list(zip(*grid, strict=True))  # the longer side goes down the page

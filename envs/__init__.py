@@ -1,24 +1,27 @@
-"""Environments by name: Atari games, memory tasks, and the probe that tests read rows from."""
+"""Environments by name, from the families below; a new family is a file and its name here."""
 
 from difflib import get_close_matches
+from typing import get_args
 
+from envs import atari, memory, minigrid, probe
 from envs.config import Backend, EnvConfig
-from envs.memory import TASKS, MemoryEnv
-from envs.probe import ProbeEnv
+from envs.family import Family, Scores
 from envs.spec import EnvSpec, EnvStep, StatefulVecEnv, VecEnv
 
-MINIGRID_GAMES = ("MiniGrid-MemoryS7-v0",)
+FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (memory, minigrid, atari, probe))
 
 __all__ = [
-    "MINIGRID_GAMES",
+    "FAMILIES",
     "Backend",
     "EnvConfig",
     "EnvSpec",
     "EnvStep",
+    "Family",
+    "Scores",
     "StatefulVecEnv",
     "VecEnv",
     "canonical_game",
-    "is_atari",
+    "family_of",
     "make_env",
 ]
 
@@ -29,37 +32,24 @@ def make_env(
     """Makes B environments of one game.
 
     Args:
-        game: an Atari game ("Pong" or "Pong-v5"), a memory task, "MiniGrid-MemoryS7-v0", or
-            "probe".
+        game: any name of a game of any family, such as "Pong" or "tmaze".
         config: how the game is played.
         num_envs: B.
-        seed: same seed, config and actions: same rows. In Atari, environment i plays with
-            seed + i, whatever B is.
-        backend: what emulates Atari; other games have one implementation and ignore it.
+        seed: same seed, config and actions: same rows.
+        backend: which implementation of a family that has two, as Atari has.
 
     Raises:
         ValueError: unknown game (close matches are listed) or backend, or sizes that cannot be.
     """
-    name = canonical_game(game)
+    family, name = _find(game)
     if num_envs < 1:
         raise ValueError(f"num_envs must be >= 1, got {num_envs}")
-    if name in TASKS:
-        return MemoryEnv(name, config, num_envs, seed)
-    if name in MINIGRID_GAMES:
-        from envs.minigrid import EnvpoolMiniGrid  # memory tasks must not load envpool
-
-        return EnvpoolMiniGrid(name, config, num_envs, seed)
-    if name == "probe":
-        return ProbeEnv(config, num_envs, seed)
-    if backend == "envpool":
-        from envs.atari import EnvpoolAtari  # memory tasks must not load an emulator
-
-        return EnvpoolAtari(name, config, num_envs, seed)
-    if backend == "gymnasium":
-        from envs.gym_atari import GymnasiumAtari
-
-        return GymnasiumAtari(name, config, num_envs, seed)
-    raise ValueError(f"backend must be envpool or gymnasium, got {backend!r}")
+    if backend not in get_args(Backend):
+        raise ValueError(f"backend must be {' or '.join(get_args(Backend))}, got {backend!r}")
+    make = family.make
+    if backend == "gymnasium" and family.make_in_gymnasium is not None:
+        make = family.make_in_gymnasium
+    return make(name, config, num_envs, seed)
 
 
 def canonical_game(game: str) -> str:
@@ -68,21 +58,26 @@ def canonical_game(game: str) -> str:
     Raises:
         ValueError: no such game; the message lists close matches.
     """
-    if game in (*TASKS, *MINIGRID_GAMES, "probe"):
-        return game
-    from envs.gym_atari import atari_games
+    return _find(game)[1]
 
-    atari = atari_games()
-    name = game if game.endswith("-v5") else f"{game}-v5"
-    if name in atari:
-        return name
-    known = {n.lower(): n for n in [*TASKS, *MINIGRID_GAMES, *atari]}
+
+def family_of(game: str) -> Family:
+    """Returns the family that a game belongs to.
+
+    Raises:
+        ValueError: no such game; the message lists close matches.
+    """
+    return _find(game)[0]
+
+
+def _find(game: str) -> tuple[Family, str]:
+    """Returns the family that answers to a name, and the canonical one."""
+    for family in FAMILIES:
+        name = family.canonical(game)
+        if name is not None:
+            return family, name
+    known = {name.lower(): name for family in FAMILIES for name in family.games}
     close = get_close_matches(game.lower(), known, n=3, cutoff=0.4)
-    hint = f"; close: {', '.join(known[n] for n in close)}" if close else ""
-    others = ", ".join([*TASKS, *MINIGRID_GAMES])
-    raise ValueError(f"unknown game {game!r}{hint}; others: {others}, or an Atari game")
-
-
-def is_atari(game: str) -> bool:
-    """Returns whether a canonical name is that of an Atari game."""
-    return game not in (*TASKS, *MINIGRID_GAMES, "probe")
+    hint = f"; close: {', '.join(known[name] for name in close)}" if close else ""
+    usage = "; ".join(f"{family.name}: {family.usage}" for family in FAMILIES if family.usage)
+    raise ValueError(f"unknown game {game!r}{hint}; there are: {usage}")

@@ -9,8 +9,9 @@ end in turn by game over and by truncation, and lose a life on the way, so that 
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.atari.presets import resolve_life_loss
 from envs.config import EnvConfig
-from envs.presets import resolve_life_loss
+from envs.family import Family
 from envs.spec import EnvSpec, EnvStep
 
 NUM_ACTIONS = 5
@@ -139,3 +140,12 @@ class ProbeEnv:
         self._episode = np.array(state["episode"], np.int64)
         self._elapsed = np.array(state["elapsed"], np.int64)
         self._action = np.array(state["action"], np.int64)
+
+
+FAMILY = Family(
+    name="probe",
+    usage="",
+    games=(),
+    canonical=lambda game: game if game == "probe" else None,
+    make=lambda game, config, num_envs, seed: ProbeEnv(config, num_envs, seed),
+)

@@ -8,11 +8,15 @@ the action sent for it is discarded, and the next observation (reward 0, `start`
 game. The row of a terminal observation therefore carries no action that happened; see `valid`.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+MAX_SYMBOLS = 256
+"""Values of a uint8."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +26,9 @@ class EnvSpec:
     Args:
         game: canonical name, such as "Pong-v5" or "tmaze".
         observation_shape: shape of one observation, without the batch.
-        observation_dtype: "uint8" (pixels, 0 to 255) or "float32".
+        observation_dtype: "uint8" (pixels, 0 to 255, or symbols) or "float32".
+        symbols: of a vector of symbols, how many values each entry can have, 0 upwards; empty
+            where an observation is none.
         num_actions: size of the discrete action set.
         frame_skip: emulator frames per agent step; 1 where there is no emulator.
     """
@@ -32,6 +38,32 @@ class EnvSpec:
     observation_dtype: str
     num_actions: int
     frame_skip: int
+    symbols: tuple[int, ...] = ()
+
+    def values(self) -> dict[str, Any]:
+        """Returns plain values, which a file can hold and `spec_from_values` reads."""
+        lists = {"observation_shape": list(self.observation_shape), "symbols": list(self.symbols)}
+        return asdict(self) | lists
+
+
+def spec_from_values(values: Mapping[str, Any]) -> EnvSpec:
+    """Returns the spec that values from a file describe.
+
+    Raises:
+        KeyError, TypeError: a value is missing or no list.
+        ValueError: no environment can have such observations or sizes.
+    """
+    shape, symbols = values["observation_shape"], values.get("symbols", ())
+    tuples = {"observation_shape": tuple(shape), "symbols": tuple(symbols)}
+    spec = EnvSpec(**{**values, **tuples})
+    sizes = (*spec.observation_shape, spec.num_actions, spec.frame_skip, *spec.symbols)
+    if any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError(f"sizes must be counts, got {sizes}")
+    if any(count > MAX_SYMBOLS for count in spec.symbols):
+        raise ValueError(f"there are at most {MAX_SYMBOLS} symbols, got {max(spec.symbols)}")
+    if spec.observation_dtype not in ("uint8", "float32") or not isinstance(spec.game, str):
+        raise ValueError(f"no such observations: {spec.game!r}, {spec.observation_dtype!r}")
+    return spec
 
 
 class EnvStep(NamedTuple):

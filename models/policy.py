@@ -1,5 +1,6 @@
 """The policy: encoder, core and heads; one time-major forward for acting and learning."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,23 @@ from torch import Tensor, nn
 from .cores import CoreConfig, CoreState, make_core
 from .cores.clock import CoreClock
 from .encoders import EncoderConfig, make_encoder
+
+NO_ACTION = -1
+"""Stands for the last action where there was none."""
+LAST_REWARD_LIMIT = 1.0
+"""The policy sees the last reward clipped to this size, whatever the learner clips rewards to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyConfig:
+    """What a policy sees beside observations and the last reward.
+
+    Args:
+        last_action: also its own last action, as one-hot; nothing at the start of a memory. Many
+            partially observable games cannot be solved without it.
+    """
+
+    last_action: bool = False
 
 
 class PolicyOutput(NamedTuple):
@@ -18,7 +36,7 @@ class PolicyOutput(NamedTuple):
 
 
 class Policy(nn.Module):
-    """Encoder -> features and clipped last reward -> core -> policy and value heads.
+    """Encoder -> features, clipped last reward, last action -> core -> policy and value heads.
 
     Args:
         observation_shape: shape of one observation, without the batch.
@@ -26,6 +44,8 @@ class Policy(nn.Module):
         num_actions: A.
         encoder: encoder settings.
         core: core settings.
+        config: what else it sees.
+        symbols: of observations that are vectors of symbols, how many values each entry can have.
 
     Raises:
         ValueError: the encoder does not fit the observation.
@@ -38,11 +58,16 @@ class Policy(nn.Module):
         num_actions: int,
         encoder: EncoderConfig,
         core: CoreConfig,
+        config: PolicyConfig | None = None,
+        symbols: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.num_actions = num_actions
-        self.encoder = make_encoder(encoder, observation_shape, observation_dtype)
-        self.core = make_core(core, self.encoder.output_size + 1)
+        self.sees_last_action = config is not None and config.last_action
+        self.encoder = make_encoder(encoder, observation_shape, observation_dtype, symbols)
+        self.core = make_core(
+            core, self.encoder.output_size + 1 + num_actions * self.sees_last_action
+        )
         self.core_clock = CoreClock()
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)
@@ -57,21 +82,32 @@ class Policy(nn.Module):
         return features.view(*observation.shape[:2], -1)
 
     def forward(
-        self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
+        self,
+        observation: Tensor,
+        last_reward: Tensor,
+        last_action: Tensor,
+        start: Tensor,
+        state: CoreState,
     ) -> tuple[PolicyOutput, CoreState]:
         """Runs an unroll; acting is T = 1.
 
         Args:
             observation: [T, B, *observation_shape] in the environment's dtype.
             last_reward: [T, B] float32 raw reward that arrived with the observation; clipped here
-                to [-1, 1].
+                to `LAST_REWARD_LIMIT`.
+            last_action: [T, B] int64 action that led to the observation; `NO_ACTION` where memory
+                begins anew. Unread unless `PolicyConfig.last_action`.
             start: [T, B] bool, true where memory begins anew at this row.
             state: core state before row 0, as `initial_state` or an earlier call gave it.
 
         Returns:
             Logits and values, and the core state after row T - 1.
         """
-        reward = last_reward.clamp(-1.0, 1.0).unsqueeze(-1)
-        x = torch.cat([self.encode(observation), reward], dim=-1)
+        reward = last_reward.clamp(-LAST_REWARD_LIMIT, LAST_REWARD_LIMIT).unsqueeze(-1)
+        parts = [self.encode(observation), reward]
+        if self.sees_last_action:
+            actions = torch.arange(self.num_actions, device=last_action.device)
+            parts.append((last_action.unsqueeze(-1) == actions).float())
+        x = torch.cat(parts, dim=-1)
         y, state = self.core_clock.run(self.core, x, state, start)
         return PolicyOutput(self.policy_head(y), self.value_head(y).squeeze(-1)), state

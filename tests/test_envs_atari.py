@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from envs import EnvConfig, make_env
-from envs.atari import EnvpoolAtari
-from envs.presets import PRESETS, game_seeds, resolve_life_loss
+from envs.atari.envpool_atari import EnvpoolAtari
+from envs.atari.presets import PRESETS, resolve_life_loss
+from envs.seeds import game_seeds
 
 SMALL = EnvConfig(frame_size=42)
 

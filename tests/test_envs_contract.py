@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from envs import EnvConfig, StatefulVecEnv, make_env
-from envs.presets import PRESETS
+from envs.atari.presets import PRESETS
 from envs.spec import EnvStep
 
 NUM_ENVS, NUM_STEPS = 3, 180

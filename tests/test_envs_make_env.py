@@ -3,12 +3,14 @@
 import subprocess
 import sys
 
+import ale_py
 import envpool
+import gymnasium
 import pytest
 
-from envs import EnvConfig, canonical_game, make_env
-from envs.atari import _envpool_name
-from envs.gym_atari import atari_games
+from envs import FAMILIES, EnvConfig, canonical_game, family_of, make_env
+from envs.atari.envpool_atari import _envpool_name
+from envs.atari.scores import atari_games
 
 
 @pytest.mark.parametrize("name", ["Pong", "Pong-v5"])
@@ -23,7 +25,9 @@ def test_a_game_has_one_canonical_name(name, backend):
 
 def test_both_backends_know_every_game():
     games = atari_games()
-    assert len(games) > 100
+    gymnasium.register_envs(ale_py)
+    ids = [i.removeprefix("ALE/") for i in gymnasium.registry if i.startswith("ALE/")]
+    assert sorted(i for i in ids if i.endswith("-v5")) == list(games)
     known = set(envpool.list_all_envs())
     assert all(_envpool_name(game) in known for game in games)
     assert len({_envpool_name(game) for game in games}) == len(games)
@@ -49,6 +53,21 @@ def test_games_that_are_no_atari_games_are_unknown():
         canonical_game("Ant-v5")
     with pytest.raises(ValueError, match="unknown game 'CartPole-v1'"):
         canonical_game("CartPole-v1")
+
+
+def test_names_tell_families_apart_and_only_what_is_listed_is_atari():
+    for family in FAMILIES:
+        for game in family.games:
+            assert canonical_game(game) == game
+            assert family_of(game) is family
+    (atari,) = (family for family in FAMILIES if family.frame_skip == 4)
+    assert family_of("Pong") is atari
+    assert all(f.canonical("CartPole-v1") is None for f in FAMILIES)
+
+
+def test_an_unknown_name_is_told_which_there_are():
+    with pytest.raises(ValueError, match=r"there are: .*tmaze.*MemoryS7.*Pong"):
+        canonical_game("xyzzy")
 
 
 def test_an_unknown_backend_is_named():
@@ -80,7 +99,8 @@ def test_settings_that_cannot_work_are_refused(field, value):
 
 def test_memory_tasks_load_no_emulator():
     code = (
-        "import sys; from envs import EnvConfig, make_env; make_env('tmaze', EnvConfig(), 2, 0);"
+        "import sys; from envs import EnvConfig, canonical_game, make_env;"
+        "make_env('tmaze', EnvConfig(), 2, 0); canonical_game('Pong');"
         "assert not {'envpool', 'ale_py', 'gymnasium', 'cv2', 'torch'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

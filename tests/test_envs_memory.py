@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from envs import EnvConfig, make_env
-from envs.scores import game_scores
+from envs import EnvConfig, family_of, make_env
 
 NUM_ENVS = 16
 CONFIG = EnvConfig(length=12, num_pairs=3, num_values=5, k=2)
@@ -78,7 +77,7 @@ def test_wrong_answers_earn_nothing(game):
 def test_what_is_in_view_tells_nothing_about_the_answer(game):
     """The best answer to each view, chosen in hindsight, is right as often as a guess."""
     env = make_env(game, CONFIG, 20_000, seed=0)
-    chance = game_scores(game, CONFIG).floor
+    chance = family_of(game).scores(game, CONFIG).floor
     for t in range(NUM_STEPS[game]):
         view = np.unique(env.recv().observation, axis=0, return_inverse=True)[1].ravel()
         answers = env._answers[:, t]
@@ -99,7 +98,7 @@ def test_guessing_earns_the_published_chance(game):
         total += env.recv().reward
         env.send(rng.integers(env.spec.num_actions, size=4_000))
     standard_error = total.std() / len(total) ** 0.5
-    assert abs(total.mean() - game_scores(game, CONFIG).floor) < 4 * standard_error
+    assert abs(total.mean() - family_of(game).scores(game, CONFIG).floor) < 4 * standard_error
 
 
 def test_tmaze_length_is_the_distance_from_cue_to_junction():

@@ -2,12 +2,15 @@
 
 import envpool
 import numpy as np
+import pytest
 
 from envs import EnvConfig, make_env
-from envs.minigrid import EnvpoolMiniGrid
-from envs.presets import game_seeds
+from envs.minigrid import GAMES
+from envs.minigrid.env import EnvpoolMiniGrid
+from envs.seeds import game_seeds
 
 GAME = "MiniGrid-MemoryS7-v0"
+SIZES = {"S7": 7, "S9": 9, "S11": 11, "S13": 13, "S13Random": 13, "S17Random": 17}
 FORWARD, NUM_TURNS_AND_FORWARD = 2, 3
 
 
@@ -49,6 +52,45 @@ def test_the_right_object_is_worth_one_less_the_time_taken_and_the_wrong_one_not
     env.close()
     assert 0.2 < np.mean(np.array(returns) > 0) < 0.8
     assert len(returns) > 20
+
+
+def test_the_games_offered_are_the_memory_games_of_envpool_and_their_mission_never_changes():
+    ids = [i for i in envpool.list_all_envs() if i.startswith("MiniGrid-Memory")]
+    assert sorted(ids) == sorted(GAMES) == sorted(f"MiniGrid-Memory{s}-v0" for s in SIZES)
+    for game in GAMES:
+        raw = envpool.make_gymnasium(game, num_envs=16, batch_size=16, num_threads=1, seed=0)
+        raw.async_reset()
+        missions = raw.recv()[0]["mission"]
+        assert (missions == missions[0]).all()
+        raw.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_plays_and_its_limit_is_five_times_its_area(size):
+    env = make_env(f"MiniGrid-Memory{size}-v0", EnvConfig(num_threads=1), 1, seed=0)
+    limit = 5 * SIZES[size] ** 2
+    for t in range(limit + 1):
+        assert env.recv().truncated.all() == (t == limit)
+        env.send(np.zeros(1, np.int64))  # turns on the spot
+    env.close()
+
+
+def test_symbols_stay_within_the_counts_of_the_spec():
+    env = make_env("MiniGrid-MemoryS13Random-v0", EnvConfig(num_threads=1), 32, seed=1)
+    rng = np.random.default_rng(0)
+    most = np.zeros(len(env.spec.symbols), np.int64)
+    for _ in range(300):
+        most = np.maximum(most, env.recv().observation.max(axis=0))
+        env.send(rng.integers(env.spec.num_actions, size=32))
+    env.close()
+    assert (most < env.spec.symbols).all()
+    assert most[-1] == 3  # every direction
+
+
+@pytest.mark.parametrize("game", ["MiniGrid-Fetch-5x5-N2-v0", "MiniGrid-MemoryS8-v0"])
+def test_other_games_of_minigrid_are_refused_with_the_reason(game):
+    with pytest.raises(ValueError, match=f"{game} is not offered: .*MemoryS17Random-v0, whose"):
+        make_env(game, EnvConfig(), 1, 0)
 
 
 def test_the_step_limit_cuts_a_game():

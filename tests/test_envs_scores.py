@@ -4,8 +4,12 @@ import math
 
 import pytest
 
-from envs import EnvConfig, canonical_game
-from envs.scores import atari_scores, game_scores, human_normalised, published_scores
+from envs import EnvConfig, canonical_game, family_of
+from envs.atari.scores import atari_scores, published_scores
+
+
+def game_scores(game):
+    return family_of(game).scores(game, EnvConfig())
 
 
 @pytest.mark.parametrize(
@@ -35,12 +39,20 @@ def test_all_57_games_exist_and_have_a_scale():
         assert math.isfinite(scores.ceiling - scores.floor)
 
 
-def test_human_normalised_is_0_at_random_and_1_at_human():
-    assert human_normalised("Pong", -20.71) == 0
-    assert human_normalised("Pong-v5", 14.6) == 1
-    assert human_normalised("Pong-v5", 21) == pytest.approx(41.71 / 35.31)
-    assert human_normalised("Adventure-v5", 1.0) is None
-    assert human_normalised("tmaze", 1.0) is None
+def test_a_normalised_score_is_0_at_random_and_1_at_human():
+    assert family_of("Pong-v5").ends == ("random", "human")
+    scale = game_scores("Pong-v5")
+    assert scale.normalise(-20.71) == 0
+    assert scale.normalise(14.6) == 1
+    assert scale.normalise(21) == pytest.approx(41.71 / 35.31)
+
+
+def test_scores_of_other_agents_have_the_names_of_who_published_them():
+    published = family_of("Pong-v5").published("Pong-v5")
+    assert [label.split(",")[0] for label in published] == ["IMPALA", "R2D2"]
+    assert list(published.values()) == [20.98, 21.0]
+    assert not family_of("Adventure-v5").published("Adventure-v5")
+    assert not family_of("tmaze").published("tmaze")
 
 
 @pytest.mark.parametrize(
@@ -54,13 +66,17 @@ def test_human_normalised_is_0_at_random_and_1_at_human():
     ],
 )
 def test_memory_tasks_go_from_chance_to_perfect(game, chance):
-    scores = game_scores(game, EnvConfig())
+    scores = game_scores(game)
     assert scores == (chance, 1.0)
     assert scores.normalise(1.0) == 1
     assert scores.normalise(chance) == 0
 
 
+def test_minigrid_goes_from_either_object_to_the_right_one():
+    assert game_scores("MiniGrid-MemoryS13-v0") == (0.5, 1.0)
+
+
 def test_other_games_have_atari_scores_or_none():
-    assert game_scores("Pong-v5", EnvConfig()) == atari_scores()["Pong-v5"]
-    assert game_scores("Adventure-v5", EnvConfig()) is None
-    assert game_scores("probe", EnvConfig()) is None
+    assert game_scores("Pong-v5") == atari_scores()["Pong-v5"]
+    assert game_scores("Adventure-v5") is None
+    assert game_scores("probe") is None

@@ -103,7 +103,7 @@ def test_a_policy_of_the_greatest_length_is_played_at_another():
     assert played_env("tmaze", trained, config) == EnvConfig(length=9)
 
 
-GAMES = {"mlp": "tmaze", "minigrid": "MiniGrid-MemoryS7-v0", "small": "Pong", "impala": "Pong"}
+GAMES = {"mlp": "tmaze", "symbols": "MiniGrid-MemoryS7-v0", "small": "Pong", "impala": "Pong"}
 
 
 @pytest.mark.parametrize("encoder", get_args(EncoderKind))

@@ -76,7 +76,8 @@ def test_a_damaged_newer_file_never_costs_the_one_just_written(tmp_path):
 ANOTHER = {
     "game": "parity",
     "env": {"length": 4},
-    "encoder": {"kind": "minigrid", "size": 24},
+    "policy": {"last_action": True},
+    "encoder": {"kind": "symbols", "size": 24},
     "core": {"kind": "lstm"},
 }
 

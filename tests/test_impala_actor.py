@@ -11,7 +11,7 @@ from agents.impala.acting import sample_action
 from agents.impala.actor import Actor, collect
 from agents.impala.rollout import Rollout
 from envs import EnvConfig, make_env
-from envs.probe import decode_reward, episode_length
+from envs.probe import NO_ACTION, decode_reward, episode_length
 from models.policy import PolicyOutput
 
 T, B, GAMMA = 7, 6, 0.9
@@ -28,7 +28,7 @@ class CountingPolicy(nn.Module):
     def initial_state(self, batch_size, device=None):
         return (torch.zeros(batch_size, 1, device=device),)
 
-    def forward(self, observation, last_reward, start, state):
+    def forward(self, observation, last_reward, last_action, start, state):
         (count,), values = state, []
         for start_B in start:
             count = torch.where(start_B[:, None], 0.0, count) + 1
@@ -82,6 +82,8 @@ def assert_rows_say_what_their_actions_led_to(r):
     np.testing.assert_array_equal(reward["action"], r.action.numpy()[valid])
     assert (r.reward.numpy()[~valid] == 0).all()
     assert torch.equal(r.last_reward[1:], r.reward)
+    led_here = np.where(r.start.numpy(), NO_ACTION, r.observation[..., ACTION].numpy())
+    np.testing.assert_array_equal(r.last_action, led_here)
     assert not torch.isnan(r.behaviour_log_prob).any()
 
 

@@ -11,6 +11,7 @@ from agents.impala.upload import Uploader
 from envs import EnvConfig, make_env
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
+from models.policy import NO_ACTION
 
 CORES = ("feedforward", "lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn")
 B = 5
@@ -29,11 +30,11 @@ def config(core, **options):
 
 
 def rows(num, device):
-    """Observations, last rewards and starts of num steps, each [1, B, ...]."""
+    """Observations, last rewards, last actions and starts of num steps, each [1, B, ...]."""
     env = make_env("tmaze", EnvConfig(length=4), B, seed=3)
     for _ in range(num):
         step = env.recv()
-        given = (step.observation, step.reward, step.start)
+        given = (step.observation, step.reward, np.full(B, NO_ACTION), step.start)
         yield tuple(torch.from_numpy(x)[None].to(device) for x in given)
         env.send(np.zeros(B, dtype=np.int64))
 

@@ -19,6 +19,7 @@ from agents.impala.weights import WeightStore
 from envs import EnvConfig
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
+from models.policy import PolicyConfig
 
 CORE = CoreConfig(kind="rdn", hidden_size=32, num_heads=2, num_layers=1, feedforward_size=32)
 LEARNER = LearnerConfig(unroll_length=9, batch_size=4, num_passes=2, num_minibatches=2)
@@ -51,14 +52,20 @@ def test_the_encoder_has_the_size_that_is_asked_for():
     assert policy.encode(torch.zeros(1, 2, 4)).shape == (1, 2, 24)
 
 
-def test_a_learner_agrees_with_the_behaviour_policy_that_it_equals():
-    trainer = Trainer(CONFIG)
+@pytest.mark.parametrize("last_action", [False, True])
+def test_a_learner_agrees_with_the_behaviour_policy_that_it_equals(last_action):
+    policy = PolicyConfig(last_action=last_action)
+    trainer = Trainer(dataclasses.replace(CONFIG, policy=policy))
     for _ in range(3):
         rollout = trainer._allocate()
         collect(trainer.crews[0], rollout)
         with torch.no_grad():
             output, _ = trainer.policy(
-                rollout.observation, rollout.last_reward, rollout.start, rollout.core_state
+                rollout.observation,
+                rollout.last_reward,
+                rollout.last_action,
+                rollout.start,
+                rollout.core_state,
             )
         log_policy = output.logits[:-1].log_softmax(-1)
         log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
@@ -70,13 +77,18 @@ def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
     learner = dataclasses.replace(
         LEARNER, num_passes=1, num_minibatches=1, anneal=False, max_gradient_norm=1e3
     )
-    trainer = Trainer(dataclasses.replace(CONFIG, learner=learner))
+    policy = PolicyConfig(last_action=True)
+    trainer = Trainer(dataclasses.replace(CONFIG, learner=learner, policy=policy))
     rollout = trainer._allocate()
     collect(trainer.crews[0], rollout)
     before = weights(trainer)
     parameters = list(trainer.policy.parameters())
     output, _ = trainer.policy(
-        rollout.observation, rollout.last_reward, rollout.start, rollout.core_state
+        rollout.observation,
+        rollout.last_reward,
+        rollout.last_action,
+        rollout.start,
+        rollout.core_state,
     )
     loss, _ = impala_loss(output, rollout, learner)
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)])
@@ -111,9 +123,11 @@ def test_policies_are_kept_to_tell_passes_apart_only_where_there_are_several(num
     assert ("policy/first_to_last_pass_kl_nats" in metrics) is (num_passes > 1)
 
 
-@pytest.mark.parametrize("num_groups", [1, 2])
-def test_training_resumes_bit_for_bit(num_groups):
-    config = dataclasses.replace(CONFIG, num_groups=num_groups)
+@pytest.mark.parametrize(("num_groups", "last_action"), [(1, False), (2, False), (1, True)])
+def test_training_resumes_bit_for_bit(num_groups, last_action):
+    policy = PolicyConfig(last_action=last_action)
+    env = EnvConfig(length=6)  # the sessions part in the middle of an episode
+    config = dataclasses.replace(CONFIG, env=env, num_groups=num_groups, policy=policy)
     whole = Trainer(config)
     expected_rows = train(whole, 6)
 

@@ -13,10 +13,11 @@ KINDS = ("impala", "small")
 FRAMES = (4, 84, 84)
 
 
-def build(kind, shape=FRAMES, precision="float32", **options):
+def build(kind, shape=FRAMES, precision="float32", symbols=(), **options):
     torch.manual_seed(0)
     dtype = "float32" if kind == "mlp" else "uint8"
-    return make_encoder(EncoderConfig(kind=kind, precision=precision, **options), shape, dtype)
+    config = EncoderConfig(kind=kind, precision=precision, **options)
+    return make_encoder(config, shape, dtype, symbols)
 
 
 def frames(num, shape=FRAMES, seed=1):
@@ -115,11 +116,11 @@ def test_parameters_gradients_and_features_are_float32(kind, precision):
         assert parameter.grad.abs().sum() > 0
 
 
-def test_minigrid_symbols_become_one_hot_in_their_own_places():
-    encoder = build("minigrid", (2 * 3 + 1,))
+def test_symbols_become_one_hot_in_their_own_places():
+    sizes = (11, 6, 3, 11, 6, 3, 4)
+    encoder = build("symbols", (7,), symbols=sizes)
     encoder.mlp = nn.Identity()
     observation = torch.tensor([[10, 5, 2, 0, 1, 0, 3], [6, 0, 1, 9, 4, 2, 0]], dtype=torch.uint8)
-    sizes = (11, 6, 3, 11, 6, 3, 4)
     want = [functional.one_hot(observation[:, i].long(), n) for i, n in enumerate(sizes)]
     assert torch.equal(encoder(observation), torch.cat(want, dim=1).float())
 
@@ -174,10 +175,12 @@ def test_output_size_is_a_setting():
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape"), [("small", FRAMES), ("mlp", (7,)), ("minigrid", (10,))], ids=str
+    ("kind", "shape", "symbols"),
+    [("small", FRAMES, ()), ("mlp", (7,), ()), ("symbols", (10,), (11, 6, 3) * 3 + (4,))],
+    ids=str,
 )
-def test_first_weights_are_orthogonal_and_keep_a_signals_size(kind, shape):
-    encoder = build(kind, shape, size=12)
+def test_first_weights_are_orthogonal_and_keep_a_signals_size(kind, shape, symbols):
+    encoder = build(kind, shape, symbols=symbols, size=12)
     layers = [m for m in encoder.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert len(layers) >= 2
     for layer in layers:
@@ -208,6 +211,7 @@ def test_auto_is_bfloat16_only_on_a_cpu_that_has_it():
         ("mlp", FRAMES, "uint8", r"'mlp' does not fit uint8 .* \(4, 84, 84\); impala or small"),
         ("small", (4, 16, 84), "uint8", r"'small' does not fit .*; impala would"),
         ("impala", FRAMES, "float32", r"; no encoder would"),
+        ("symbols", (7,), "uint8", r"'symbols' does not fit uint8 .*; no encoder would"),
         (
             "resnet",
             FRAMES,

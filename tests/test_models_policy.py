@@ -5,26 +5,29 @@ import torch
 
 from models.cores import CORES, CoreConfig
 from models.encoders import EncoderConfig
-from models.policy import Policy
+from models.policy import NO_ACTION, Policy, PolicyConfig
 
 T, B, A = 5, 3, 6
 SMALL = {"hidden_size": 32, "num_heads": 2, "feedforward_size": 40, "lstm_size": 24}
 
 
-def build(kind="rdn", encoder="small"):
+def build(kind="rdn", encoder="small", **options):
     torch.manual_seed(0)
     shape, dtype = ((9,), "float32") if encoder == "mlp" else ((4, 42, 42), "uint8")
     config = EncoderConfig(kind=encoder, precision="float32", size=16)
-    return Policy(shape, dtype, A, config, CoreConfig(kind=kind, kernel="reference", **SMALL))
+    core = CoreConfig(kind=kind, kernel="reference", **SMALL)
+    return Policy(shape, dtype, A, config, core, **options)
 
 
 def unroll(seed=1):
     rng = torch.Generator().manual_seed(seed)
     observation = torch.randint(0, 256, (T, B, 4, 42, 42), generator=rng, dtype=torch.uint8)
     last_reward = 3 * torch.randn(T, B, generator=rng)
+    last_action = torch.randint(0, A, (T, B), generator=rng)
     start = torch.zeros(T, B, dtype=torch.bool)
     start[0], start[2, 1] = True, True
-    return observation, last_reward, start
+    last_action[start] = NO_ACTION
+    return observation, last_reward, last_action, start
 
 
 @pytest.mark.parametrize("kind", CORES)
@@ -42,13 +45,13 @@ def test_outputs_are_float32_and_time_major(kind):
 @pytest.mark.parametrize("kind", CORES)
 def test_acting_step_by_step_is_the_learner_s_forward(kind):
     policy = build(kind)
-    observation, last_reward, start = unroll()
-    want, want_last = policy(observation, last_reward, start, policy.initial_state(B))
+    inputs = unroll()
+    want, want_last = policy(*inputs, policy.initial_state(B))
     state, outputs = policy.initial_state(B), []
     with torch.inference_mode():
         for t in range(T):
             row = slice(t, t + 1)
-            output, state = policy(observation[row], last_reward[row], start[row], state)
+            output, state = policy(*(x[row] for x in inputs), state)
             outputs.append(output)
     for got, expected in zip(map(torch.cat, zip(*outputs, strict=True)), want, strict=True):
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
@@ -58,19 +61,43 @@ def test_acting_step_by_step_is_the_learner_s_forward(kind):
 
 def test_the_last_reward_enters_clipped():
     policy = build("feedforward")
-    observation, _, start = unroll()
+    observation, _, last_action, start = unroll()
 
     def logits(reward):
-        return policy(observation, torch.full((T, B), reward), start, ())[0].logits
+        return policy(observation, torch.full((T, B), reward), last_action, start, ())[0].logits
 
     assert torch.equal(logits(7.0), logits(1.0))
     assert torch.equal(logits(-7.0), logits(-1.0))
     assert not torch.allclose(logits(0.5), logits(1.0))
 
 
+def test_the_last_action_enters_as_one_hot_behind_features_and_reward():
+    policy = build("feedforward", config=PolicyConfig(last_action=True))
+    observation, last_reward, last_action, start = unroll()
+    seen = {}
+    policy.core.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))
+    policy(observation, last_reward, last_action, start, ())
+    assert seen["x"].shape == (T, B, 16 + 1 + A)
+    for t in range(T):
+        for b in range(B):
+            expected = [float(last_action[t, b] == a) for a in range(A)]
+            assert seen["x"][t, b, -A:].tolist() == expected
+    assert not seen["x"][start, -A:].any()
+
+
+def test_the_last_action_is_not_seen_unless_asked_for():
+    policy, (observation, last_reward, last_action, start) = build("feedforward"), unroll()
+    outputs = [
+        policy(observation, last_reward, actions, start, ())[0].logits
+        for actions in (last_action, torch.zeros_like(last_action))
+    ]
+    assert torch.equal(*outputs)
+
+
+@pytest.mark.parametrize("last_action", [False, True])
 @pytest.mark.parametrize("kind", CORES)
-def test_gradient_reaches_every_parameter(kind):
-    policy = build(kind)
+def test_gradient_reaches_every_parameter(kind, last_action):
+    policy = build(kind, config=PolicyConfig(last_action=last_action))
     output, _ = policy(*unroll(), policy.initial_state(B))
     (output.logits.square().sum() + output.value.square().sum()).backward()
     idle = [
@@ -83,8 +110,7 @@ def test_gradient_reaches_every_parameter(kind):
 
 def test_vectors_take_the_mlp():
     policy = build("lstm", "mlp")
-    _, last_reward, start = unroll()
-    output, _ = policy(torch.randn(T, B, 9), last_reward, start, policy.initial_state(B))
+    output, _ = policy(torch.randn(T, B, 9), *unroll()[1:], policy.initial_state(B))
     assert output.logits.shape == (T, B, A)
 
 

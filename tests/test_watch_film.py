@@ -14,9 +14,9 @@ from agents.runs import train
 from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig
 from models.encoders import EncoderConfig
+from models.policy import NO_ACTION, PolicyConfig
 from watch.dashboard import HEIGHT, WIDTH
-from watch.film import WatchConfig, play, watch
-from watch.scenes import make_scene
+from watch.film import WatchConfig, make_scene, play, watch
 from watch.video import video_writer
 
 LENGTH = 3
@@ -39,6 +39,7 @@ def runs(tmp_path_factory):
                 lstm_size=10,
             ),
             encoder=EncoderConfig(kind="mlp"),
+            policy=PolicyConfig(last_action=True),
             learner=LearnerConfig(unroll_length=8, batch_size=4),
             total_frames=32,
             run_dir=str(folder / kind),
@@ -80,6 +81,18 @@ def test_the_games_are_those_that_evaluation_plays(runs):
     assert set(returns.values()) == {0.0, 1.0}
 
 
+def test_the_policy_that_plays_sees_its_last_action_and_none_at_a_start(runs):
+    saved, seen = load_policy(runs / "lstm"), []
+    saved.policy.register_forward_pre_hook(lambda _, args: seen.append(int(args[2])))
+    scene = make_scene(saved, 0)
+    scene.picture = lambda step, action, ask: np.zeros((1, 1, 3), np.uint8)
+    actions = [m.action for m in play(saved, scene, WatchConfig(episodes=3))]
+    expected = [NO_ACTION, *actions[:-1]]
+    expected[STEPS::STEPS] = [NO_ACTION] * 2
+    assert seen == expected
+    assert {0, 1} <= set(seen)
+
+
 def test_an_atari_film_shows_the_emulator_s_own_screen():
     config = TrainConfig(
         game="Pong",
@@ -105,7 +118,7 @@ def test_an_atari_film_shows_the_emulator_s_own_screen():
 def test_a_minigrid_film_shows_the_cells_in_view_until_the_game_ends():
     config = TrainConfig(
         game="MiniGrid-MemoryS7-v0",
-        encoder=EncoderConfig(kind="minigrid"),
+        encoder=EncoderConfig(kind="symbols"),
         core=CoreConfig(kind="rdn", kernel="reference"),
     )
     spec = make_env(config.game, config.env, 1, 0).spec
@@ -221,6 +234,8 @@ def test_a_game_without_a_picture_is_refused(tmp_path):
         total_frames=8,
         run_dir=str(tmp_path / "run"),
     )
-    with pytest.raises(ValueError, match="there is no picture of probe: watch shows Atari"):
+    with pytest.raises(
+        ValueError, match="there is no picture of probe: watch shows memory tasks, MiniGrid, Atari"
+    ):
         watch(train(config), WatchConfig())
     assert not (tmp_path / "run/videos").exists()

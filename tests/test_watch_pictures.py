@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from envs import EnvConfig, make_env
+from envs import EnvConfig, canvas, make_env
+from envs.memory.picture import TaskPicture, questions, read_tile
 from envs.memory.tasks import NO_QUESTION
-from models.cores import CoreConfig, make_core
-from watch import canvas
-from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
-from watch.grid_picture import (
+from envs.minigrid.picture import (
     BALL,
     BOX,
     CELL,
@@ -22,9 +20,10 @@ from watch.grid_picture import (
     draw_grid,
     read_cells,
 )
+from models.cores import CoreConfig, make_core
+from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
 from watch.memory_panel import MemoryPanel, layout
 from watch.memory_view import FastWeights, MemoryView, Units
-from watch.task_picture import TaskPicture, questions, read_tile
 from watch.timelines import MAX_LANE, Timelines
 
 RNG = np.random.default_rng(0)

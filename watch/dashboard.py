@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from watch import canvas
-from watch.canvas import Floats, Frame
+from envs import canvas
+from envs.canvas import Floats, Frame
 from watch.memory_panel import MemoryPanel
 from watch.memory_view import Memory
 from watch.timelines import Timelines

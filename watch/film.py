@@ -8,16 +8,18 @@ from itertools import count
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from agents.evaluation.player import Player
+from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
+from envs import FAMILIES, family_of
+from envs.canvas import Floats
+from envs.scene import Scene
 from experiment.files import folder_within, unused_path
 from models.cores import CoreState
 from models.policy import Policy
-from watch.canvas import Floats
 from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
 from watch.memory_view import MemoryView
-from watch.scenes import Scene, make_scene
 from watch.video import FrameSink, check_new_file, png_writer, video_writer
 
 
@@ -26,12 +28,11 @@ class WatchConfig:
     """What is filmed, and where to.
 
     Args:
-        episodes: whole games; null is 1 on Atari and 4 elsewhere.
+        episodes: whole games; null is what makes a film of some length: 1 on Atari, 4 elsewhere.
         max_steps: agent steps after which the film ends in any case; null is no limit.
         greedy: take the likeliest action instead of sampling.
         seed: of the games and the actions.
-        fps: steps a second; null is the game's own speed on Atari, 2 on a memory task and 4 on
-            MiniGrid.
+        fps: steps a second; null is a comfortable speed, on Atari the game's own.
         out: .mp4 or .gif file, which must not exist; null is videos/ beside the policy.
         frames: new or empty folder that also gets every frame as a PNG.
     """
@@ -84,6 +85,19 @@ def watch(source: Path, config: WatchConfig) -> Path:
     return path
 
 
+def make_scene(saved: SavedPolicy, seed: int) -> Scene:
+    """Makes one environment of a policy's own game, with its picture.
+
+    Raises:
+        ValueError: the game has no picture, or other actions or observations than the policy.
+    """
+    family = family_of(saved.spec.game)
+    if family.scene is None:
+        shown = ", ".join(family.name for family in FAMILIES if family.scene is not None)
+        raise ValueError(f"there is no picture of {saved.spec.game}: watch shows {shown}")
+    return family.scene(make_env_of(saved, 1, seed, "gymnasium"), saved.config.env)
+
+
 @torch.inference_mode()
 def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Moment]:
     """Plays and yields every row, the last one of each game included, then closes the games."""
@@ -98,8 +112,9 @@ def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Mome
         is_over = not step.valid[0]
         action = None if is_over else int(chosen)
         score += float(step.reward[0])
+        ask = partial(answers, saved.policy, player.state, player.last_action)
         yield Moment(
-            picture=scene.picture(step, action, partial(answers, saved.policy, player.state)),
+            picture=scene.picture(step, action, ask),
             memory=memory,
             probabilities=output.logits[0, 0].softmax(-1).numpy(),
             action=action,
@@ -119,18 +134,20 @@ def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Mome
 
 
 @torch.inference_mode()
-def answers(policy: Policy, state: CoreState, observations: Floats) -> Floats:
+def answers(policy: Policy, state: CoreState, last_action: Tensor, observations: Floats) -> Floats:
     """Returns the probabilities [Q, A] of actions at observations [Q, size] that came next.
 
     Args:
         policy: which is asked; it does not notice.
         state: of one environment.
+        last_action: [1] what was done in it.
         observations: each is the only one that follows.
     """
     Q = len(observations)
     states = tuple(s.repeat_interleave(Q, dim=0) for s in state)
     no_reward, no_start = torch.zeros(1, Q), torch.zeros(1, Q, dtype=torch.bool)
-    output, _ = policy(torch.from_numpy(observations)[None], no_reward, no_start, states)
+    asked = torch.from_numpy(observations)[None]
+    output, _ = policy(asked, no_reward, last_action.expand(1, Q), no_start, states)
     probabilities: Floats = output.logits[0].softmax(-1).numpy()
     return probabilities
 

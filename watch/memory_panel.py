@@ -10,8 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from watch import canvas
-from watch.canvas import Floats, Frame
+from envs import canvas
+from envs.canvas import Floats, Frame
 from watch.memory_view import FastWeights, Memory, Units
 
 LABEL = 24  # pixels above a heat map, for its label

@@ -6,8 +6,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from watch import canvas
-from watch.canvas import Floats, Frame
+from envs import canvas
+from envs.canvas import Floats, Frame
 from watch.memory_view import FastWeights, Memory
 
 TITLE = 22  # pixels above a timeline, for its name

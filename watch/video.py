@@ -10,7 +10,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
-from watch.canvas import Frame
+from envs.canvas import Frame
 
 # Flat colours stay flat: no dithering, and a palette of the film's own colours.
 _GIF = "split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=none:diff_mode=rectangle"

@@ -17,18 +17,13 @@ from scipy import stats
 
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
-from envs import is_atari
-from envs.config import MAX_SIZES, Backend, EnvConfig
-from envs.memory import TASKS
-from envs.scores import human_normalised
+from envs import Backend, EnvConfig, family_of
 from envs.spec import EnvStep
 from experiment.checkpoint import newest_number, numbered
 from experiment.files import folder_within, unused_path, write_json
 from experiment.provenance import provenance
 from models.policy import Policy
 
-ATARI_EPISODES = 30
-TASK_EPISODES = 500
 RESULTS = "evaluation"  # folder of the results of a run
 
 
@@ -111,16 +106,15 @@ def played_env(game: str, trained: EnvConfig, config: EvaluationConfig) -> EnvCo
     """
     if config.length is None:
         return trained
-    step = 1 if trained.length < MAX_SIZES["length"] else -1
-    other = replace(trained, length=trained.length + step)
-    if game not in TASKS or TASKS[game](other).num_steps == TASKS[game](trained).num_steps:
+    played = family_of(game).at_length(game, trained, config.length)
+    if played is None:
         raise ValueError(f"length {config.length} was asked for, but {game} has no length")
-    return replace(trained, length=config.length)
+    return played
 
 
 def num_games(game: str, config: EvaluationConfig) -> int:
     """Returns how many games of `game` are played."""
-    return config.episodes or (ATARI_EPISODES if is_atari(game) else TASK_EPISODES)
+    return config.episodes or family_of(game).num_games
 
 
 def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
@@ -131,8 +125,10 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         config: how.
     """
     saved = load_policy(source)
-    is_task = saved.spec.game in TASKS
-    games = play(saved, config, num_games(saved.spec.game, config))
+    game = saved.spec.game
+    family = family_of(game)
+    games = play(saved, config, num_games(game, config))
+    scale = family.scores(game, played_env(game, saved.config.env, config))
     returns = games.returns
     mean = float(returns.mean())
     return {
@@ -140,9 +136,10 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         "standard_error": float(stats.sem(returns)) if len(returns) > 1 else None,
         "min_return": float(returns.min()),
         "max_return": float(returns.max()),
-        "human_normalised": human_normalised(saved.spec.game, mean),
+        "normalised": None if scale is None else scale.normalise(mean),
+        "scale": None if scale is None else dict(zip(family.ends, scale, strict=True)),
         "per_life_mean_return": float(np.mean(games.life_returns)),
-        "game": saved.spec.game,
+        "game": game,
         "core": saved.config.core.kind,
         "frames": saved.frames,
         "updates": saved.updates,
@@ -150,7 +147,11 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         "settings": asdict(config),
         "provenance": provenance(),
         "episodes": [
-            {"return": float(r), "steps": int(s), "seed": config.seed + (0 if is_task else i)}
+            {
+                "return": float(r),
+                "steps": int(s),
+                "seed": config.seed + (0 if family.one_seed else i),
+            }
             for i, (r, s) in enumerate(zip(returns, games.steps, strict=True))
         ],
     }
@@ -204,6 +205,7 @@ def summary(result: dict[str, Any], path: Path) -> str:
         f"min, max          {result['min_return']:.2f}, {result['max_return']:.2f}",
         f"mean per life     {result['per_life_mean_return']:.2f}",
     ]
-    if result["human_normalised"] is not None:
-        lines.append(f"human-normalised  {result['human_normalised']:.3f}")
+    if result["scale"] is not None:
+        ends = ", ".join(f"{name} {score:.4g}" for name, score in result["scale"].items())
+        lines.append(f"normalised        {result['normalised']:.3f}  ({ends})")
     return "\n".join([*lines, f"written to {path}"])

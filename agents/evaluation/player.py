@@ -8,7 +8,7 @@ from agents.impala.acting import sample_action
 from envs import Backend, make_env
 from envs.spec import EnvStep, VecEnv
 from experiment.seeding import derive_seed
-from models.policy import PolicyOutput
+from models.policy import NO_ACTION, PolicyOutput
 
 
 class Player:
@@ -23,18 +23,23 @@ class Player:
 
     def __init__(self, saved: SavedPolicy, num_envs: int, seed: int, *, greedy: bool) -> None:
         self.state = saved.policy.initial_state(num_envs)
+        self.last_action = torch.full((num_envs,), NO_ACTION)
         self._policy = saved.policy
         self._greedy = greedy
         self._generator = torch.Generator().manual_seed(derive_seed(seed, "evaluation actions"))
 
     def act(self, step: EnvStep) -> tuple[PolicyOutput, Tensor]:
         """Returns what the policy says of a row, [1, B, ...], and its actions [B] int64."""
-        rows = [torch.from_numpy(x)[None] for x in (step.observation, step.reward, step.start)]
-        output, self.state = self._policy(*rows, self.state)
-        logits = output.logits[0]
-        if self._greedy:
-            return output, logits.argmax(-1)
-        return output, sample_action(logits, self._generator)[0]
+        observation, reward, start = (
+            torch.from_numpy(x)[None] for x in (step.observation, step.reward, step.start)
+        )
+        last_action = torch.where(start, NO_ACTION, self.last_action)
+        output, self.state = self._policy(observation, reward, last_action, start, self.state)
+        self.last_action = self._choose(output.logits[0])
+        return output, self.last_action
+
+    def _choose(self, logits: Tensor) -> Tensor:
+        return logits.argmax(-1) if self._greedy else sample_action(logits, self._generator)[0]
 
 
 def make_env_of(saved: SavedPolicy, num_envs: int, seed: int, backend: Backend) -> VecEnv:

@@ -9,7 +9,7 @@ import torch
 
 from agents.impala.config import TrainConfig, config_from_values
 from agents.impala.trainer import make_policy
-from envs.spec import EnvSpec
+from envs.spec import EnvSpec, spec_from_values
 from experiment.checkpoint import load_checkpoint, load_newest, numbered, save_checkpoint
 from experiment.structure import check_like
 from models.policy import Policy
@@ -38,7 +38,7 @@ def load_policy(source: Path) -> SavedPolicy:
         ValueError: nothing usable is there, or its weights are of another policy.
     """
     payload = _load(source)
-    config, spec = config_from_values(payload["config"]), _spec(payload["spec"])
+    config, spec = config_from_values(payload["config"]), spec_from_values(payload["spec"])
     policy = _make_policy_here(config, spec)
     policy.load_state_dict(payload["policy"])
     progress = payload["progress"]
@@ -67,7 +67,7 @@ def check_policy(payload: Mapping[str, Any]) -> None:
             raise ValueError(f"holds no policy: it has no {name}")
     try:
         check_like(payload["progress"], PROGRESS, "progress")
-        config, spec = config_from_values(payload["config"]), _spec(payload["spec"])
+        config, spec = config_from_values(payload["config"]), spec_from_values(payload["spec"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"holds no policy: {error}") from None
     try:
@@ -101,14 +101,3 @@ def _load(source: Path) -> dict[str, Any]:
 
 def _make_policy_here(config: TrainConfig, spec: EnvSpec) -> Policy:
     return make_policy(replace(config, core=replace(config.core, kernel="auto")), spec)
-
-
-def _spec(values: Mapping[str, Any]) -> EnvSpec:
-    """Returns the spec that a checkpoint describes."""
-    spec = EnvSpec(**dict(values) | {"observation_shape": tuple(values["observation_shape"])})
-    sizes = (*spec.observation_shape, spec.num_actions, spec.frame_skip)
-    if any(type(size) is not int or size < 1 for size in sizes):
-        raise ValueError(f"sizes must be counts, got {sizes}")
-    if spec.observation_dtype not in ("uint8", "float32") or not isinstance(spec.game, str):
-        raise ValueError(f"no such observations: {spec.game!r}, {spec.observation_dtype!r}")
-    return spec

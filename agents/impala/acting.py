@@ -16,13 +16,19 @@ class ActStep(Protocol):
     """A way to act on one row of every environment."""
 
     def __call__(
-        self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
+        self,
+        observation: Tensor,
+        last_reward: Tensor,
+        last_action: Tensor,
+        start: Tensor,
+        state: CoreState,
     ) -> tuple[Tensor, Tensor, CoreState]:
         """Acts once.
 
         Args:
             observation: [1, B, ...] in the environment's dtype.
             last_reward: [1, B] float32.
+            last_action: [1, B] int64, `NO_ACTION` where there was none.
             start: [1, B] bool.
             state: of the core; may be written in place.
 
@@ -51,10 +57,15 @@ class EagerActStep:
 
     @torch.inference_mode()
     def __call__(
-        self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
+        self,
+        observation: Tensor,
+        last_reward: Tensor,
+        last_action: Tensor,
+        start: Tensor,
+        state: CoreState,
     ) -> tuple[Tensor, Tensor, CoreState]:
         """Acts once; see `ActStep`."""
-        output, state = self.policy(observation, last_reward, start, state)
+        output, state = self.policy(observation, last_reward, last_action, start, state)
         action, log_prob = sample_action(output.logits[0], self.generator)
         return action, log_prob, state
 
@@ -71,13 +82,18 @@ class GraphedActStep:
 
     @torch.inference_mode()
     def __call__(
-        self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
+        self,
+        observation: Tensor,
+        last_reward: Tensor,
+        last_action: Tensor,
+        start: Tensor,
+        state: CoreState,
     ) -> tuple[Tensor, Tensor, CoreState]:
         """Acts once; see `ActStep`. The results stand until the next call."""
         if self._graph is None:
-            self._capture(observation, last_reward, start, state)
+            self._capture(observation, last_reward, last_action, start, state)
         assert self._graph is not None
-        given = (observation, last_reward, start, *state)
+        given = (observation, last_reward, last_action, start, *state)
         for held, new in zip((*self._inputs, *self._state), given, strict=True):
             if held is not new:
                 held.copy_(new)
@@ -86,9 +102,19 @@ class GraphedActStep:
 
     @torch.inference_mode()
     def _capture(
-        self, observation: Tensor, last_reward: Tensor, start: Tensor, state: CoreState
+        self,
+        observation: Tensor,
+        last_reward: Tensor,
+        last_action: Tensor,
+        start: Tensor,
+        state: CoreState,
     ) -> None:
-        self._inputs = (observation.clone(), last_reward.clone(), start.clone())
+        self._inputs = (
+            observation.clone(),
+            last_reward.clone(),
+            last_action.clone(),
+            start.clone(),
+        )
         self._state = tuple(s.clone() for s in state)
         generator = self._step.generator
         drawn = generator.get_state()

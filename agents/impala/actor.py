@@ -20,7 +20,7 @@ from agents.impala.episodes import EpisodeCounter
 from agents.impala.rollout import Rollout
 from agents.impala.upload import Uploader
 from envs.spec import EnvStep, StatefulVecEnv, VecEnv
-from models.policy import Policy
+from models.policy import NO_ACTION, Policy
 
 
 class Actor:
@@ -53,6 +53,7 @@ class Actor:
         self._act_step = make_act_step(policy, generator)
         self._uploader = Uploader(self._device)
         self.step: EnvStep | None = None  # the row that waits for an action
+        self.last_action = np.full(env.num_envs, NO_ACTION)  # that led to it
         self.counter = EpisodeCounter(env.num_envs)
         self.env_seconds = 0.0  # since the actor was made
         self.inference_seconds = 0.0  # likewise
@@ -74,12 +75,13 @@ class Actor:
         action, log_prob, self.core_state = self._act_step(
             rollout.observation[t : t + 1, columns],
             rollout.last_reward[t : t + 1, columns],
+            rollout.last_action[t : t + 1, columns],
             rollout.start[t : t + 1, columns],
             self.core_state,
         )
         rollout.action[t, columns] = action
         rollout.behaviour_log_prob[t, columns] = log_prob
-        answer = action.cpu().numpy()
+        answer = self.last_action = action.cpu().numpy()
         acted = time.perf_counter()
         self.env.send(answer)
         self.inference_seconds += acted - began
@@ -108,6 +110,8 @@ class Actor:
     def _write_observation(self, rollout: Rollout, t: int, step: EnvStep) -> None:
         self._uploader.write(rollout.observation[t, self.columns], step.observation)
         self._uploader.write(rollout.last_reward[t, self.columns], step.reward)
+        last_action = np.where(step.start, NO_ACTION, self.last_action)
+        self._uploader.write(rollout.last_action[t, self.columns], last_action)
         self._uploader.write(rollout.start[t, self.columns], step.start)
         if t < len(rollout.valid):
             self._uploader.write(rollout.valid[t, self.columns], step.valid)
@@ -120,6 +124,7 @@ class Actor:
                 "env": _tensors(self.env.state_dict()),
                 "step": _tensors(self.step._asdict()),
                 "counter": _tensors(self.counter.state_dict()),
+                "last_action": torch.from_numpy(self.last_action.copy()),
                 "core_state": [s.clone() for s in self.core_state],
             }
         return state
@@ -141,6 +146,7 @@ class Actor:
             self.env.load_state_dict(_arrays(games["env"]))
             self.step = EnvStep(**_arrays(games["step"]))
             self.counter.load_state_dict(_arrays(games["counter"]))
+            self.last_action = games["last_action"].numpy().copy()
             device = policy_device(self.policy)
             self.core_state = tuple(s.to(device) for s in games["core_state"])
 

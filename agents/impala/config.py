@@ -13,6 +13,7 @@ from experiment.config import MAX_THREADS, RunConfig
 from experiment.settings import settings_from_values
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
+from models.policy import PolicyConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +114,9 @@ class TrainConfig(RunConfig):
     """One agent's training, beside what every run has: `RunConfig`.
 
     Args:
-        game: Atari game ("Pong" or "Pong-v5") or memory task ("tmaze", "key_value", ...).
+        game: such as "Pong" or "Pong-v5" (Atari), "tmaze" (a memory task); a wrong name lists more.
         env: the environment's protocol and sizes.
+        policy: what the policy sees beside observations.
         core: memory of the policy; the only field that differs between compared runs.
         encoder: what turns observations into features.
         learner: how rollouts become updates.
@@ -131,10 +133,11 @@ class TrainConfig(RunConfig):
             none.
     """
 
-    IDENTITY = ("game", "env", "encoder", "core")
+    IDENTITY = ("game", "env", "policy", "encoder", "core")
 
     game: str = "Pong-v5"
     env: EnvConfig = field(default_factory=EnvConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     core: CoreConfig = field(default_factory=CoreConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)

@@ -120,7 +120,11 @@ class Learner:
     def _update(self, minibatch: Rollout, *, check: bool) -> tuple[Loss, Tensor, Tensor]:
         """Makes one optimiser step; returns its loss, gradient norm and logits [T, B, A]."""
         output, _ = self.policy(
-            minibatch.observation, minibatch.last_reward, minibatch.start, minibatch.core_state
+            minibatch.observation,
+            minibatch.last_reward,
+            minibatch.last_action,
+            minibatch.start,
+            minibatch.core_state,
         )
         total, loss = impala_loss(output, minibatch, self.config)
         self.optimizer.zero_grad(set_to_none=True)

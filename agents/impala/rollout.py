@@ -13,6 +13,7 @@ from torch import Tensor
 from agents.impala.episodes import Episode
 from envs.spec import EnvSpec
 from models.cores import CoreState
+from models.policy import NO_ACTION
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Rollout:
 
     observation: Tensor  # [T+1, B, *observation_shape] in the environment's dtype
     last_reward: Tensor  # [T+1, B] float32, raw, arrived with x_t; 0 on a game's first observation
+    last_action: Tensor  # [T+1, B] int64, led to x_t; NO_ACTION where memory begins anew
     start: Tensor  # [T+1, B] bool, memory begins anew at x_t
     action: Tensor  # [T, B] int64
     behaviour_log_prob: Tensor  # [T, B] float32, log mu(a_t | x_t)
@@ -63,6 +65,7 @@ class Rollout:
                 device=device,
             ),
             last_reward=unwritten(T + 1),
+            last_action=torch.full((T + 1, B), NO_ACTION, device=device),
             start=torch.zeros(T + 1, B, dtype=torch.bool, device=device),
             action=torch.zeros(T, B, dtype=torch.int64, device=device),
             behaviour_log_prob=unwritten(T),

@@ -8,7 +8,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Generator, Mapping
-from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
@@ -238,8 +237,7 @@ class Trainer(Trainable):
 
     def policy_values(self) -> dict[str, Any]:
         """Returns what the policy must know of its world."""
-        shape = list(self.spec.observation_shape)
-        return {"spec": asdict(self.spec) | {"observation_shape": shape}}
+        return {"spec": self.spec.values()}
 
     def weights(self) -> dict[str, Tensor]:
         """Returns the weights of the policy."""
@@ -320,6 +318,8 @@ def make_policy(config: TrainConfig, spec: EnvSpec) -> Policy:
         spec.num_actions,
         config.encoder,
         config.core,
+        config.policy,
+        spec.symbols,
     )
 
 

@@ -5,25 +5,31 @@ from collections.abc import Callable
 from .base import Encoder
 from .config import EncoderConfig, EncoderKind
 from .impala import ResidualTrunk
-from .minigrid import SymbolMLP
 from .mlp import MLP
 from .orthogonal import initialise_orthogonal
 from .pixels import PixelEncoder
 from .small import SmallTrunk
+from .symbols import SymbolMLP
 
 __all__ = ["ENCODERS", "Encoder", "EncoderConfig", "EncoderKind", "make_encoder"]
 
-ENCODERS: dict[EncoderKind, Callable[[EncoderConfig, tuple[int, ...]], Encoder]] = {
-    "impala": lambda config, shape: PixelEncoder(config, ResidualTrunk(shape)),
-    "small": lambda config, shape: initialise_orthogonal(PixelEncoder(config, SmallTrunk(shape))),
-    "mlp": lambda config, shape: initialise_orthogonal(MLP(config, shape[0])),
-    "minigrid": lambda config, shape: initialise_orthogonal(SymbolMLP(config, shape[0])),
+Sizes = tuple[int, ...]
+ENCODERS: dict[EncoderKind, Callable[[EncoderConfig, Sizes, Sizes], Encoder]] = {
+    "impala": lambda config, shape, symbols: PixelEncoder(config, ResidualTrunk(shape)),
+    "small": lambda config, shape, symbols: initialise_orthogonal(
+        PixelEncoder(config, SmallTrunk(shape))
+    ),
+    "mlp": lambda config, shape, symbols: initialise_orthogonal(MLP(config, shape[0])),
+    "symbols": lambda config, shape, symbols: initialise_orthogonal(SymbolMLP(config, symbols)),
 }
 SMALL_MIN_SIDE = 20  # pixels; below it the second convolution of `small` has no output
 
 
 def make_encoder(
-    config: EncoderConfig, observation_shape: tuple[int, ...], observation_dtype: str
+    config: EncoderConfig,
+    observation_shape: Sizes,
+    observation_dtype: str,
+    symbols: Sizes = (),
 ) -> Encoder:
     """Builds the encoder that config.kind names.
 
@@ -31,24 +37,25 @@ def make_encoder(
         config: kind, precision and size.
         observation_shape: [C, H, W] for pixels, [D] for vectors; without the batch.
         observation_dtype: "uint8" for pixels and symbols, "float32" for other vectors.
+        symbols: of a vector of symbols, how many values each entry can have.
 
     Raises:
         ValueError: no such kind, or one that does not fit the observation.
     """
     if config.kind not in ENCODERS:
         raise ValueError(f"unknown encoder {config.kind!r}; choose one of {', '.join(ENCODERS)}")
-    fitting = _encoders_for(observation_shape, observation_dtype)
+    fitting = _encoders_for(observation_shape, observation_dtype, symbols)
     if config.kind not in fitting:
         raise ValueError(
             f"encoder {config.kind!r} does not fit {observation_dtype} observations of shape "
             f"{tuple(observation_shape)}; {' or '.join(fitting) or 'no encoder'} would"
         )
-    return ENCODERS[config.kind](config, observation_shape)
+    return ENCODERS[config.kind](config, observation_shape, symbols)
 
 
-def _encoders_for(shape: tuple[int, ...], dtype: str) -> tuple[EncoderKind, ...]:
+def _encoders_for(shape: Sizes, dtype: str, symbols: Sizes) -> tuple[EncoderKind, ...]:
     if dtype == "uint8" and len(shape) == 3:
         return ("impala", "small") if min(shape[1:]) >= SMALL_MIN_SIDE else ("impala",)
-    if dtype == "uint8" and len(shape) == 1:
-        return ("minigrid",)
+    if dtype == "uint8" and symbols and shape == (len(symbols),):
+        return ("symbols",)
     return ("mlp",) if dtype == "float32" and len(shape) == 1 else ()

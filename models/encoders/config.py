@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-EncoderKind = Literal["impala", "small", "mlp", "minigrid"]
+EncoderKind = Literal["impala", "small", "mlp", "symbols"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -13,7 +13,7 @@ class EncoderConfig:
 
     Args:
         kind: impala (residual CNN, 2018) or small (CNN that a CPU can train) for pixels, mlp for
-            float vectors, minigrid for vectors of symbols.
+            float vectors, symbols for vectors of them.
         precision: what the convolutional encoders compute in; parameters and features are
             float32. "auto" is bfloat16 on a CPU with instructions for it, else float32. The others
             compute in float32.

@@ -3,7 +3,7 @@
 Slower than envpool and sharing none of its code: evaluation uses it, so that a fault in one path
 shows against the other. The no-ops, FIRE, step limit and lives follow envpool's rules; what still
 differs (random draws, the picture of a game's very last step) is named in
-tests/test_envs_gym_atari.py.
+tests/test_envs_gymnasium_atari.py.
 """
 
 from typing import Any
@@ -14,20 +14,13 @@ import numpy as np
 from gymnasium.wrappers import AtariPreprocessing
 from numpy.typing import NDArray
 
+from envs.atari.presets import FRAME_SKIP, PRESETS, AtariPreset, resolve_life_loss
 from envs.config import EnvConfig
 from envs.episodes import EpisodeTracker
-from envs.presets import FRAME_SKIP, PRESETS, AtariPreset, game_seeds, resolve_life_loss
+from envs.seeds import game_seeds
 from envs.spec import EnvSpec, EnvStep
 
 Pixels = NDArray[np.uint8]
-
-
-def atari_games() -> list[str]:
-    """Returns the canonical names of all Atari games, such as "Pong-v5"."""
-    gymnasium.register_envs(ale_py)
-    prefix = "ALE/"
-    ids = [i for i in gymnasium.registry if i.startswith(prefix) and i.endswith("-v5")]
-    return sorted(i.removeprefix(prefix) for i in ids)
 
 
 class GymnasiumAtari:

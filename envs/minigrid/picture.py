@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from watch import canvas
-from watch.canvas import Colour, Frame
+from envs import canvas
+from envs.canvas import Colour, Frame
 
 SIZE = (480, 630)
 SIDE = 7  # cells in view, either way

@@ -4,15 +4,15 @@ A tile is what an observation shows. Keys are letters; values are digits with a 
 """
 
 import colorsys
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from envs import canvas
+from envs.canvas import Colour, Floats, Frame
 from envs.config import EnvConfig
 from envs.memory.tasks import NO_QUESTION
-from watch import canvas
-from watch.canvas import Colour, Floats, Frame
+from envs.scene import Ask
 
 SIZE = (480, 630)
 LARGE, SMALL = 104, 40  # sides of the tile in view, and of one on the tape
@@ -21,8 +21,6 @@ COLUMNS = SIZE[0] // PITCH
 MAX_LINES = 4
 ANSWERS = 200  # pixels for all that could be asked
 WRONG: Colour = (255, 92, 92)
-Ask = Callable[[Floats], Floats]
-"""Observations [Q, size] -> probabilities [Q, A] of the answers, if they came next."""
 
 
 class Tile(NamedTuple):

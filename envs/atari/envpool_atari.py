@@ -6,10 +6,11 @@ import envpool
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.atari.presets import FRAME_SKIP, PRESETS, resolve_life_loss
 from envs.config import EnvConfig
 from envs.envpool_rows import EnvpoolRows
 from envs.episodes import EpisodeTracker
-from envs.presets import FRAME_SKIP, PRESETS, game_seeds, resolve_life_loss
+from envs.seeds import game_seeds
 from envs.spec import EnvSpec, EnvStep
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from envs import EnvConfig, make_env
-from envs.presets import PRESETS
+from envs.atari.presets import PRESETS
 from envs.spec import EnvStep
 
 B = 2

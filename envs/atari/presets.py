@@ -54,8 +54,3 @@ PRESETS: dict[PresetName, AtariPreset] = {
 def resolve_life_loss(config: EnvConfig) -> LifeLoss:
     """Returns the config's `life_loss`, or its preset's."""
     return config.life_loss or PRESETS[config.preset].life_loss
-
-
-def game_seeds(seed: int, num_envs: int) -> list[int]:
-    """Returns seed, seed + 1, ... one per environment, folded into the 31 bits envpool accepts."""
-    return [(seed + i) % 2**31 for i in range(num_envs)]

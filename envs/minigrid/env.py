@@ -1,4 +1,4 @@
-"""MiniGrid through envpool: a grid world seen through a small window.
+"""Plays MiniGrid in envpool's threads.
 
 An observation packs envpool's dictionary into one vector of symbols: object, colour and state of
 each cell in view, then the direction that the agent faces. The mission is left out: in the games
@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from envs.config import EnvConfig
 from envs.envpool_rows import EnvpoolRows
 from envs.episodes import EpisodeTracker
-from envs.presets import game_seeds
+from envs.seeds import game_seeds
 from envs.spec import EnvSpec, EnvStep
+
+CELL = (11, 6, 3)
+"""Objects, colours and states that there are: `minigrid/core/constants.py` of Farama's MiniGrid."""
+NUM_DIRECTIONS = 4
 
 
 class EnvpoolMiniGrid(EnvpoolRows):
     """A `VecEnv` of one MiniGrid game; `lives` is 0 throughout.
 
-    In the Memory games an object is shown at the start, and the return is 1 - 0.9 * steps / limit
-    where the agent goes to the same object at the fork, 0 at the other one or at the limit.
-
     Args:
-        game: a name in `envs.MINIGRID_GAMES`.
+        game: a name in `GAMES`.
         config: emulator threads.
         num_envs: B.
         seed: environment i plays with seed + i; same seed and actions, same rows.
@@ -50,11 +51,13 @@ class EnvpoolMiniGrid(EnvpoolRows):
             **limit,
         )
         super().__init__(env, num_envs)
-        image = env.observation_space["image"]
+        num_cells = int(np.prod(env.observation_space["image"].shape[:-1]))
+        symbols = CELL * num_cells + (NUM_DIRECTIONS,)
         self.spec = EnvSpec(
             game=game,
-            observation_shape=(int(np.prod(image.shape)) + 1,),
+            observation_shape=(len(symbols),),
             observation_dtype="uint8",
+            symbols=symbols,
             num_actions=int(env.action_space.n),
             frame_skip=1,
         )

@@ -1,6 +1,7 @@
 """What `bench throughput` prints and writes: speeds, shares of time, ratios and their goals."""
 
 import statistics
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from envs import canonical_game, is_atari
 from envs.presets import FRAME_SKIP
 from experiment.config_values import config_values
 from experiment.provenance import provenance
+from models.cores import resolved
 
 EFFICIENCY_GOAL = 0.9
 PLAIN_GOALS = {"small": 2.0, "impala": 1.8}
@@ -47,7 +49,7 @@ def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
         "peak_memory_bytes": measured["peak_memory_bytes"],
         "arithmetic": measured["arithmetic"],
         "threads": torch.get_num_threads(),
-        "settings": config_values(config),
+        "settings": config_values(replace(config, core=resolved(config.core))),
         "speeds": speeds,
     }
 

@@ -24,6 +24,7 @@ from experiment.config_values import (
     settings_parser,
 )
 from experiment.run_dir import read_config
+from models.cores import resolved
 
 Settings = dict[str, str]
 """Values as typed, by the full name of their field."""
@@ -154,7 +155,7 @@ def _plan(
     plan = RunPlan(
         path=path,
         arguments=(*arguments, f"--seed={seed}", f"--run_dir={path}"),
-        config=replace(config, seed=seed, run_dir=str(path)),
+        config=replace(config, core=resolved(config.core), seed=seed, run_dir=str(path)),
         evaluations=evaluations,
         working_dir=Path.cwd(),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from envs.config import MAX_THREADS, EnvConfig
-from models.cores import CoreConfig
+from models.cores import CoreConfig, resolved
 from models.encoders import EncoderConfig
 
 
@@ -172,6 +172,7 @@ class TrainConfig:
             raise ValueError(
                 f"milestone_interval_frames must be >= 1, got {self.milestone_interval_frames}"
             )
+        resolved(self.core)  # or it raises
         if self.learner.batch_size % self.num_groups:
             raise ValueError(
                 f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "

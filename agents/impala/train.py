@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +30,7 @@ from experiment.run_dir import RunDir, read_config
 from experiment.session import Session, SessionConfig
 from experiment.stop_signals import stop_signals
 from experiment.watchdog import Watchdog
+from models.cores import resolved
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def train(config: TrainConfig, session: SessionConfig = DEFAULT_SESSION) -> Path
     Raises:
         ValueError: a setting cannot work, or the run folder exists.
     """
+    config = replace(config, core=resolved(config.core))
     path = Path(config.run_dir or f"runs/{config.game}-{config.core.kind}-{config.seed}".lower())
     RunDir.refuse_used(path)
     set_threads(config)

@@ -132,6 +132,7 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     from agents.runs import resume, train
     from experiment.run_dir import read_status
     from experiment.session import SessionConfig
+    from models.cores import refuse_unused
 
     parsed = _parse(parser, arguments)
     session = fields_of(SessionConfig, parsed)
@@ -144,7 +145,9 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
             )
         path = resume(parsed.resume, session)
     else:
-        path = train(fields_of(TrainConfig, parsed), session)
+        config = fields_of(TrainConfig, parsed)
+        refuse_unused(config.core.kind, typed(arguments))
+        path = train(config, session)
     print(f"run folder: {path}")
     return REQUEUE if session.requeue and read_status(path)["status"] == "stopped" else 0
 

@@ -31,11 +31,11 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from benchmarks.kernel_cases import has_heads
 from benchmarks.result_file import write_new
-from models.kernels import delta_rnn, delta_rule, linear_attention, lstm, rdn, triton_launch
+from models.kernels import inputs, operators, triton_launch
 
-OPERATORS = (linear_attention, delta_rule, delta_rnn, rdn, lstm)
-MODULES = {module.__name__.split(".")[-1]: module for module in OPERATORS}
+MODULES = operators()
 ROOT = Path(__file__).resolve().parent.parent
 T, B, H = 51, 32, 4
 POINTERS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.bool: "*i1"}
@@ -93,9 +93,9 @@ def record(op: str, size: int, dtype: torch.dtype) -> list[Launch]:
 
 
 def _arguments(layout: dict[str, str], size: int, dtype: torch.dtype) -> Iterator[Tensor]:
-    sizes = {"T": T, "B": B, "H": H, "4N": 4 * size}
+    sizes = {"T": T, "B": B, "H": H} | dict.fromkeys("KVDN", size)
     for name, dims in layout.items():
-        shape = [sizes.get(dim, size) for dim in dims.split()]
+        shape = [inputs.size_of(dim, sizes) for dim in dims.split()]
         if name == "start":
             yield torch.zeros(shape, dtype=torch.bool)
         else:
@@ -226,7 +226,7 @@ def main() -> None:
     rows = [
         resources
         for op in args.ops
-        for size in (args.hidden if op == "lstm" else args.sizes)
+        for size in (args.sizes if has_heads(op) else args.hidden)
         for dtype in args.dtypes
         for sm in args.sms
         for resources in measure(op, size, getattr(torch, dtype), sm)

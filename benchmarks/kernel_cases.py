@@ -1,6 +1,5 @@
 """The recurrences to time: inputs of each operator, and every implementation that takes them."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,9 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.kernels import inputs, operators
+
 Call = Callable[..., tuple[Tensor, ...]]
 
-OPS = ("linear_attention", "delta_rule", "delta_rnn", "rdn", "lstm")
+OPERATORS = operators()
+OPS = tuple(OPERATORS)
 LSTM_INPUT_SIZE = 257
 START_RATE = 0.02
 # What a core applies to an argument before the operator sees it.
@@ -23,7 +25,7 @@ WEIGHTS = {"r_q", "r_k", "r_v", "r_b"}
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Steps, batch, heads and head size. An LSTM has one head, as large as its hidden vector."""
+    """Steps, batch, heads and head size; without heads one, as large as the hidden vector."""
 
     T: int
     B: int
@@ -54,6 +56,11 @@ class Case:
     without_resets: frozenset[str] = field(default=frozenset())
 
 
+def has_heads(op: str) -> bool:
+    """Returns whether an operator computes head by head."""
+    return any("H" in dims.split() for dims in OPERATORS[op].LAYOUT.values())
+
+
 def make_case(op: str, shape: Shape, device: torch.device, *, compiled: bool = False) -> Case:
     """Returns random inputs and the backends of this device.
 
@@ -63,7 +70,7 @@ def make_case(op: str, shape: Shape, device: torch.device, *, compiled: bool = F
         device: where they lie.
         compiled: also time the reference under `torch.compile`.
     """
-    module = importlib.import_module(f"models.kernels.{op}")
+    module = OPERATORS[op]
     rng = torch.Generator().manual_seed(0)
     start = torch.rand(shape.T, shape.B, generator=rng) < START_RATE
     operator = getattr(module, op)
@@ -84,13 +91,13 @@ def make_case(op: str, shape: Shape, device: torch.device, *, compiled: bool = F
 def _floats(
     module: ModuleType, shape: Shape, rng: torch.Generator, device: torch.device
 ) -> dict[str, Tensor]:
-    """Returns the arguments of an operator over heads, through its caller's activations."""
-    sizes = {"T": shape.T, "B": shape.B, "H": shape.H}
+    """Returns the arguments of an operator, through its caller's activations."""
+    sizes = {"T": shape.T, "B": shape.B, "H": shape.H} | dict.fromkeys("KVDN", shape.D)
     floats = {}
     for name, dims in module.LAYOUT.items():
         if name == "start":
             continue
-        x = torch.randn([sizes.get(dim, shape.D) for dim in dims.split()], generator=rng)
+        x = torch.randn([inputs.size_of(d, sizes) for d in dims.split()], generator=rng)
         if name in SOFTMAX and "r_q" not in module.LAYOUT:  # the RDN takes its own softmax
             x = x.softmax(-1)
         elif name in SIGMOID:

@@ -5,20 +5,12 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from benchmarks.kernels import MAIN, Row, Settings, time_acting, time_kernels
+from benchmarks.kernels import MAIN, Row, Settings, suited, time_acting, time_kernels
 from benchmarks.result_file import show, write_result
 from experiment.provenance import provenance
 
-# Operator, slower backend, and by how much the fused kernel should beat it at the main shape.
-GOALS = (
-    ("rdn", "reference", 15.0),
-    ("rdn", "compiled", 3.0),
-    ("delta_rnn", "reference", 15.0),
-    ("delta_rnn", "compiled", 3.0),
-    ("delta_rule", "reference", 10.0),
-    ("lstm", "nn.LSTM", 0.7),
-    ("lstm", "nn.LSTM stepped", 2.0),
-)
+GOALS = {"reference": 10.0, "compiled": 3.0, "nn.LSTM": 0.7, "nn.LSTM stepped": 2.0}
+"""By how much the fused kernel should beat each other backend at the main shape."""
 ACTING_GOAL = 2.5
 
 
@@ -51,19 +43,18 @@ def ratios(rows: list[Row]) -> list[Row]:
         (r["op"], r["backend"]): r["total_ms"] for r in rows if r["T"] == MAIN.T and _is_main(r)
     }
     fused = "triton" if any(backend == "triton" for _, backend in times) else "cpu"
-    goals = {(op, backend): goal for op, backend, goal in GOALS}
     found: list[Row] = []
     for (op, backend), slow in times.items():
         fast = times.get((op, fused))
         if backend != fused and isinstance(slow, float) and isinstance(fast, float):
-            goal = goals.get((str(op), str(backend))) if fused == "cpu" else None
+            goal = GOALS.get(str(backend)) if fused == "cpu" else None
             found.append(_ratio(f"{op}: {backend} / {fused}", slow / fast, goal, at_least=True))
     return found
 
 
 def _is_main(row: Row) -> bool:
-    size = 256 if row["op"] == "lstm" else MAIN.D
-    return row["B"] == MAIN.B and row["K"] == size
+    shape = suited(str(row["op"]), MAIN)
+    return row["B"] == shape.B and row["K"] == shape.D
 
 
 def acting_ratios(acting: list[Row]) -> list[Row]:

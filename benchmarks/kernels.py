@@ -6,14 +6,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.kernel_cases import LSTM_INPUT_SIZE, OPS, START_RATE, Call, Case, Shape, make_case
+from benchmarks.kernel_cases import (
+    LSTM_INPUT_SIZE,
+    OPS,
+    START_RATE,
+    Call,
+    Case,
+    Shape,
+    has_heads,
+    make_case,
+)
 from benchmarks.timing import Sample, now, summarise, take_turns
-from models.cores import Core, CoreConfig, CoreKind, make_core
+from models.cores import CORES, Core, CoreConfig, make_core
 
 Row = dict[str, object]
 
@@ -27,8 +35,8 @@ SCALING = (
     *(Shape(50, B, 4, 32) for B in (8, 64, 128, 256)),
 )
 QUICK = (Shape(3, 2, 2, 8),)
-LSTM_SIZES = {8: 8, 16: 64, 32: 256, 64: 128, 128: 512}
-"""Hidden vectors of the LSTM where the other operators have these heads."""
+VECTOR_SIZES = {8: 8, 16: 64, 32: 256, 64: 128, 128: 512}
+"""Hidden vectors of operators without heads, where the others have heads of these sizes."""
 
 ACTING_BATCH = 32
 
@@ -40,7 +48,7 @@ class Settings:
     Args:
         compiled: also time the reference under `torch.compile`, which takes minutes to start.
         quick: tiny shapes and few repeats, to see that everything runs; writes no file.
-        ops: recurrences to time: linear_attention, delta_rule, delta_rnn, rdn, lstm.
+        ops: recurrences to time, as the folders of `models/kernels` are called.
         rounds: turns of each backend at the main shape; other shapes have a third.
     """
 
@@ -62,10 +70,10 @@ def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
     rows = []
     for op in settings.ops:
         for shape in QUICK if settings.quick else (MAIN, *HEAD_SIZES, *SCALING):
-            print(f"{op} {_suited(op, shape)}", file=sys.stderr, flush=True)
+            print(f"{op} {suited(op, shape)}", file=sys.stderr, flush=True)
             case = make_case(
                 op,
-                _suited(op, shape),
+                suited(op, shape),
                 device,
                 compiled=settings.compiled and shape == MAIN,
             )
@@ -78,8 +86,9 @@ def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
     return rows
 
 
-def _suited(op: str, shape: Shape) -> Shape:
-    return Shape(shape.T, shape.B, 1, LSTM_SIZES[shape.D]) if op == "lstm" else shape
+def suited(op: str, shape: Shape) -> Shape:
+    """Returns the shape of an operator's inputs where those with heads have `shape`."""
+    return shape if has_heads(op) else Shape(shape.T, shape.B, 1, VECTOR_SIZES[shape.D])
 
 
 def time_case(case: Case, rounds: int) -> list[Row]:
@@ -171,7 +180,7 @@ def time_acting(settings: Settings, device: torch.device) -> list[Row]:
     hidden = (torch.randn(1, ACTING_BATCH, 256, device=device),) * 2
     calls: dict[str, Callable[[], object]] = {"nn.LSTM": lambda: module(x, hidden)}
     errors: dict[str, float] = {"nn.LSTM": 0.0}
-    for kind in get_args(CoreKind):
+    for kind in CORES:
         core = make_core(CoreConfig(kind=kind), LSTM_INPUT_SIZE).to(device)
         state = tuple(torch.rand_like(s) for s in core.initial_state(ACTING_BATCH, device))
         calls[kind] = partial(core, x, state, start)
@@ -186,7 +195,7 @@ def time_acting(settings: Settings, device: torch.device) -> list[Row]:
 
 
 def _core_error(
-    core: Core, kind: CoreKind, x: Tensor, state: tuple[Tensor, ...], start: Tensor
+    core: Core, kind: str, x: Tensor, state: tuple[Tensor, ...], start: Tensor
 ) -> float:
     """Returns the error of a step from the same core in float64 with the reference kernel."""
     exact = make_core(CoreConfig(kind=kind, kernel="reference"), LSTM_INPUT_SIZE).to(x.device)

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -27,7 +27,7 @@ from benchmarks.throughput import time_loops
 from benchmarks.timing import speed_over
 from experiment.arguments import fields_of
 from experiment.provenance import provenance
-from models.cores import CoreKind
+from models.cores import CORES
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = (8, 16, 32, 64, 128)
@@ -63,14 +63,14 @@ def variants(config: TrainConfig) -> dict[str, dict[str, TrainConfig]]:
     """Returns the groups of variants; the first of each is what the others are held against."""
     base = with_core(with_environments(config, COMPARED_AT), BASE_CORE)
     sizes = (COMPARED_AT, *(size for size in ENVIRONMENTS if size != COMPARED_AT))
-    kinds = (BASE_CORE, *(kind for kind in get_args(CoreKind) if kind != BASE_CORE))
+    kinds = (BASE_CORE, *(kind for kind in CORES if kind != BASE_CORE))
     return {
         "core": {kind: with_core(base, kind) for kind in kinds},
         "environments": {str(size): with_environments(base, size) for size in sizes},
     }
 
 
-def with_core(config: TrainConfig, kind: CoreKind) -> TrainConfig:
+def with_core(config: TrainConfig, kind: str) -> TrainConfig:
     """Returns the config with another core."""
     return replace(config, core=replace(config.core, kind=kind))
 

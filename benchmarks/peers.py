@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from agents.impala.config import TrainConfig
 from agents.impala.trainer import choose_device
-from benchmarks.plain_loop import CNNS
+from benchmarks.plain_loop import CNNS, lstm_size
 from envs import make_env
 
 
@@ -46,7 +46,7 @@ def time_recurrent_ppo(config: TrainConfig, rounds: int) -> list[float]:
         learning_rate=learner.learning_rate,
         policy_kwargs={
             "features_extractor_class": make_extractor(config),
-            "lstm_hidden_size": config.core.lstm_size,
+            "lstm_hidden_size": lstm_size(config),
             "shared_lstm": True,
             "enable_critic_lstm": False,
             "net_arch": [],

@@ -7,6 +7,8 @@ of environments, encoder shape, unroll, passes, minibatches and optimiser as the
 After the recurrent agents of CleanRL (https://docs.cleanrl.dev/rl-algorithms/ppo/), written anew.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from agents.impala.trainer import choose_device
 from benchmarks.timing import now
 from envs import make_env
 from envs.spec import EnvSpec
+from models.cores import resolved
 
 GAE_LAMBDA = 0.95
 
@@ -27,10 +30,11 @@ class PlainAgent(nn.Module):
     def __init__(self, config: TrainConfig, spec: EnvSpec) -> None:
         super().__init__()
         channels, height, width = spec.observation_shape
+        hidden_size = lstm_size(config)
         self.cnn = CNNS[config.encoder.kind](channels, height, width, config.encoder.size)
-        self.lstm = nn.LSTM(config.encoder.size, config.core.lstm_size)
-        self.actor = nn.Linear(config.core.lstm_size, spec.num_actions)
-        self.critic = nn.Linear(config.core.lstm_size, 1)
+        self.lstm = nn.LSTM(config.encoder.size, hidden_size)
+        self.actor = nn.Linear(hidden_size, spec.num_actions)
+        self.critic = nn.Linear(hidden_size, 1)
 
     def forward(
         self, pixels: Tensor, done: Tensor, state: tuple[Tensor, Tensor]
@@ -45,6 +49,12 @@ class PlainAgent(nn.Module):
             outputs.append(y)
         y = torch.cat(outputs)
         return Categorical(logits=self.actor(y)), self.critic(y).squeeze(-1), state
+
+
+def lstm_size(config: TrainConfig) -> int:
+    """Returns the size of the LSTM beside a run: of its own LSTM, or the suite's default."""
+    (size,) = resolved(replace(config.core, kind="lstm")).sizes("hidden_size")
+    return size
 
 
 def small_cnn(channels: int, height: int, width: int, features: int) -> nn.Module:
@@ -107,7 +117,7 @@ class PlainLoop:
         self.pixels = torch.zeros(T, B, *shape, dtype=torch.uint8, device=device)
         self.actions = torch.zeros(T, B, dtype=torch.int64, device=device)
         self.log_probs, self.rewards, self.dones, self.values = torch.zeros(4, T, B, device=device)
-        hidden, cell = torch.zeros(2, 1, B, config.core.lstm_size, device=device)
+        hidden, cell = torch.zeros(2, 1, B, lstm_size(config), device=device)
         self.state = (hidden, cell)
         self.next_pixels, self.next_done = self._receive()[::2]
 

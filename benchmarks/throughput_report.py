@@ -1,6 +1,7 @@
 """What `bench throughput` prints and writes: speeds, shares of time, ratios and their goals."""
 
 import statistics
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from benchmarks.throughput import Settings, time_parts, trace
 from envs import family_of
 from experiment.provenance import provenance
 from experiment.settings import plain_values
+from models.cores import resolved
 
 EFFICIENCY_GOAL = 0.9
 PLAIN_GOALS = {"small": 2.0, "impala": 1.8}
@@ -46,7 +48,7 @@ def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
         "peak_memory_bytes": measured["peak_memory_bytes"],
         "arithmetic": measured["arithmetic"],
         "threads": torch.get_num_threads(),
-        "settings": plain_values(config),
+        "settings": plain_values(replace(config, core=resolved(config.core))),
         "speeds": speeds,
     }
 

@@ -15,27 +15,14 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from comparison.grouping import core_kind
+from models.cores import CORES
 
 INK, MUTED, GRID = "#1f2328", "#59636e", "#d1d9e0"
 DARK = {
     INK: "#f0f6fc",
     MUTED: "#9198a1",
     GRID: "#3d444d",
-    "#0072b2": "#56b4e9",
-    "#b86e00": "#e69f00",
-    "#00795a": "#2fc99b",
-    "#d0421b": "#ff8a65",
-    "#a0508a": "#e39bc6",
-    "#6a737d": "#a5aeb8",
-}
-KINDS = {
-    "lstm": ("#0072b2", "o"),
-    "delta_net": ("#b86e00", "s"),
-    "delta_rnn": ("#00795a", "^"),
-    "rdn": ("#d0421b", "D"),
-    "linear_transformer": ("#a0508a", "v"),
-    "feedforward": ("#6a737d", "X"),
-}
+} | dict(core.color for core in CORES.values())
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
 RC: Any = {
     "svg.fonttype": "none",  # text stays text
@@ -85,12 +72,12 @@ class Look(NamedTuple):
 
 def looks(cores: Sequence[str]) -> dict[str, Look]:
     """Returns a look for every core: colour and marker by kind, dashes by variant."""
-    variants = {kind: count() for kind in KINDS}
+    variants = {kind: count() for kind in CORES}
     result = {}
     for core in cores:
         kind = core_kind(core)
         number = next(variants[kind])
-        color, marker = KINDS[kind]
+        (color, _), marker = CORES[kind].color, CORES[kind].marker
         result[core] = Look(color, marker, DASHES[number % len(DASHES)], number == 0)
     return result
 

@@ -160,13 +160,13 @@ def origins(comparison: Comparison) -> Table:
 
 
 def settings_that_differ(comparison: Comparison) -> Table | None:
-    """Settings, the core's name aside, that are not the same for all cores of a task."""
+    """Settings, the core's name aside, that differ between cores of a task that use them."""
     rows = []
     for task in comparison.tasks:
         first = [runs[0] for runs in task.runs.values()]
         for name, values in differing(first).items():
-            if name != "core.kind":
-                pairs = zip(task.runs, values, strict=True)
+            pairs = [(core, v) for core, v in zip(task.runs, values, strict=True) if v is not None]
+            if name != "core.kind" and len({v for _, v in pairs}) > 1:
                 rows.append([task.name, name, ", ".join(f"{core}: {v}" for core, v in pairs)])
     header = ["task", "setting", "values"]
     return Table(header=header, rows=rows, num_labels=3) if rows else None

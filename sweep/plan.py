@@ -23,6 +23,7 @@ from experiment.settings import (
     settings_from_arguments,
     settings_parser,
 )
+from models.cores import resolved
 
 Settings = dict[str, str]
 """Values as typed, by the full name of their field."""
@@ -153,7 +154,7 @@ def _plan(
     plan = RunPlan(
         path=path,
         arguments=(*arguments, f"--seed={seed}", f"--run_dir={path}"),
-        config=replace(config, seed=seed, run_dir=str(path)),
+        config=replace(config, core=resolved(config.core), seed=seed, run_dir=str(path)),
         evaluations=evaluations,
         working_dir=Path.cwd(),
     )

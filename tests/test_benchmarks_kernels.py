@@ -105,13 +105,13 @@ def test_ratio_goals_compare_the_main_shape():
         base | {"backend": "compiled", "total_ms": None},
     ]
     (ratio,) = kernel_report.ratios(rows)
-    assert ratio == {"name": "rdn: reference / cpu", "ratio": 20.0, "goal": ">= 15", "met": True}
+    assert ratio == {"name": "rdn: reference / cpu", "ratio": 20.0, "goal": ">= 10", "met": True}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--ops", "[rdm]"], "ops must be among linear_attention"),
+        (["--ops", "[rdm]"], "got ['rdm']"),
         (["--rounds", "0"], "rounds must be >= 1, got 0"),
     ],
 )

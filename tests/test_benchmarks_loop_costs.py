@@ -2,13 +2,12 @@
 
 from collections import Counter
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 
 from agents.impala.config import config_from_values
 from benchmarks import loop_costs, throughput
-from models.cores import CoreKind
+from models.cores import CORES
 from tools.pages.loop_costs import costs_block, run_length_block
 
 TINY = config_from_values(
@@ -36,7 +35,7 @@ def test_rows_by_hand():
 
 def test_only_what_a_group_is_named_after_differs():
     groups = loop_costs.variants(TINY)
-    assert set(groups["core"]) == set(get_args(CoreKind))
+    assert set(groups["core"]) == set(CORES)
     base = groups["core"]["lstm"]
     assert base == next(iter(groups["environments"].values()))
     assert base.learner.batch_size == loop_costs.COMPARED_AT

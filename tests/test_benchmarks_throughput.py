@@ -35,7 +35,7 @@ def tiny(**options):
     values = {
         "game": "Pong",
         "encoder": {"kind": "small"},
-        "core": {"kind": "lstm", "lstm_size": 16},
+        "core": {"kind": "lstm", "hidden_size": 16},
         "learner": {"unroll_length": 3, "batch_size": 4, "num_passes": 2, "num_minibatches": 2},
     }
     return config_from_values(values | options)
@@ -114,7 +114,7 @@ def test_the_plain_loop_collects_games_and_learns(one_thread):
 def test_the_plain_loop_wipes_its_memory_at_a_start(one_thread):
     loop = PlainLoop(tiny())
     loop.close()
-    pixels, size = loop.pixels[:1], loop.config.core.lstm_size
+    pixels, size = loop.pixels[:1], loop.config.core.hidden_size
     used = (torch.ones(1, 4, size), torch.ones(1, 4, size))
     fresh = (torch.zeros(1, 4, size), torch.zeros(1, 4, size))
     with torch.no_grad():

@@ -82,7 +82,7 @@ def test_a_run_of_before_a_field_was_added_goes_on_more_than_once(tmp_path):
     run = train(config(tmp_path / "run"), SessionConfig(stop_after_updates=0))
     file = run / "config.yaml"
     settings = yaml.safe_load(file.read_text())
-    del settings["env"]["life_loss"], settings["core"]["lstm_size"]
+    del settings["env"]["life_loss"], settings["core"]["kernel"]
     file.write_text(yaml.safe_dump(settings))
     resume(run, SessionConfig(stop_after_updates=1))
     resume(run)

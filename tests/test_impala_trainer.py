@@ -259,7 +259,7 @@ def test_a_weight_store_gives_exactly_the_weights_asked_for():
 def test_compiled_kernels_train_like_the_reference(kind):
     rows = []
     for kernel in ("cpu", "reference"):
-        core = dataclasses.replace(CORE, kind=kind, kernel=kernel, lstm_size=16)
+        core = dataclasses.replace(CORE, kind=kind, kernel=kernel)
         rows.append(train(Trainer(dataclasses.replace(CONFIG, core=core)), 5))
     for compiled, reference in zip(*rows, strict=True):
         assert compiled == pytest.approx(reference, rel=1e-5, abs=1e-5)

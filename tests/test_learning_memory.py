@@ -17,7 +17,7 @@ def success(kind, run_dir, total_frames):
     config = TrainConfig(
         game="tmaze",
         env=EnvConfig(length=8),
-        core=CoreConfig(kind=kind, num_layers=1, hidden_size=32, feedforward_size=64, lstm_size=32),
+        core=CoreConfig(kind=kind, num_layers=1, hidden_size=32, feedforward_size=64),
         encoder=EncoderConfig(kind="mlp"),
         learner=LearnerConfig(
             unroll_length=32,

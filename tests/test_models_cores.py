@@ -1,21 +1,19 @@
 """The cores against the equations of Irie et al. 2021, written out one step and head at a time."""
 
-from typing import get_args
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import layer_norm
 
-from comparison.figure_style import KINDS
-from models.cores import CORES, CoreConfig, CoreKind, kernel_backend, make_core
-from models.cores.backend import KERNELS
+from models.cores import CORES, CoreConfig, kernel_backend, make_core, refuse_unused, resolved
 from models.kernels import dispatch
-from tools.pages import files
 
+ROOT = Path(__file__).parents[1]
 FAST = ("linear_transformer", "delta_net", "delta_rnn", "rdn")
-RECURRENT = ("lstm", *FAST)
-SMALL = {"hidden_size": 12, "num_heads": 3, "feedforward_size": 10, "lstm_size": 6}
+RECURRENT = [kind for kind, spec in CORES.items() if spec.has_state]
+SMALL = {"hidden_size": 12, "num_heads": 3, "feedforward_size": 10, "num_layers": 2}
 D, H = 4, 3
 INPUT = 5
 
@@ -37,9 +35,22 @@ def random_unroll(core, T=6, B=2, seed=1):
     return x, state, start
 
 
-def test_every_table_of_cores_has_every_core():
-    kinds = set(get_args(CoreKind))
-    assert set(CORES) == set(KINDS) == set(files.CORES) == {*KERNELS, "feedforward"} == kinds
+def test_no_file_but_the_registry_and_its_own_knows_a_core():
+    kind, kernel = "delta_rnn", "models/kernels/delta_rnn/"
+    sources = [
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*.py")
+        if not path.is_relative_to(ROOT / "tests") and not path.is_relative_to(ROOT / ".venv")
+    ]
+    naming = {name for name in sources if kind in (ROOT / name).read_text()}
+    own = {name for name in naming if name.startswith(kernel)}
+    assert own
+    assert naming - own == {f"models/cores/{kind}.py", "models/cores/registry.py"}
+
+
+def test_no_two_cores_look_alike():
+    for look in (lambda spec: spec.color[0], lambda spec: spec.color[1], lambda spec: spec.marker):
+        assert len({look(spec) for spec in CORES.values()}) == len(CORES)
 
 
 @pytest.mark.parametrize("head_size", [4, 8])  # 4 is too small for the compiled kernels
@@ -292,16 +303,16 @@ def test_gradient_reaches_every_parameter(kind):
 
 
 def test_lstm_exchanges_state_dicts_with_torch():
-    theirs = nn.LSTM(INPUT, SMALL["lstm_size"]).double()
+    theirs = nn.LSTM(INPUT, SMALL["hidden_size"], SMALL["num_layers"]).double()
     ours = small_core("lstm")
     ours.load_state_dict(theirs.state_dict())
     theirs.load_state_dict(ours.state_dict())
-    x, (h, c), start = random_unroll(ours)
-    y, (h_last, c_last) = ours(x, (h, c), torch.zeros_like(start))
-    want, (h_want, c_want) = theirs(x, (h[None], c[None]))
+    x, state, start = random_unroll(ours)
+    y, last = ours(x, state, torch.zeros_like(start))
+    want, (h_want, c_want) = theirs(x, (torch.stack(state[0::2]), torch.stack(state[1::2])))
     torch.testing.assert_close(y, want)
-    torch.testing.assert_close(h_last, h_want[0])
-    torch.testing.assert_close(c_last, c_want[0])
+    torch.testing.assert_close(torch.stack(last[0::2]), h_want)
+    torch.testing.assert_close(torch.stack(last[1::2]), c_want)
 
 
 def test_initialisation_spreads_as_published():
@@ -330,15 +341,49 @@ def test_cores_differ_in_the_fast_net_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden_size": 10}, r"hidden_size must be a multiple of core.num_heads = 4, got 10"),
+        (
+            {"kind": "rdn", "hidden_size": 10},
+            r"hidden_size must be a multiple of core.num_heads = 4, got 10",
+        ),
         ({"num_layers": 0}, r"num_layers must be >= 1, got 0"),
+        ({"num_layers": 257}, r"num_layers must be <= 256, got 257"),
         ({"bptt": 2}, r'bptt must be "full" or 1, got 2'),
-        ({"kind": "gru"}, r"unknown core 'gru'; choose one of feedforward, lstm"),
+        ({"kind": "gru"}, r"kind must be one of lstm, .*, got 'gru'"),
+        ({"kind": "delta_ner"}, r"got 'delta_ner'; close: delta_net"),
     ],
 )
 def test_impossible_settings_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         make_core(CoreConfig(**options), INPUT)
+
+
+def test_a_size_left_open_is_the_core_s_own_and_one_without_use_is_none():
+    def sizes(**settings):
+        config = resolved(CoreConfig(**settings))
+        return config.num_layers, config.hidden_size, config.num_heads, config.feedforward_size
+
+    assert sizes(kind="lstm") == (1, 256, None, None)
+    assert sizes(kind="lstm", num_layers=3, num_heads=5) == (3, 256, None, None)
+    assert sizes(kind="rdn", hidden_size=64) == (2, 64, 4, 512)
+    assert sizes(kind="feedforward", hidden_size=64) == (None,) * 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        ("feedforward", {"core.num_layers"}, "feedforward has no use for core.num_layers; it"),
+        ("feedforward", {"core.bptt", "seed"}, "core.bptt; it takes none of the shared sizes"),
+        ("lstm", {"core.num_heads", "game"}, "it takes core.hidden_size, core.num_layers$"),
+    ],
+)
+def test_a_setting_without_use_is_refused(kind, given, message):
+    with pytest.raises(ValueError, match=message):
+        refuse_unused(kind, given)
+
+
+@pytest.mark.parametrize("kind", CORES)
+def test_a_setting_that_is_used_is_not_refused(kind):
+    refuse_unused(kind, {f"core.{name}" for name in CORES[kind].sizes} | {"core.kind"})
 
 
 @pytest.mark.parametrize("kind", RECURRENT)

@@ -8,7 +8,7 @@ from models.encoders import EncoderConfig
 from models.policy import NO_ACTION, Policy, PolicyConfig
 
 T, B, A = 5, 3, 6
-SMALL = {"hidden_size": 32, "num_heads": 2, "feedforward_size": 40, "lstm_size": 24}
+SMALL = {"hidden_size": 32, "num_heads": 2, "feedforward_size": 40}
 
 
 def build(kind="rdn", encoder="small", **options):

@@ -76,7 +76,7 @@ def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
         ({"jobs": 0}, "jobs must be at least 1, got 0"),
         ({"out": SMOKE}, "out must be a folder, .*smoke.yaml is a file"),
-        ({"cores": "rdm"}, "(?s)core.kind.*'rdn'.*rdm"),
+        ({"cores": "rdm"}, "core.kind must be one of lstm, .*, got 'rdm'; close: rdn"),
         ({"cores": "lstm,"}, "core.kind"),
         ({"games": "Pung"}, "unknown game 'Pung'; close: Pong-v5"),
         ({"vary": ["learner.entropy=0.1"]}, "unknown setting 'learner.entropy'; close: learner.en"),

@@ -36,7 +36,6 @@ def runs(tmp_path_factory):
                 hidden_size=16,
                 num_heads=2,
                 num_layers=1,
-                lstm_size=10,
             ),
             encoder=EncoderConfig(kind="mlp"),
             policy=PolicyConfig(last_action=True),

@@ -20,7 +20,7 @@ from envs.minigrid.picture import (
     draw_grid,
     read_cells,
 )
-from models.cores import CoreConfig, make_core
+from models.cores import CORES, CoreConfig, make_core
 from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
 from watch.memory_panel import MemoryPanel, layout
 from watch.memory_view import FastWeights, MemoryView, Units
@@ -195,7 +195,7 @@ def test_large_matrices_are_shrunk_into_the_panel():
 def play_core(kind, num_steps=4):
     torch.manual_seed(0)
     core = make_core(CoreConfig(kind=kind, hidden_size=8, num_heads=2, num_layers=2), 3)
-    view, state = MemoryView(core), core.initial_state(1)
+    view, state = MemoryView(core, CORES[kind].state_names), core.initial_state(1)
     with torch.inference_mode():
         for t in range(num_steps):
             before = state
@@ -222,11 +222,12 @@ def test_the_view_shows_the_state_and_forgets_at_a_start(kind):
         np.testing.assert_array_equal(row.strength, fresh.strength)
 
 
-def test_the_view_shows_the_cell_of_an_lstm_and_nothing_without_memory():
-    *_, (h, c), memory = play_core("lstm")
-    assert [row.label for row in memory] == ["cell state c", "output h"]
-    np.testing.assert_array_equal(memory[0].activity, c[0].numpy())
-    np.testing.assert_array_equal(memory[1].activity, h[0].numpy())
+def test_the_view_shows_every_tensor_of_another_state_and_nothing_without_memory():
+    *_, state, memory = play_core("lstm")
+    names = ["output h", "cell state c"]
+    assert [row.label for row in memory] == [f"layer {i} {name}" for i in (1, 2) for name in names]
+    for row, tensor in zip(memory, state, strict=True):
+        np.testing.assert_array_equal(row.activity, tensor[0].numpy())
     assert play_core("feedforward")[-1] == []
 
 

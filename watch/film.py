@@ -16,7 +16,7 @@ from envs import FAMILIES, family_of
 from envs.canvas import Floats
 from envs.scene import Scene
 from experiment.files import folder_within, unused_path
-from models.cores import CoreState
+from models.cores import CoreState, core_spec
 from models.policy import Policy
 from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
 from watch.memory_view import MemoryView
@@ -103,7 +103,7 @@ def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Mome
     """Plays and yields every row, the last one of each game included, then closes the games."""
     episodes = config.episodes or scene.episodes
     player = Player(saved, 1, config.seed, greedy=config.greedy)
-    view = MemoryView(saved.policy.core)
+    view = MemoryView(saved.policy.core, core_spec(saved.config.core.kind).state_names)
     games, steps, score = 0, 0, 0.0
     for _ in count() if config.max_steps is None else range(config.max_steps):
         step = scene.env.recv()

@@ -1,4 +1,4 @@
-"""The memory beside the picture: every head's fast weights, or the units of an LSTM, as heat maps.
+"""The memory beside the picture: every head's fast weights, or every tensor of another state.
 
 Left of a matrix stands the key that the step wrote at, right of it the query that it read at: a
 row of the matrix is what is stored under one key.
@@ -58,12 +58,12 @@ class MemoryPanel:
         height = 96
         canvas.box(frame, at, (self.width, height), canvas.SURFACE)
         middle = (at[0] + self.width // 2, at[1] + height // 2 + 6)
-        words = "feedforward: this policy has no memory"
+        words = "this policy has no memory"
         canvas.text(frame, middle, words, 16, canvas.MUTED, align="centre")
         return height
 
     def _units(self, frame: Frame, at: tuple[int, int], rows: Sequence[Units]) -> int:
-        canvas.text(frame, (at[0], at[1] + 16), "LSTM state", 15, bold=True)
+        canvas.text(frame, (at[0], at[1] + 16), "State", 15, bold=True)
         maps = [_square(row.activity) for row in rows]
         room = min(self.width // len(rows) - MARGIN, self.max_height - TITLE - LABEL)
         side = room // maps[0].shape[0] * maps[0].shape[0] or room

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.cores import LSTM, Core, CoreState, FastNet
+from models.cores import Core, CoreState, FastNet
 
 Floats = NDArray[np.float32]
 
@@ -40,10 +40,11 @@ class MemoryView:
 
     Args:
         core: of the policy that plays.
+        state_names: of the state's tensors of one layer, in order.
     """
 
-    def __init__(self, core: Core) -> None:
-        self._is_lstm = isinstance(core, LSTM)
+    def __init__(self, core: Core, state_names: tuple[str, ...] = ()) -> None:
+        self._state_names = state_names
         self._calls: dict[int, tuple[FastNet, Any, Any]] = {}
         fast_nets = [module for module in core.modules() if isinstance(module, FastNet)]
         for layer, net in enumerate(fast_nets):
@@ -55,9 +56,9 @@ class MemoryView:
         Args:
             state: of one environment, as the last step returned it.
         """
-        if self._is_lstm:
-            h, c = state
-            return [Units("cell state c", _array(c[0])), Units("output h", _array(h[0]))]
+        if not self._calls:
+            names = labels(self._state_names, len(state))
+            return [Units(name, _array(s[0]).ravel()) for name, s in zip(names, state, strict=True)]
         return [
             weights
             for layer, call in sorted(self._calls.items())
@@ -69,6 +70,17 @@ class MemoryView:
             self._calls[layer] = (net, args, output)
 
         return listen
+
+
+def labels(names: tuple[str, ...], num_tensors: int) -> list[str]:
+    """Returns a label for each state tensor: its name, and its layer where there are several."""
+    if not names:
+        return [f"state {number + 1}" for number in range(num_tensors)]
+    if num_tensors == len(names):
+        return list(names)
+    return [
+        f"layer {layer + 1} {name}" for layer in range(num_tensors // len(names)) for name in names
+    ]
 
 
 def _fast_weights(

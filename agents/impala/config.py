@@ -11,7 +11,7 @@ from typing import Any, Literal
 from envs.config import EnvConfig
 from experiment.config import MAX_THREADS, RunConfig
 from experiment.settings import settings_from_values
-from models.cores import CoreConfig
+from models.cores import CoreConfig, resolved
 from models.encoders import EncoderConfig
 from models.policy import PolicyConfig
 
@@ -158,6 +158,7 @@ class TrainConfig(RunConfig):
             raise ValueError(
                 f"milestone_interval_frames must be >= 1, got {self.milestone_interval_frames}"
             )
+        resolved(self.core)  # or it raises
         if self.learner.batch_size % self.num_groups:
             raise ValueError(
                 f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "

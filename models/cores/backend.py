@@ -1,19 +1,10 @@
 """Which implementation computes a core's recurrence, found out without a call of it."""
 
-from types import ModuleType
-
 import torch
 
-from ..kernels import delta_rnn, delta_rule, dispatch, linear_attention, lstm, rdn
-from .config import CoreConfig, CoreKind
-
-KERNELS: dict[CoreKind, ModuleType] = {
-    "lstm": lstm,
-    "linear_transformer": linear_attention,
-    "delta_net": delta_rule,
-    "delta_rnn": delta_rnn,
-    "rdn": rdn,
-}
+from ..kernels import dispatch, inputs
+from .config import CoreConfig
+from .registry import core_spec, resolved
 
 
 def kernel_backend(config: CoreConfig, device: torch.device) -> str | None:
@@ -24,15 +15,17 @@ def kernel_backend(config: CoreConfig, device: torch.device) -> str | None:
     Raises:
         ValueError: the backend that the settings name cannot run it.
     """
-    if config.kind not in KERNELS:
+    kernel = core_spec(config.kind).kernel
+    if kernel is None:
         return None
-    kernel = KERNELS[config.kind]
-    head_size, N = config.hidden_size // config.num_heads, config.lstm_size
-    sizes = {"T": 1, "B": 1, "H": config.num_heads, "N": N, "4N": 4 * N}
-    sizes |= dict.fromkeys(("K", "V", "D"), head_size)
+    config = resolved(config)
+    (hidden_size,) = config.sizes("hidden_size")
+    num_heads = config.num_heads or 1
+    sizes = {"T": 1, "B": 1, "H": num_heads, "N": hidden_size}
+    sizes |= dict.fromkeys("KVD", hidden_size // num_heads)
     tensors = [
         torch.zeros(
-            [sizes[dimension] for dimension in dimensions.split()],
+            [inputs.size_of(dimension, sizes) for dimension in dimensions.split()],
             dtype=torch.bool if name == "start" else torch.float32,
             device=device,
         )

@@ -12,6 +12,8 @@ Shapes: T steps, B batch, N = T B rows, H heads, D features of a head, S slow ou
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -20,6 +22,7 @@ from torch.nn import functional
 
 from .base import Core, CoreState
 from .config import CoreConfig
+from .spec import CoreSpec
 
 
 class Access(NamedTuple):
@@ -40,8 +43,8 @@ class FastNet(nn.Module, ABC):
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__()
-        self.num_heads = config.num_heads
-        self.head_size = config.hidden_size // config.num_heads
+        hidden_size, self.num_heads = config.sizes("hidden_size", "num_heads")
+        self.head_size = hidden_size // self.num_heads
         self.bptt = config.bptt
         self.kernel = config.kernel
 
@@ -76,14 +79,14 @@ class Block(nn.Module):
 
     def __init__(self, config: CoreConfig, fast_net: FastNet) -> None:
         super().__init__()
-        size = config.hidden_size
+        size, feedforward_size = config.sizes("hidden_size", "feedforward_size")
         self.fast_net = fast_net
         self.norm_fast = nn.LayerNorm(size)
-        self.slow = nn.Linear(size, config.num_heads * fast_net.slow_size, bias=False)
+        self.slow = nn.Linear(size, fast_net.num_heads * fast_net.slow_size, bias=False)
         self.out = nn.Linear(size, size, bias=False)
         self.norm_feedforward = nn.LayerNorm(size)
-        self.expand = nn.Linear(size, config.feedforward_size)
-        self.contract = nn.Linear(config.feedforward_size, size)
+        self.expand = nn.Linear(size, feedforward_size)
+        self.contract = nn.Linear(feedforward_size, size)
 
     def forward(self, h_ND: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Returns the rows [N, hidden_size] after this layer, and its state."""
@@ -101,9 +104,9 @@ class FastWeightStack(Core):
         self, config: CoreConfig, input_size: int, make_fast_net: Callable[[CoreConfig], FastNet]
     ) -> None:
         super().__init__()
-        self.output_size = config.hidden_size
-        self.input = nn.Linear(input_size, config.hidden_size)
-        fast_nets = [make_fast_net(config) for _ in range(config.num_layers)]
+        self.output_size, num_layers = config.sizes("hidden_size", "num_layers")
+        self.input = nn.Linear(input_size, self.output_size)
+        fast_nets = [make_fast_net(config) for _ in range(num_layers)]
         self.blocks = nn.ModuleList(Block(config, fast_net) for fast_net in fast_nets)
         self._layer_shapes = fast_nets[0].state_shapes
 
@@ -123,3 +126,23 @@ class FastWeightStack(Core):
             h_ND, after = block(h_ND, before, start)
             last += after
         return h_ND.view(T, B, -1), last
+
+
+def fast_weight_core(
+    make_fast_net: Callable[[CoreConfig], FastNet],
+    kernel: ModuleType,
+    *,
+    color: tuple[str, str],
+    marker: str,
+) -> CoreSpec:
+    """Returns the description of a stack of a fast net, at the sizes of Irie et al. 2021.
+
+    Source: https://arxiv.org/abs/2106.06295. For the other arguments see `CoreSpec`.
+    """
+    return CoreSpec(
+        make=partial(FastWeightStack, make_fast_net=make_fast_net),
+        sizes={"num_layers": 2, "hidden_size": 128, "num_heads": 4, "feedforward_size": 512},
+        kernel=kernel,
+        color=color,
+        marker=marker,
+    )

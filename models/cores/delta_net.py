@@ -5,9 +5,9 @@ W <- W + phi(k) (sigma(b) (v - W^T phi(k)))^T, then read at phi(q).
 
 from torch import Tensor
 
-from ..kernels.delta_rule import delta_rule
+from ..kernels import delta_rule as kernel
 from .base import CoreState
-from .block import Access, FastNet
+from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
 from .feature_map import elu_feature_map
 
@@ -24,7 +24,7 @@ class DeltaNet(FastNet):
         """Runs an unroll; see `FastNet.forward`."""
         (W,) = state
         args = self._program(slow)
-        y, W = delta_rule(*args, W, start, bptt=self.bptt, backend=self.kernel)
+        y, W = kernel.delta_rule(*args, W, start, bptt=self.bptt, backend=self.kernel)
         return y, (W,)
 
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -38,3 +38,6 @@ class DeltaNet(FastNet):
         queries_keys, v, b = slow.split_with_sizes([2 * D, D, 1], -1)
         q, k = elu_feature_map(queries_keys.view(*slow.shape[:-1], 2, D)).unbind(-2)
         return q, k, v, b.squeeze(-1).sigmoid()
+
+
+CORE = fast_weight_core(DeltaNet, kernel, color=("#b86e00", "#e69f00"), marker="s")

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from .base import Core, CoreState
 from .config import CoreConfig
+from .spec import CoreSpec
 
 
 class Feedforward(Core):
@@ -21,3 +22,6 @@ class Feedforward(Core):
     def forward(self, x: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Returns x; see `Core.forward`."""
         return x, state
+
+
+CORE = CoreSpec(make=Feedforward, has_state=False, color=("#6a737d", "#a5aeb8"), marker="X")

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from ..kernels.linear_attention import linear_attention
+from ..kernels import linear_attention as kernel
 from .base import CoreState
-from .block import Access, FastNet
+from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
 from .feature_map import elu_feature_map
 
@@ -22,7 +22,7 @@ class LinearTransformer(FastNet):
         """Runs an unroll; see `FastNet.forward`."""
         (W,) = state
         args = self._program(slow)
-        y, W = linear_attention(*args, W, start, bptt=self.bptt, backend=self.kernel)
+        y, W = kernel.linear_attention(*args, W, start, bptt=self.bptt, backend=self.kernel)
         return y, (W,)
 
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -36,3 +36,6 @@ class LinearTransformer(FastNet):
         queries_keys, v = slow.split_with_sizes([2 * D, D], -1)
         q, k = elu_feature_map(queries_keys.view(*slow.shape[:-1], 2, D)).unbind(-2)
         return q, k, v
+
+
+CORE = fast_weight_core(LinearTransformer, kernel, color=("#a0508a", "#e39bc6"), marker="v")

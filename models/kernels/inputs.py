@@ -77,11 +77,16 @@ def _sizes(layout: Layout, named: Mapping[str, Tensor]) -> dict[str, int]:
     return sizes
 
 
-def _size(dim: str, sizes: Mapping[str, int]) -> int | str:
-    """Returns the size of a dimension such as "B" or "4N", or "?" where it is not known yet."""
+def size_of(dim: str, sizes: Mapping[str, int]) -> int:
+    """Returns the size of a dimension such as "B" or "4N" where those of letters are known."""
     letter = dim.lstrip("0123456789")
     factor = int(dim[: -len(letter)] or 1)
-    return factor * sizes[letter] if letter in sizes else "?"
+    return factor * sizes[letter]
+
+
+def _size(dim: str, sizes: Mapping[str, int]) -> int | str:
+    """Returns the size of a dimension, or "?" where it is not known yet."""
+    return size_of(dim, sizes) if dim.lstrip("0123456789") in sizes else "?"
 
 
 def _check_devices(kernel: str, named: Mapping[str, Tensor]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks" / "results"
-CORES = ("lstm", "delta_net", "delta_rnn", "rdn", "linear_transformer", "feedforward")
 
 
 def read_json(path: Path) -> Any:

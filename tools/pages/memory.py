@@ -4,7 +4,8 @@ import statistics
 from collections import Counter
 from pathlib import Path
 
-from tools.pages.files import CORES, ROOT, last_row, read_json, table
+from models.cores import CORES
+from tools.pages.files import ROOT, last_row, read_json, table
 
 RUNS = ROOT / "results" / "memory"
 TASKS = {

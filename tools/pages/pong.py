@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tools.pages.files import CORES, ROOT, last_row, metric_rows, read_json, table
+from models.cores import CORES
+from tools.pages.files import ROOT, last_row, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
 ASYNC_RUNS = ROOT / "results" / "pong_async"
@@ -39,7 +40,7 @@ def pong_block() -> str:
 def pong_runs() -> dict[str, list[Path]]:
     """Returns the published runs of each core, and of each core with other settings."""
     names = sorted(folder.name for folder in RUNS.iterdir())
-    names.sort(key=lambda name: ("-" in name, CORES.index(name.partition("-")[0])))
+    names.sort(key=lambda name: ("-" in name, list(CORES).index(name.partition("-")[0])))
     return {name: sorted((RUNS / name).glob("seed*")) for name in names}
 
 

@@ -8,7 +8,8 @@ import yaml
 
 from agents.impala.config import TrainConfig, config_from_values
 from envs import canonical_game
-from tools.pages.files import CORES, ROOT, link, machine, reports, table
+from models.cores import CORES, resolved
+from tools.pages.files import ROOT, link, machine, reports, table
 from tools.pages.loop_costs import newest_costs
 
 Report = dict[str, Any]
@@ -20,30 +21,31 @@ BATCH_SIZE = 32
 def newest() -> dict[str, Named]:
     """Returns, of each machine, the newest report of each mode, encoder and core, in order."""
     pong = config_from_values(yaml.safe_load((ROOT / "configs/pong.yaml").read_text()))
-    shown = work(replace(pong, learner=replace(pong.learner, batch_size=BATCH_SIZE)))
+    shown = replace(pong, learner=replace(pong.learner, batch_size=BATCH_SIZE))
     found: dict[str, dict[tuple[str, ...], tuple[str, Report]]] = defaultdict(dict)
     for name, report in reports("throughput_*-cores_*.json"):
-        if work(config_from_values(report["settings"])) == shown:
+        core = replace(pong.core, kind=report["core"])
+        if work(config_from_values(report["settings"])) == work(replace(shown, core=core)):
             key = (report["mode"], report["encoder"], report["core"])
             found[machine(report)][key] = name, report
     return {of: [named[key] for key in sorted(named, key=_order)] for of, named in found.items()}
 
 
 def work(config: TrainConfig) -> tuple[object, ...]:
-    """Returns the settings that decide how much there is to do, beside mode, encoder and core."""
+    """Returns the settings that decide how much there is to do, beside mode and encoder."""
     learner = config.learner
     return (
         canonical_game(config.game),
         replace(config.env, num_threads=0),
         config.encoder.size,
-        replace(config.core, kind="lstm"),
+        resolved(config.core),
         (learner.unroll_length, learner.batch_size, learner.num_passes, learner.num_minibatches),
     )
 
 
 def _order(key: tuple[str, ...]) -> tuple[bool, bool, int]:
     mode, encoder, core = key
-    return mode != "serial", encoder != "small", CORES.index(core)
+    return mode != "serial", encoder != "small", list(CORES).index(core)
 
 
 def speed_block() -> str:

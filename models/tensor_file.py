@@ -59,7 +59,7 @@ def read(path: Path) -> Content:
         tensors = load(content)
         header, tensor_bytes = _parts(content)
     except (SafetensorError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no safetensors file: {_one_line(error)}") from None
+        raise ValueError(f"{path} is damaged, or no safetensors file: {_one_line(error)}") from None
     metadata = header.get(METADATA, {})
     if CHECKSUM not in metadata:
         raise ValueError(f"{path} is a safetensors file, but not of this suite: it has no sha256")

@@ -21,7 +21,6 @@ def cpu_out_of_memory():
 @pytest.fixture
 def run(tmp_path):
     run = RunDir.create(tmp_path / "run", {}, {})
-    run.checkpoints.mkdir()
     (run.checkpoints / "000000000004.safetensors").touch()
     yield run
     run.close()
@@ -38,7 +37,7 @@ def run(tmp_path):
     ids=lambda x: type(x).__name__,
 )
 def test_a_failure_names_its_cause_and_the_last_checkpoint(run, error, message):
-    found = failure(run, error)
+    found = failure(run, error, "learner.batch_size")
     assert isinstance(found, RunFailed)
     assert message in str(found)
     last = "last checkpoint: 000000000004.safetensors; once the cause is mended, go on with"
@@ -49,13 +48,13 @@ def test_a_failure_names_its_cause_and_the_last_checkpoint(run, error, message):
 
 def test_a_folder_that_is_gone_is_said_to_be(run):
     shutil.rmtree(run.path)
-    assert str(failure(run, FileNotFoundError(2, "gone"))).endswith(
+    assert str(failure(run, FileNotFoundError(2, "gone"), "")).endswith(
         f"{run.path} is gone; status.json could not be written"
     )
 
 
 def test_an_error_in_the_code_keeps_its_traceback(run):
     error = KeyError("a bug")
-    assert failure(run, error) is error
+    assert failure(run, error, "learner.batch_size") is error
     assert read_status(run.path)["why"] == "KeyError: 'a bug'"
-    assert isinstance(failure(run, ValueError("later")), RuntimeError)
+    assert isinstance(failure(run, ValueError("later"), ""), RuntimeError)

@@ -18,7 +18,7 @@ RETURN = "return/last_100_games_points"
 
 def write_run(folder, config, value):
     folder.mkdir(parents=True)
-    writer = MetricsWriter(folder, frames=0)
+    writer = MetricsWriter(folder, "frames", 0)
     writer.describe(flat_values(plain_values(config)))
     writer.write({"frames": 10, RETURN: value})
     writer.close()

@@ -11,7 +11,7 @@ from experiment.metrics import MetricsWriter, newest_row, read_metrics
 
 
 def write(folder, *, after, frames, loss=1.0):
-    writer = MetricsWriter(folder, frames=after)
+    writer = MetricsWriter(folder, "frames", after)
     for f in frames:
         writer.write({"frames": f, "loss/total": loss})
     writer.close()
@@ -53,7 +53,7 @@ def refuse(constant):
 
 
 def test_numbers_that_are_not_finite_are_null_in_standard_json(tmp_path):
-    writer = MetricsWriter(tmp_path, frames=0)
+    writer = MetricsWriter(tmp_path, "frames", 0)
     row = {"frames": 5, "loss/total": math.nan, "loss/value": -math.inf, "games": [(math.nan, 3)]}
     writer.write(row)
     writer.close()

@@ -1,5 +1,6 @@
 """The progress display without a terminal: lines that say how far, how fast, and how long still."""
 
+from agents.impala.trainer import Trainer
 from experiment.progress import ProgressDisplay
 
 ROW = {
@@ -13,8 +14,12 @@ ROW = {
 }
 
 
+def display(total):
+    return ProgressDisplay("Pong-v5 rdn", "frames", 0, total, Trainer.shown)
+
+
 def test_a_line_says_the_time_left_and_the_cores_share(capsys):
-    with ProgressDisplay("Pong-v5 rdn", 0, 2_000_000) as shown:
+    with display(2_000_000) as shown:
         shown.update(ROW)
     (line,) = capsys.readouterr().out.splitlines()
     assert "400,000 frames  left 0:53:20  frames/s 500  entropy 1.250" in line
@@ -22,13 +27,13 @@ def test_a_line_says_the_time_left_and_the_cores_share(capsys):
 
 
 def test_a_run_without_end_has_a_time_left(capsys):
-    with ProgressDisplay("Pong-v5 rdn", 0, 10**18) as shown:
+    with display(10**18) as shown:
         shown.update(ROW)
     assert "left over 10,000 days  " in capsys.readouterr().out
 
 
 def test_lines_are_few_but_the_last_row_is_always_shown(capsys):
-    with ProgressDisplay("Pong-v5 rdn", 0, 400_002) as shown:
+    with display(400_002) as shown:
         for frames in (400_000, 400_001, 400_002):
             shown.update(ROW | {"frames": frames})
     lines = capsys.readouterr().out.splitlines()

@@ -20,7 +20,7 @@ ARITHMETIC = {"device": "cpu", "encoder_precision": "float32", "core_kernel": No
 def test_a_new_run_records_its_settings_and_origin(tmp_path):
     run = RunDir.create(tmp_path / "run", {"game": "tmaze"}, {})
     run.set_status("running")
-    run.record_session(0, ARITHMETIC)
+    run.record_session("frames", 0, ARITHMETIC)
     assert read_config(run.path) == {"game": "tmaze"}
     assert read_status(run.path)["status"] == "running"
     origin = json.loads((run.path / "provenance.json").read_text())
@@ -74,14 +74,14 @@ def test_a_folder_that_a_killed_process_had_only_begun_can_be_used(tmp_path):
 def test_each_session_says_where_it_comes_from(tmp_path):
     run = RunDir.create(tmp_path / "run", {}, {})
     for frames in (0, 100, 250):
-        run.record_session(frames, ARITHMETIC)
+        run.record_session("frames", frames, ARITHMETIC)
     origin = json.loads((run.path / "provenance.json").read_text())
     assert [session["frames"] for session in origin["resumed"]] == [100, 250]
     assert all(s["source_hash"] == origin["source_hash"] for s in origin["resumed"])
     assert all(s["arithmetic"] == ARITHMETIC for s in (origin, *origin["resumed"]))
     (run.path / "provenance.json").write_text("{")
     with pytest.raises(ValueError, match=r"provenance\.json is not JSON"):
-        run.record_session(300, ARITHMETIC)
+        run.record_session("frames", 300, ARITHMETIC)
 
 
 def test_two_processes_cannot_train_in_one_folder(tmp_path):

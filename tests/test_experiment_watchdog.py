@@ -6,13 +6,14 @@ import time
 import pytest
 
 from agents.impala.queue import RolloutQueue
+from agents.impala.trainer import Trainer
 from envs import EnvConfig, make_env
 from experiment.watchdog import Watchdog, standstill
 
 
 def test_a_run_that_beats_is_left_alone():
     causes = []
-    with Watchdog(0.4, causes.append) as watchdog:
+    with Watchdog(0.4, {}, causes.append) as watchdog:
         for _ in range(15):
             time.sleep(0.05)
             watchdog.beat()
@@ -21,7 +22,7 @@ def test_a_run_that_beats_is_left_alone():
 
 def test_a_run_without_beats_is_given_up():
     causes = []
-    with Watchdog(0.1, causes.append):
+    with Watchdog(0.1, {}, causes.append):
         time.sleep(0.5)
     assert len(causes) == 1
     assert causes[0].startswith("no progress for 0.1 s: ")
@@ -29,7 +30,7 @@ def test_a_run_without_beats_is_given_up():
 
 def test_without_a_limit_nothing_is_watched():
     before = threading.active_count()
-    with Watchdog(None, pytest.fail):
+    with Watchdog(None, {}, pytest.fail):
         assert threading.active_count() == before
 
 
@@ -46,7 +47,7 @@ def test_the_part_that_stands_still_is_named_and_those_that_wait_are_not():
     for thread in (hung, waiting):
         thread.start()
     time.sleep(0.1)
-    text = standstill()
+    text = standstill(Trainer.parts)
     assert "env stands still in envs/memory/env.py, line" in text
     assert "(thread actor-1)" in text
     assert "waits" not in text

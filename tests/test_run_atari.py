@@ -44,8 +44,8 @@ def test_train_stop_resume_equals_training_through(tmp_path):
     whole, parts = (load_newest(tmp_path / name / "checkpoints") for name in ("whole", "parts"))
     for name, value in whole["policy"].items():
         assert torch.equal(value, parts["policy"][name]), name
-    states = [p["trainer"]["learner"]["optimizer"]["state"] for p in (whole, parts)]
-    for index, moments in states[0].items():
+    states = [p["trainable"]["learner"]["optimizer"] for p in (whole, parts)]
+    for index, moments in enumerate(states[0]):
         for name, value in moments.items():
             assert torch.equal(value, states[1][index][name])
     timed = ("wall_seconds", "speed/", "share/", "memory/")  # the machine, not the run

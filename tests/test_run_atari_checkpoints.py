@@ -132,22 +132,24 @@ def test_a_policy_of_another_game_is_not_played(run, capfd):
 
 # What is changed in a sound checkpoint (None: removed), and what is then said of it.
 NO_RUN = {
-    "trainer": (None, "trainer must be values by name, got NoneType"),
-    "report": ([1.0], "report must be values by name, got a list"),
-    "report.seconds": ("1", "report.seconds must be float, got str"),
-    "report.recent": ([None], "report.recent[0] must be float, got NoneType"),
-    "trainer.learner": (None, "trainer has no learner"),
-    "trainer.num_learned": (-1, "trainer.num_learned must be in 0 to 281474976710656, got -1"),
-    "trainer.learner.version": ("1", "trainer.learner.version must be int, got str"),
-    "trainer.learner.optimizer.state": ({}, "optimizer.state has no 0, 1, "),
-    "trainer.learner.optimizer.state.0.exp_avg": (torch.zeros(1), "state.0.exp_avg must be torch."),
-    "trainer.learner.policy.policy_head.bias": (torch.zeros(3), "bias must be torch.float32 [2]"),
-    "trainer.learner.generator": (torch.zeros(5056, dtype=torch.uint8), "mt19937"),
-    "trainer.actors.0.generator": (torch.zeros(9, dtype=torch.uint8), "no state of a random"),
-    "trainer.actors": ([], "trainer.actors must hold 1 values, got 0"),
-    "trainer.actors.0.games.env.elapsed": (torch.full((16,), 99), "index 99 is out of bounds"),
-    "trainer.actors.0.games.step.reward": (torch.zeros(8), "reward must be torch.float32 [16]"),
-    "trainer.actors.0.games": (None, "trainer.actors[0] has no games"),
+    "trainable": (None, "trainable must be values by name, got NoneType"),
+    "seconds": ("1", "seconds must be float, got str"),
+    "trainable.recent_returns": ([None], "trainable.recent_returns[0] must be float, got NoneType"),
+    "trainable.learner": (None, "trainable has no learner"),
+    "trainable.num_learned": (-1, "trainable.num_learned must be in 0 to 281474976710656, got -1"),
+    "trainable.learner.version": ("1", "trainable.learner.version must be int, got str"),
+    "trainable.learner.optimizer": ([], "learner.optimizer must hold"),
+    "trainable.learner.optimizer.0.exp_avg": (
+        torch.zeros(1),
+        "optimizer[0].exp_avg must be torch.",
+    ),
+    "trainable.learner.policy.policy_head.bias": (torch.zeros(3), "bias must be torch.float32 [2]"),
+    "trainable.learner.generator": (torch.zeros(5056, dtype=torch.uint8), "mt19937"),
+    "trainable.actors.0.generator": (torch.zeros(9, dtype=torch.uint8), "no state of a random"),
+    "trainable.actors": ([], "trainable.actors must hold 1 values, got 0"),
+    "trainable.actors.0.games.env.elapsed": (torch.full((16,), 99), "index 99 is out of bounds"),
+    "trainable.actors.0.games.step.reward": (torch.zeros(8), "reward must be torch.float32 [16]"),
+    "trainable.actors.0.games": (None, "trainable.actors[0] has no games"),
 }
 
 
@@ -155,7 +157,7 @@ def with_part(path, name, value):
     """Changes a part of a checkpoint, by its full name."""
     payload = owner = load_checkpoint(path)
     if ".policy." in name:  # whose own names have dots
-        owner, last = payload["trainer"]["learner"]["policy"], name.partition(".policy.")[2]
+        owner, last = payload["trainable"]["learner"]["policy"], name.partition(".policy.")[2]
     else:
         *parents, last = (int(part) if part.isdigit() else part for part in name.split("."))
         for parent in parents:
@@ -168,7 +170,9 @@ def with_part(path, name, value):
 
 
 def test_a_run_saved_on_a_gpu_goes_on_without_one(run, caplog):
-    with_part(checkpoint_of(run), "trainer.actors.0.generator", torch.zeros(16, dtype=torch.uint8))
+    with_part(
+        checkpoint_of(run), "trainable.actors.0.generator", torch.zeros(16, dtype=torch.uint8)
+    )
     assert run_atari.main(["train", "--resume", "run", "--stop_after_updates", "2"]) == 0
     assert "saved on another device: the streams of actions begin anew" in caplog.text
 
@@ -183,10 +187,11 @@ def test_a_sound_file_that_holds_no_run_is_not_resumed(run, capfd, name):
 def test_the_checkpoint_before_one_that_holds_no_run_is_resumed(run, capfd, caplog):
     newer = checkpoint_of(run).with_name("000000000009.safetensors")
     shutil.copyfile(checkpoint_of(run), newer)
-    with_part(newer, "trainer.learner", None)
+    with_part(newer, "trainable.learner", None)
     assert run_atari.main(["train", "--resume", "run", "--stop_after_updates", "2"]) == 0
     assert (
-        "000000000009.safetensors holds no run to go on with: trainer has no learner" in caplog.text
+        "000000000009.safetensors holds no run to go on with: trainable has no learner"
+        in caplog.text
     )
     assert sorted(p.name for p in (run / "checkpoints").iterdir()) == [
         "000000000001.safetensors",

@@ -331,7 +331,7 @@ def arithmetic(policy: Policy, core: CoreConfig, device: torch.device) -> dict[s
     """
     return {
         "device": device.type,
-        "encoder_precision": str(policy.encoder.dtype_on(device)).removeprefix("torch."),
+        "encoder_precision": policy.encoder.arithmetic_on(device),
         "core_kernel": kernel_backend(core, device),
     }
 

@@ -12,7 +12,6 @@ from .. import native, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
 
-
 MIN_WARPS = 2
 """A step has too few sums for their barriers to cost what two warps save."""
 

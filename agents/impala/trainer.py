@@ -71,6 +71,8 @@ class Trainer(Trainable):
         self.config = config
         self.device = choose_device(config.device)
         keep_freed_memory()
+        if config.mode == "serial" or config.exact_lag is not None:
+            torch.backends.cudnn.deterministic = True  # what it computes does not change by itself
         self.num_learned = num_learned
         self.learn_seconds = 0.0  # since the trainer was made
         self._seconds_taken: dict[str, float] = {}

@@ -25,7 +25,8 @@ def test_a_failed_step_is_reported_and_passed_over(tmp_path):
 
 
 def test_a_step_is_stopped_at_its_limit_with_what_it_started(tmp_path):
-    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(50)'])"
+    sleep = "import time; time.sleep(50)"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {sleep!r}])"
     began = time.monotonic()
     assert run([step("slow", child, seconds=1.5)], tmp_path, 60, is_dry=False) == ["slow"]
     assert time.monotonic() - began < 20

@@ -15,23 +15,23 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import yaml
 from jsonargparse import ArgumentParser
 from rich.table import Table
 
-from agents.impala.config import TrainConfig
+from agents.impala.config import TrainConfig, config_from_values
 from agents.impala.trainer import Trainer
 from benchmarks.result_file import show, write_result
 from benchmarks.timing import now
 from envs import make_env
 from experiment.arguments import fields_of
-from experiment.config_values import config_from_values, config_values
 from experiment.memory import peak_memory_bytes
 from experiment.provenance import provenance
-from models.cores import CoreKind
+from experiment.settings import plain_values
+from models.cores import CORES
 from models.encoders import EncoderKind
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ class Settings:
     """
 
     config: Path = ROOT / "configs" / "gpu" / "pong.yaml"
-    cores: tuple[CoreKind, ...] = get_args(CoreKind)
+    cores: tuple[str, ...] = tuple(CORES)
     encoder: EncoderKind | None = None
     num_passes: int | None = None
     rollouts: int = 6
@@ -109,16 +109,15 @@ def random_play(config: TrainConfig, num_steps: int) -> float:
 def time_loop(config: TrainConfig, num_rollouts: int) -> dict[str, Any]:
     """Returns what a loop of this config reaches: steps per second, and seconds by part."""
     trainer = Trainer(config)
-    rollouts = trainer.rollouts()
+    rollouts = trainer.rows()
     for _ in range(UNTIMED):
         next(rollouts)
     trainer.take_seconds()
-    taken, waited = [], []
+    taken = []
     for _ in range(num_rollouts):
         began = now(trainer.device)
-        metrics = next(rollouts)
+        next(rollouts)
         taken.append(now(trainer.device) - began)
-        waited.append(metrics.get("queue/learner_wait_seconds", 0.0))
     parts = trainer.take_seconds()
     rollouts.close()
     trainer.close()
@@ -129,7 +128,6 @@ def time_loop(config: TrainConfig, num_rollouts: int) -> dict[str, Any]:
         "seconds_per_rollout": taken,
         "median_seconds_per_rollout": statistics.median(taken),
         "part_seconds_per_rollout": {part: s / num_rollouts for part, s in parts.items()},
-        "learner_wait_seconds_per_rollout": (waited[-1] - waited[0]) / (num_rollouts - 1),
         "peak_memory_bytes": peak_memory_bytes(trainer.device),
         "arithmetic": trainer.arithmetic,
     }
@@ -149,7 +147,7 @@ def main(settings: Settings) -> None:
     for row in rows:
         row["share_of_random_play"] = row["steps_per_second"] / statistics.mean(alone)
     report = {**provenance(), "random_play_steps_per_second": alone, "rows": rows}
-    report["settings"] = config_values(config)
+    report["settings"] = plain_values(config)
     report["command"] = ["python", "-m", "benchmarks.device_loop", *sys.argv[1:]]
     path = None if settings.quick else write_result("device_loop", report)
     show(report, [as_table(report)], path, as_json=False)

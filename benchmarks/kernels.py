@@ -86,13 +86,8 @@ def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
     rows = []
     large = (LARGE,) if device.type == "cuda" else ()
     for op in settings.ops:
-<<<<<<< HEAD
-        for shape in QUICK if settings.quick else (MAIN, *HEAD_SIZES, *SCALING):
-            print(f"{op} {suited(op, shape)}", file=sys.stderr, flush=True)
-=======
         for shape in QUICK if settings.quick else (MAIN, *large, *HEAD_SIZES, *SCALING):
-            print(f"{op} {_suited(op, shape)}", file=sys.stderr, flush=True)
->>>>>>> 200612d (make gpu: tests, kernels, loop and training on a GPU in one budget)
+            print(f"{op} {suited(op, shape)}", file=sys.stderr, flush=True)
             case = make_case(
                 op,
                 suited(op, shape),

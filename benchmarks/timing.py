@@ -32,12 +32,15 @@ def now(device: torch.device) -> float:
 
 def device_seconds(call: Callable[[], object]) -> float:
     """Returns the seconds between a GPU's beginning and end of what `call` asks of it."""
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin, end = (
+        torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        for _ in range(2)
+    )
     begin.record()
     call()
     end.record()
     end.synchronize()
-    return begin.elapsed_time(end) / 1e3
+    return float(begin.elapsed_time(end)) / 1e3
 
 
 def replay_of(call: Callable[[], object], device: torch.device) -> Callable[[], None]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.impala.graphs import capture
-from agents.impala.streams import ACTING
+from agents.impala.streams import ACTING, sleeping_event
 from models.cores import CoreState
 from models.policy import Policy
 
@@ -90,7 +90,7 @@ class GraphedActStep:
     def __init__(self, step: EagerActStep) -> None:
         self._step = step
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._answered = torch.cuda.Event(blocking=True)  # the thread sleeps, and does not spin
+        self._answered = sleeping_event()
 
     @torch.no_grad()
     def __call__(

@@ -95,7 +95,7 @@ class Rollout:
         for slot, state in zip(target.core_state, self.core_state, strict=True):
             torch.index_select(state, 0, columns, out=slot)
 
-    def _sequences(self) -> dict[str, Tensor]:
+    def _sequences(self) -> dict[str, Any]:
         """Returns the tensors of rows over environments, by field."""
         others = ("core_state", "version", "episodes")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}

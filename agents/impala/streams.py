@@ -30,9 +30,14 @@ def acting_stream(device: torch.device) -> AbstractContextManager[object]:
 def finish(device: torch.device) -> None:
     """Waits until the device has done what this thread asked of its current stream.
 
-    The thread sleeps meanwhile; by default it would spin, on a core that the environments need.
+    The thread sleeps; by default it would spin, on a core that the environments need.
     """
     if device.type == "cuda":
-        done = torch.cuda.Event(blocking=True)
+        done = sleeping_event()
         done.record(torch.cuda.current_stream(device))
         done.synchronize()
+
+
+def sleeping_event() -> torch.cuda.Event:
+    """Returns an event on which a thread sleeps until the device gets there."""
+    return torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ class Staging:
     def __init__(self, like: Tensor) -> None:
         self.tensor = torch.empty_like(like, pin_memory=True)
         self.array = self.tensor.numpy()
-        self.crossed = torch.cuda.Event()
+        self.crossed = torch.cuda.Event()  # type: ignore[no-untyped-call]
 
 
 class Uploader:
@@ -60,6 +60,7 @@ class Uploader:
     def _staging_for(self, source: Tensor) -> Staging:
         """Returns staging of this shape and dtype whose last copy is done."""
         ring = self._rings[source.shape, source.dtype]
-        staging = ring.popleft() if ring and ring[0].crossed.query() else Staging(source)
+        is_free = bool(ring) and ring[0].crossed.query()  # type: ignore[no-untyped-call]
+        staging = ring.popleft() if is_free else Staging(source)
         ring.append(staging)
         return staging

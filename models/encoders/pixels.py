@@ -23,7 +23,7 @@ PIXEL_MAX = 255.0
 def has_bfloat16(device_type: str) -> bool:
     """Returns whether a device multiplies bfloat16 in hardware (CPU: AVX-512 BF16 or AMX)."""
     if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     cpu = torch.cpu
     return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
 

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: pong test test-slow faults lint browser
+.PHONY: pong test test-slow faults gpu gpu-dry lint browser
 
 .venv/run: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -26,6 +26,19 @@ faults: .venv/test
 	rm -f build/reliability.json && mkdir -p build
 	FAULTS_REPORT=build/reliability.json $(BIN)/python -m pytest -m faults
 	cp build/reliability.json benchmarks/results/
+
+# On a machine with CUDA, with whatever Python has the dependencies: `make gpu GPU_PYTHON=python3`.
+GPU_PYTHON ?= $(BIN)/python
+GPU_SECONDS ?= 300
+GPU_STEPS ?=
+GPU_OUT ?= build/gpu
+gpu:
+	$(GPU_PYTHON) tools/gpu_run.py --out $(GPU_OUT) --seconds $(GPU_SECONDS) --steps "$(GPU_STEPS)"
+
+# Every step of it on a CPU, at tiny size.
+gpu-dry:
+	rm -rf build/gpu-dry
+	$(GPU_PYTHON) tools/gpu_run.py --dry --out build/gpu-dry --seconds 900 --steps "$(GPU_STEPS)"
 
 # What the slow test of the report opens its page with; Debian only, and only as root.
 browser:

@@ -119,9 +119,8 @@ def _lstm_case(
     x = torch.randn(shape.T, shape.B, LSTM_INPUT_SIZE, generator=rng)
     h, c = (torch.randn(shape.B, shape.D, generator=rng) for _ in range(2))
     states = {name: t.to(start.device).requires_grad_() for name, t in (("h", h), ("c", c))}
-    whole = "cudnn" if start.is_cuda else "nn.LSTM"
     calls: dict[str, Call] = {name: partial(_layer, call) for name, call in operators.items()}
-    calls |= {whole: partial(_unroll, module), f"{whole} stepped": partial(_step, module)}
+    calls |= {"nn.LSTM": partial(_unroll, module), "nn.LSTM stepped": partial(_step, module)}
     return Case(
         op="lstm",
         shape=shape,
@@ -131,7 +130,7 @@ def _lstm_case(
         start=start,
         reference=partial(_layer, operators["reference"]),
         candidates=calls,
-        without_resets=frozenset({whole}),
+        without_resets=frozenset({"nn.LSTM"}),
     )
 
 

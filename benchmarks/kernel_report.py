@@ -5,12 +5,21 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from benchmarks.kernels import MAIN, Row, Settings, suited, time_acting, time_kernels
+from benchmarks.kernel_cases import Shape
+from benchmarks.kernels import LARGE, MAIN, Row, Settings, suited, time_acting, time_kernels
 from benchmarks.result_file import show, write_result
 from experiment.provenance import provenance
 
 GOALS = {"reference": 10.0, "compiled": 3.0, "nn.LSTM": 0.7, "nn.LSTM stepped": 2.0}
 """By how much the fused kernel should beat each other backend at the main shape."""
+GPU_GOALS = {"reference": 30.0, "compiled": 3.0, "nn.LSTM stepped": 2.0}
+# Operator, shape and the most milliseconds that forward and backward may take together on a GPU.
+GPU_LIMITS = (
+    ("rdn", MAIN, 0.2),
+    ("delta_rnn", MAIN, 0.2),
+    ("rdn", LARGE, 0.5),
+    ("lstm", LARGE, 2.5),
+)
 ACTING_GOAL = 2.5
 
 
@@ -25,6 +34,7 @@ def main(settings: Settings, *, as_json: bool) -> None:
 def run(settings: Settings, device: torch.device) -> dict[str, Any]:
     """Returns rows, acting times and ratios beside what they were made with."""
     made_with = provenance()
+    torch.backends.cudnn.allow_tf32 = False  # what is called float32 is float32
     rows = time_kernels(settings, device)
     acting = time_acting(settings, device)
     return {
@@ -33,7 +43,7 @@ def run(settings: Settings, device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "rows": rows,
         "acting": acting,
-        "ratios": [*ratios(rows), *acting_ratios(acting)],
+        "ratios": [*ratios(rows), *times_within(rows), *acting_ratios(acting, device)],
     }
 
 
@@ -43,25 +53,44 @@ def ratios(rows: list[Row]) -> list[Row]:
         (r["op"], r["backend"]): r["total_ms"] for r in rows if r["T"] == MAIN.T and _is_main(r)
     }
     fused = "triton" if any(backend == "triton" for _, backend in times) else "cpu"
+    goals = GOALS if fused == "cpu" else GPU_GOALS
     found: list[Row] = []
     for (op, backend), slow in times.items():
         fast = times.get((op, fused))
         if backend != fused and isinstance(slow, float) and isinstance(fast, float):
-            goal = GOALS.get(str(backend)) if fused == "cpu" else None
+            goal = goals.get(str(backend))
             found.append(_ratio(f"{op}: {backend} / {fused}", slow / fast, goal, at_least=True))
     return found
 
 
+def times_within(rows: list[Row]) -> list[Row]:
+    """Returns the times that have a limit on a GPU, in milliseconds, forward plus backward."""
+    found = []
+    for op, shape, limit in GPU_LIMITS:
+        for r in rows:
+            is_asked = (r["op"], r["backend"]) == (op, "triton") and r["T"] == shape.T
+            if is_asked and _is_of(r, shape) and r["ok"]:
+                name = f"{op}: ms at T = {shape.T}, B = {shape.B}"
+                found.append(_ratio(name, float(str(r["total_ms"])), limit, at_least=False))
+    return found
+
+
 def _is_main(row: Row) -> bool:
-    shape = suited(str(row["op"]), MAIN)
+    return _is_of(row, MAIN)
+
+
+def _is_of(row: Row, asked: Shape) -> bool:
+    """Whether a row is of a shape, apart from its steps."""
+    shape = suited(str(row["op"]), asked)
     return row["B"] == shape.B and row["K"] == shape.D
 
 
-def acting_ratios(acting: list[Row]) -> list[Row]:
+def acting_ratios(acting: list[Row], device: torch.device) -> list[Row]:
     """Returns the cost of each core's step in steps of nn.LSTM(257, 256)."""
+    goal = ACTING_GOAL if device.type == "cpu" else None
     unit = acting[0]["step_ms"]
     return [
-        _ratio(f"acting: {r['core']} / nn.LSTM", r["step_ms"] / unit, ACTING_GOAL, at_least=False)
+        _ratio(f"acting: {r['core']} / nn.LSTM", r["step_ms"] / unit, goal, at_least=False)
         for r in acting[1:]
         if isinstance(r["step_ms"], float) and isinstance(unit, float)
     ]

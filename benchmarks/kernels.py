@@ -1,4 +1,9 @@
-"""Every recurrence in every backend, side by side: first whether it is right, then its time."""
+"""Every recurrence in every backend, side by side: first whether it is right, then its time.
+
+On a GPU a call is replayed from a CUDA graph and timed by the device's events: at these sizes a
+clock on the host would time Python. What stands for a user's own loop (`AS_LAUNCHED`) is timed by
+events as Python launches it.
+"""
 
 import copy
 import gc
@@ -20,7 +25,14 @@ from benchmarks.kernel_cases import (
     has_heads,
     make_case,
 )
-from benchmarks.timing import Sample, now, summarise, take_turns
+from benchmarks.timing import (
+    Sample,
+    device_seconds,
+    now,
+    replay_of,
+    summarise,
+    take_turns,
+)
 from models.cores import CORES, Core, CoreConfig, make_core
 
 Row = dict[str, object]
@@ -34,7 +46,11 @@ SCALING = (
     *(Shape(T, 32, 4, 32) for T in (20, 100, 200, 400)),
     *(Shape(50, B, 4, 32) for B in (8, 64, 128, 256)),
 )
+LARGE = Shape(64, 256, 4, 32)
+"""What a learner on a GPU asks for; timed there alone."""
 QUICK = (Shape(3, 2, 2, 8),)
+AS_LAUNCHED = {"reference", "compiled", "nn.LSTM stepped"}
+REPLAYED = "reference, replayed"
 VECTOR_SIZES = {8: 8, 16: 64, 32: 256, 64: 128, 128: 512}
 """Hidden vectors of operators without heads, where the others have heads of these sizes."""
 
@@ -68,8 +84,9 @@ class Settings:
 def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
     """Returns a row for each operator, shape and backend; names each case on stderr."""
     rows = []
+    large = (LARGE,) if device.type == "cuda" else ()
     for op in settings.ops:
-        for shape in QUICK if settings.quick else (MAIN, *HEAD_SIZES, *SCALING):
+        for shape in QUICK if settings.quick else (MAIN, *large, *HEAD_SIZES, *SCALING):
             print(f"{op} {suited(op, shape)}", file=sys.stderr, flush=True)
             case = make_case(
                 op,
@@ -77,9 +94,11 @@ def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
                 device,
                 compiled=settings.compiled and shape == MAIN,
             )
-            if shape in SCALING:  # slow loops are linear by construction
+            if shape in (*SCALING, LARGE):  # slow loops are linear by construction
                 for name in set(case.candidates) & {"reference", "nn.LSTM stepped"}:
                     del case.candidates[name]
+            if shape == MAIN and device.type == "cuda":
+                case.candidates[REPLAYED] = case.reference
             share = 1 if shape == MAIN else 3
             rows += time_case(case, 2 if settings.quick else -(-settings.rounds // share))
             gc.collect()
@@ -98,11 +117,7 @@ def time_case(case: Case, rounds: int) -> list[Row]:
         A row for each candidate. One that is wrong or cannot run has `ok` false and no times.
     """
     verdicts = {name: _check(case, name) for name in case.candidates}
-    right = {
-        name: partial(_timed, case, call)
-        for name, call in case.candidates.items()
-        if verdicts[name]["ok"]
-    }
+    right = {name: _sampler(case, name) for name in case.candidates if verdicts[name]["ok"]}
     samples = take_turns(right, rounds)
     return [
         _about(case, name) | _times(samples.get(name)) | verdict
@@ -115,6 +130,7 @@ def _about(case: Case, name: str) -> Row:
     return {"op": case.op, "backend": name, "T": T, "B": B, "H": H, "K": D, "V": D} | {
         "dtype": "float32",
         "resets": name not in case.without_resets,
+        "replayed": case.start.is_cuda and name not in AS_LAUNCHED,
     }
 
 
@@ -160,6 +176,23 @@ def _relative_rms(actual: Tensor, expected: Tensor) -> float:
     return float(difference.nan_to_num(nan=torch.inf))
 
 
+def _sampler(case: Case, name: str) -> Callable[[], Sample]:
+    """Returns what takes a sample of a candidate: seconds forward and backward."""
+    floats, call = list(case.floats.values()), case.candidates[name]
+    if not case.start.is_cuda:
+        return partial(_timed, case, call)
+
+    def forward() -> tuple[Tensor, ...]:
+        return call(*floats, case.start)
+
+    def both() -> tuple[Tensor, ...]:
+        return _backward(forward(), floats)
+
+    if name in AS_LAUNCHED:
+        return partial(_timed_by_device, forward, both)
+    return partial(_timed_by_device, *(replay_of(x, case.start.device) for x in (forward, both)))
+
+
 def _timed(case: Case, call: Call) -> Sample:
     device = case.start.device
     floats = list(case.floats.values())
@@ -168,6 +201,11 @@ def _timed(case: Case, call: Call) -> Sample:
     between = now(device)
     _backward(outputs, floats)
     return between - begin, now(device) - between
+
+
+def _timed_by_device(forward: Callable[[], object], both: Callable[[], object]) -> Sample:
+    seconds = device_seconds(forward)
+    return seconds, device_seconds(both) - seconds
 
 
 @torch.no_grad()
@@ -185,6 +223,8 @@ def time_acting(settings: Settings, device: torch.device) -> list[Row]:
         state = tuple(torch.rand_like(s) for s in core.initial_state(ACTING_BATCH, device))
         calls[kind] = partial(core, x, state, start)
         errors[kind] = _core_error(core, kind, x, state, start)
+    if device.type == "cuda":
+        calls = {name: replay_of(call, device) for name, call in calls.items()}
     right = {
         name: partial(_timed_step, call, device)
         for name, call in calls.items()
@@ -208,6 +248,8 @@ def _core_error(
 
 
 def _timed_step(call: Callable[[], object], device: torch.device) -> Sample:
+    if device.type == "cuda":
+        return (device_seconds(call),)
     begin = now(device)
     call()
     return (now(device) - begin,)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from agents.impala.graphs import capture
+
 Sample = tuple[float, ...]
 """Seconds of each part of one call."""
 
@@ -26,6 +28,25 @@ def now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+def device_seconds(call: Callable[[], object]) -> float:
+    """Returns the seconds between a GPU's beginning and end of what `call` asks of it."""
+    begin, end = (
+        torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        for _ in range(2)
+    )
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
+    return float(begin.elapsed_time(end)) / 1e3
+
+
+def replay_of(call: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """Returns a replay of the CUDA graph of a call: its kernels without what launching costs."""
+    graph, _ = capture(call, device)
+    return graph.replay
 
 
 def take_turns(

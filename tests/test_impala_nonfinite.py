@@ -103,10 +103,10 @@ def test_skipped_updates_change_nothing_but_their_count():
 def spoil_update(monkeypatch, number):
     update = Learner._update
 
-    def spoilt(learner, minibatch, **options):
+    def spoilt(learner, rollout, columns, **options):
         if learner.version == number:
-            minibatch.behaviour_log_prob.fill_(torch.nan)
-        return update(learner, minibatch, **options)
+            rollout.behaviour_log_prob.fill_(torch.nan)
+        return update(learner, rollout, columns, **options)
 
     monkeypatch.setattr(Learner, "_update", spoilt)
 

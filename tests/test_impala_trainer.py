@@ -195,6 +195,15 @@ def test_async_never_exceeds_the_lag_and_leaves_no_thread():
     assert threading.active_count() == before
 
 
+def test_a_lag_below_the_updates_of_a_rollout_is_refused_with_both_numbers():
+    per_rollout = LEARNER.updates_per_rollout
+    with pytest.raises(
+        ValueError, match=rf"max_policy_lag \({per_rollout - 1}\) .* \({per_rollout} ="
+    ):
+        async_config(max_policy_lag=per_rollout - 1)
+    async_config(max_policy_lag=per_rollout)
+
+
 def test_async_without_lag_is_on_policy():
     rows = train(Trainer(async_config(max_policy_lag=0)), 10)
     assert all(row["learner/lag_updates"] == 0 for row in rows)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from agents.impala.vtrace import vtrace_targets
+from agents.impala.vtrace import decayed_sums, vtrace_targets
 
 T, B = 7, 3
 
@@ -102,6 +103,42 @@ def test_truncation_bootstraps_from_the_terminal_observation_only():
     assert torch.equal(vtrace_targets(**inputs).values[:4], before)
     inputs["values"][4] += 1.0
     assert not torch.equal(vtrace_targets(**inputs).values[:4], before)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 3, 8, 50, 64, 65])
+def test_sums_of_any_length_are_the_recurrence(num_steps):
+    rng = torch.Generator().manual_seed(0)
+    terms = torch.randn(num_steps, B, generator=rng, dtype=torch.float64)
+    decays = torch.rand(num_steps, B, generator=rng, dtype=torch.float64)
+    decays[num_steps // 2] = 0.0
+    sums, following = [], torch.zeros(B, dtype=torch.float64)
+    for term, decay in zip(terms.flip(0), decays.flip(0), strict=True):
+        following = term + decay * following
+        sums.append(following)
+    torch.testing.assert_close(
+        decayed_sums(terms, decays), torch.stack(sums).flip(0), rtol=1e-13, atol=1e-13
+    )
+
+
+class Operators(TorchDispatchMode):
+    """Counts what would be launched on a GPU: every operator but views."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_number_of_kernels_grows_with_the_logarithm_of_the_steps():
+    counts = {}
+    for num_steps in (8, 64):
+        with Operators() as ran:
+            decayed_sums(torch.randn(num_steps, B), torch.rand(num_steps, B))
+        counts[num_steps] = ran.count
+    assert counts[64] - counts[8] <= 3 * 4  # three more rounds of four
 
 
 def test_wrong_shape_is_named():

@@ -72,8 +72,7 @@ def shapes(op, backend):
     suitable = [shape for shape in SHAPES if has_values or shape[3] == shape[4]]
     if op.name != "lstm":
         return suitable
-    largest = 256 if backend.name == "triton" else 512
-    return suitable + [shape for shape in LSTM_SHAPES if shape[3] <= largest]
+    return suitable + LSTM_SHAPES
 
 
 def matched(op, backend, shape):

@@ -64,7 +64,7 @@ def test_head_size_128_compiles(op, record_property):
 
 
 @pytest.mark.timeout(180)
-def test_the_lstm_at_hidden_size_64_is_one_launch_each_way_and_spills_nothing():
+def test_a_step_of_the_lstm_is_one_launch_each_way_and_spills_nothing():
     rows = resources(["lstm"], "--hidden", "64", "--dtypes", "float32")
     assert_one_launch_each_way(rows, num_variants=2)
     assert spilling(rows) == []
@@ -72,7 +72,7 @@ def test_the_lstm_at_hidden_size_64_is_one_launch_each_way_and_spills_nothing():
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_lstm_compiles_up_to_hidden_size_256(record_property):
-    rows = resources(["lstm"], "--hidden", "64", "128", "200", "256")
+def test_the_lstm_spills_nothing_at_any_hidden_size():
+    rows = resources(["lstm"], "--hidden", "64", "200", "256", "1000")
     assert_one_launch_each_way(rows, num_variants=4 * 2 * 2)
-    record_property("spilling", spilling(rows))
+    assert spilling(rows) == []

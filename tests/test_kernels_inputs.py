@@ -1,5 +1,6 @@
 """What the operators refuse, what they say about it, and how a backend is chosen."""
 
+import importlib.util
 import logging
 from typing import get_args
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from models.cores.config import KernelName
-from models.kernels import dispatch, inputs
+from models.kernels import dispatch, inputs, triton_launch
 from models.kernels.dispatch import Backend
 from tests.kernel_cases import OPERATORS, make_inputs, sizes
 from tests.test_kernels_backends import COMPILED, every_compiled_backend, named
@@ -127,11 +128,19 @@ def test_auto_never_picks_the_interpreter(monkeypatch):
     slow = Backend("reference", None, run=lambda *_: None)
     assert dispatch.choose("op", [gpu, slow], "auto", torch.zeros(1)) is slow
     assert dispatch.choose("op", [gpu, slow], "triton", torch.zeros(1)) is gpu
-    with pytest.raises(ValueError, match="cudnn: needs cuda tensors"):
-        dispatch.choose("op", [Backend("cudnn", "cuda", gpu.run)], "cudnn", torch.zeros(1))
+    with pytest.raises(ValueError, match="other: needs cuda tensors"):
+        dispatch.choose("op", [Backend("other", "cuda", gpu.run)], "other", torch.zeros(1))
     monkeypatch.setattr(dispatch, "TRITON_IS_INTERPRETED", False)
     with pytest.raises(ValueError, match="triton: needs cuda tensors"):
         dispatch.choose("op", [gpu, slow], "triton", torch.zeros(1))
+
+
+def test_a_call_does_not_look_for_triton(monkeypatch):
+    def find_spec(name):
+        raise AssertionError("torch.compile cannot trace this")
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    triton_launch.unavailable()
 
 
 def test_the_error_lists_every_reason():

@@ -14,10 +14,8 @@ from tests.kernel_cases import (
 )
 from tests.test_kernels_backends import (
     BOUND,
-    COMPILED,
     every_backend,
     every_compiled_backend,
-    named,
     run,
 )
 
@@ -146,7 +144,7 @@ class RecordedCalls(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@named([pair for pair in COMPILED if pair[1].name != "cudnn"])  # torch's own operators
+@every_compiled_backend
 def test_torch_library_finds_nothing_wrong_with_the_registered_operators(op, backend):
     shape = sizes(2, 1, 1, 8) if is_interpreted(backend) else SMALL
     tensors = make_inputs(op, shape, torch.float32, device_of(backend))

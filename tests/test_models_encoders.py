@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional
 
 from models.encoders import EncoderConfig, make_encoder
-from models.encoders.pixels import compute_dtype, cpu_has_bfloat16
+from models.encoders.impala import with_channels
+from models.encoders.pixels import compute_dtype, has_bfloat16
 from models.encoders.small import SmallTrunk, space_to_depth
 
 KINDS = ("impala", "small")
@@ -193,15 +194,32 @@ def test_first_weights_are_orthogonal_and_keep_a_signals_size(kind, shape, symbo
         assert not layer.bias.any()
 
 
-def test_auto_is_bfloat16_only_on_a_cpu_that_has_it():
-    on_cpu = torch.bfloat16 if cpu_has_bfloat16() else torch.float32
-    assert compute_dtype("auto", torch.device("cpu")) == on_cpu
-    assert compute_dtype("auto", torch.device("cuda")) == torch.float32
+def test_auto_is_bfloat16_where_the_device_has_it():
     for device in map(torch.device, ("cpu", "cuda")):
+        auto = torch.bfloat16 if has_bfloat16(device.type) else torch.float32
+        assert compute_dtype("auto", device) == auto
         assert compute_dtype("float32", device) == torch.float32
         assert compute_dtype("bfloat16", device) == torch.bfloat16
-        assert build("small", FRAMES, precision="bfloat16").dtype_on(device) == torch.bfloat16
-        assert build("mlp", (7,), precision="bfloat16").dtype_on(device) == torch.float32
+
+
+def test_an_encoder_says_what_it_computes_in(monkeypatch):
+    for device in map(torch.device, ("cpu", "cuda")):
+        assert build("small", FRAMES, precision="bfloat16").arithmetic_on(device) == "bfloat16"
+        assert build("mlp", (7,), precision="bfloat16").arithmetic_on(device) == "float32"
+    plain = build("small", FRAMES, precision="float32")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert plain.arithmetic_on(torch.device("cuda")) == "tf32"
+    assert plain.arithmetic_on(torch.device("cpu")) == "float32"
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    assert plain.arithmetic_on(torch.device("cuda")) == "float32"
+
+
+def test_more_channels_change_nothing_in_the_residual_trunk():
+    trunk = build("impala", FRAMES, precision="float32").trunk
+    pixels = torch.randint(0, 256, (2, *FRAMES)).float()
+    filled = with_channels(pixels, 4)
+    assert filled.shape[1] == FRAMES[0] + 4
+    torch.testing.assert_close(trunk.planes(filled, 1 / 255), trunk.planes(pixels, 1 / 255))
 
 
 @pytest.mark.parametrize(

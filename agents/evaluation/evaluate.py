@@ -17,6 +17,7 @@ from scipy import stats
 
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
+from agents.impala.trainer import arithmetic, choose_device
 from envs import Backend, EnvConfig, family_of
 from envs.spec import EnvStep
 from experiment.checkpoint import newest_number, numbered
@@ -118,13 +119,15 @@ def num_games(game: str, config: EvaluationConfig) -> int:
 
 
 def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
-    """Returns the result of an evaluation, as plain values.
+    """Returns the result of an evaluation, as plain values; computes on a GPU where there is one.
 
     Args:
         source: run folder, checkpoint or policy.safetensors.
         config: how.
     """
     saved = load_policy(source)
+    device = choose_device("auto")
+    saved.policy.to(device)
     game = saved.spec.game
     family = family_of(game)
     games = play(saved, config, num_games(game, config))
@@ -144,6 +147,7 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         "frames": saved.frames,
         "updates": saved.updates,
         "size": policy_size(saved.policy),
+        "arithmetic": arithmetic(saved.policy, replace(saved.config.core, kernel="auto"), device),
         "settings": asdict(config),
         "provenance": provenance(),
         "episodes": [

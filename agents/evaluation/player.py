@@ -5,6 +5,7 @@ from torch import Tensor
 
 from agents.evaluation.saved_policy import SavedPolicy
 from agents.impala.acting import sample_action
+from agents.impala.actor import policy_device
 from envs import Backend, make_env
 from envs.spec import EnvStep, VecEnv
 from experiment.seeding import derive_seed
@@ -14,6 +15,8 @@ from models.policy import NO_ACTION, PolicyOutput
 class Player:
     """Answers rows with actions, one after the other, from a memory that begins empty.
 
+    The policy computes on the device that it is on; what it says and does comes back to the host.
+
     Args:
         saved: the policy.
         num_envs: B.
@@ -22,7 +25,8 @@ class Player:
     """
 
     def __init__(self, saved: SavedPolicy, num_envs: int, seed: int, *, greedy: bool) -> None:
-        self.state = saved.policy.initial_state(num_envs)
+        self._device = policy_device(saved.policy)
+        self.state = saved.policy.initial_state(num_envs, self._device)
         self.last_action = torch.full((num_envs,), NO_ACTION)
         self._policy = saved.policy
         self._greedy = greedy
@@ -34,7 +38,9 @@ class Player:
             torch.from_numpy(x)[None] for x in (step.observation, step.reward, step.start)
         )
         last_action = torch.where(start, NO_ACTION, self.last_action)
-        output, self.state = self._policy(observation, reward, last_action, start, self.state)
+        rows = [x.to(self._device) for x in (observation, reward, last_action, start)]
+        said, self.state = self._policy(*rows, self.state)
+        output = PolicyOutput(*(x.cpu() for x in said))
         self.last_action = self._choose(output.logits[0])
         return output, self.last_action
 

@@ -2,14 +2,18 @@
 
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.impala.graphs import capture
+from agents.impala.streams import ACTING, sleeping_event
 from models.cores import CoreState
 from models.policy import Policy
 
-WARM_UP = 3
-"""Calls before the capture, in which Triton compiles and cuDNN chooses its algorithms."""
+Acted = tuple[Tensor, Tensor, CoreState]
+"""Actions [B] int64, their log-probabilities [B] float32, and the core's state."""
 
 
 class ActStep(Protocol):
@@ -22,7 +26,7 @@ class ActStep(Protocol):
         last_action: Tensor,
         start: Tensor,
         state: CoreState,
-    ) -> tuple[Tensor, Tensor, CoreState]:
+    ) -> Acted:
         """Acts once.
 
         Args:
@@ -31,10 +35,10 @@ class ActStep(Protocol):
             last_action: [1, B] int64, `NO_ACTION` where there was none.
             start: [1, B] bool.
             state: of the core; may be written in place.
-
-        Returns:
-            action [B] int64, its log-probability [B] float32, and the core's state.
         """
+
+    def answer(self) -> NDArray[np.int64]:
+        """Returns the last call's actions [B] on the host, once the device has them."""
 
 
 def make_act_step(policy: Policy, generator: torch.Generator) -> ActStep:
@@ -54,6 +58,7 @@ class EagerActStep:
     def __init__(self, policy: Policy, generator: torch.Generator) -> None:
         self.policy = policy
         self.generator = generator
+        self._action: Tensor | None = None
 
     @torch.inference_mode()
     def __call__(
@@ -63,11 +68,17 @@ class EagerActStep:
         last_action: Tensor,
         start: Tensor,
         state: CoreState,
-    ) -> tuple[Tensor, Tensor, CoreState]:
+    ) -> Acted:
         """Acts once; see `ActStep`."""
         output, state = self.policy(observation, last_reward, last_action, start, state)
-        action, log_prob = sample_action(output.logits[0], self.generator)
-        return action, log_prob, state
+        self._action, log_prob = sample_action(output.logits[0], self.generator)
+        return self._action, log_prob, state
+
+    def answer(self) -> NDArray[np.int64]:
+        """Returns the last call's actions; see `ActStep`."""
+        assert self._action is not None
+        array: NDArray[np.int64] = self._action.cpu().numpy()
+        return array
 
 
 class GraphedActStep:
@@ -79,8 +90,9 @@ class GraphedActStep:
     def __init__(self, step: EagerActStep) -> None:
         self._step = step
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._answered = sleeping_event()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(
         self,
         observation: Tensor,
@@ -88,50 +100,40 @@ class GraphedActStep:
         last_action: Tensor,
         start: Tensor,
         state: CoreState,
-    ) -> tuple[Tensor, Tensor, CoreState]:
+    ) -> Acted:
         """Acts once; see `ActStep`. The results stand until the next call."""
+        given: tuple[Tensor, ...] = (observation, last_reward, last_action, start, *state)
         if self._graph is None:
-            self._capture(observation, last_reward, last_action, start, state)
+            self._capture(*given)
         assert self._graph is not None
-        given = (observation, last_reward, last_action, start, *state)
         for held, new in zip((*self._inputs, *self._state), given, strict=True):
             if held is not new:
                 held.copy_(new)
         self._graph.replay()
+        self._answer.copy_(self._action, non_blocking=True)
+        self._answered.record(torch.cuda.current_stream(observation.device))
         return self._action, self._log_prob, self._state
 
-    @torch.inference_mode()
-    def _capture(
-        self,
-        observation: Tensor,
-        last_reward: Tensor,
-        last_action: Tensor,
-        start: Tensor,
-        state: CoreState,
-    ) -> None:
-        self._inputs = (
-            observation.clone(),
-            last_reward.clone(),
-            last_action.clone(),
-            start.clone(),
+    def answer(self) -> NDArray[np.int64]:
+        """Returns the last call's actions; see `ActStep`."""
+        self._answered.synchronize()
+        array: NDArray[np.int64] = self._answer.numpy().copy()
+        return array
+
+    def _capture(self, *given: Tensor) -> None:
+        """Captures a step; outside inference mode, which would mark the tensors of later graphs."""
+        observation, last_reward, last_action, start, *state = (x.clone() for x in given)
+        self._inputs, self._state = (observation, last_reward, last_action, start), tuple(state)
+        self._graph, (self._action, self._log_prob) = capture(
+            self._act, observation.device, priority=ACTING, generator=self._step.generator
         )
-        self._state = tuple(s.clone() for s in state)
-        generator = self._step.generator
-        drawn = generator.get_state()
-        stream = torch.cuda.Stream(observation.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(observation.device))
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                self._step(*self._inputs, self._state)
-        stream.synchronize()
-        generator.set_state(drawn)  # the warm-up took numbers that belong to the game
-        self._graph = torch.cuda.CUDAGraph()
-        self._graph.register_generator_state(generator)
-        # thread_local: the learner's thread may allocate meanwhile
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-            self._action, self._log_prob, new_state = self._step(*self._inputs, self._state)
-            for held, new in zip(self._state, new_state, strict=True):
-                held.copy_(new)
+        self._answer = torch.empty(self._action.shape, dtype=torch.int64, pin_memory=True)
+
+    def _act(self) -> tuple[Tensor, Tensor]:
+        action, log_prob, new_state = self._step(*self._inputs, self._state)
+        for held, new in zip(self._state, new_state, strict=True):
+            held.copy_(new)
+        return action, log_prob
 
 
 def sample_action(logits: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -60,6 +60,7 @@ class Actor:
 
     def begin(self, rollout: Rollout) -> None:
         """Writes row 0, which is row T of the rollout before, and the state before it."""
+        self._uploader.begin()
         if self.step is None:
             self.step = self._recv(rollout)
         for slot, state in zip(rollout.core_state, self.core_state, strict=True):
@@ -81,7 +82,7 @@ class Actor:
         )
         rollout.action[t, columns] = action
         rollout.behaviour_log_prob[t, columns] = log_prob
-        answer = self.last_action = action.cpu().numpy()
+        answer = self.last_action = self._act_step.answer()
         acted = time.perf_counter()
         self.env.send(answer)
         self.inference_seconds += acted - began

@@ -125,7 +125,7 @@ class TrainConfig(RunConfig):
         num_groups: environment groups an actor alternates between, so that envpool steps one
             while the policy acts on the other; must divide batch_size.
         max_policy_lag: updates by which a rollout may lie behind the learner (async mode); actors
-            wait rather than exceed it.
+            wait rather than exceed it. With 0 acting and learning take turns.
         exact_lag: in async mode, act with exactly the weights of this many rollouts ago, so that
             results do not depend on timing; null takes the newest weights.
         total_frames: emulator frames of the whole run: rows of its rollouts * frame_skip.
@@ -170,6 +170,12 @@ class TrainConfig(RunConfig):
             raise ValueError(f"num_actors must be at most {MAX_THREADS}, got {self.num_actors}")
         if self.mode == "serial" and (self.num_actors > 1 or self.exact_lag is not None):
             raise ValueError("num_actors and exact_lag are settings of mode async")
+        if self.mode == "async" and 0 < self.max_policy_lag < self.learner.updates_per_rollout:
+            raise ValueError(
+                f"max_policy_lag ({self.max_policy_lag}) must be at least the updates of a rollout "
+                f"({self.learner.updates_per_rollout} = learner.num_passes * "
+                "learner.num_minibatches) in mode async, or 0 where acting is to wait for learning"
+            )
         if self.exact_lag is not None and self.exact_lag < 1:
             raise ValueError(f"exact_lag must be at least 1 or null, got {self.exact_lag}")
         if (self.exact_lag or 0) * self.learner.updates_per_rollout > self.max_policy_lag:

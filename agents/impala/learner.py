@@ -5,7 +5,6 @@ optimiser step on whole unrolls. V-trace targets are computed again in each. Not
 about environments or threads.
 """
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +12,18 @@ import torch
 from torch import Tensor
 
 from agents.impala.config import LearnerConfig
+from agents.impala.graphed_update import GraphedUpdate
 from agents.impala.loss import Loss, impala_loss
 from agents.impala.rollout import Rollout
+from agents.impala.snapshot import Snapshot
+from agents.impala.streams import finish
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
 from models.policy import Policy
 
 WEIGHT_NORM = "the norm of the weights"
+TOTAL_LOSS, GRADIENT_NORM = "loss/total", "loss/gradient_norm"
+FIGURES = (*(f"loss/{name}" for name in Loss._fields), GRADIENT_NORM)
+"""What every update says of itself, by metric tag."""
 
 
 class Learner:
@@ -26,7 +31,8 @@ class Learner:
 
     On a GPU it does not wait for the device after every update to see whether loss and gradient
     are finite, but once, after all of a rollout's. Where something is not, it goes back to where
-    it stood before the rollout and learns from it again, looking at every update.
+    it stood before the rollout and learns from it again, looking at every update. From its second
+    rollout on, an update is one CUDA graph.
 
     Args:
         policy: the weights to improve, in place.
@@ -50,7 +56,10 @@ class Learner:
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
         self.skipped_updates = 0
-        self.checks_every_update = next(policy.parameters()).device.type == "cpu"
+        self.device = next(policy.parameters()).device
+        self.checks_every_update = self.device.type == "cpu"
+        self._before = Snapshot()
+        self._graphed: GraphedUpdate | None = None
 
     def learn(self, rollout: Rollout) -> dict[str, float]:
         """Improves the policy on a rollout.
@@ -69,45 +78,44 @@ class Learner:
             raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values())
         metrics["learner/lag_updates"] = float(lag)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
-        metrics["learner/learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        metrics["learner/learning_rate"] = self._learning_rate(self.version - 1)
         return metrics
 
     def _checked_passes(self, rollout: Rollout) -> dict[str, float]:
         """Makes the passes, and again from where they began where one was spoilt unseen."""
         if self.checks_every_update:
             return self._passes(rollout, check=True)
-        before = copy.deepcopy(self.state_dict())
+        self._before.take(self)
         metrics = self._passes(rollout, check=False)
         if first_nonfinite(metrics):
-            self.load_state_dict(before)
+            self._before.restore(self)
             metrics = self._passes(rollout, check=True)
+        elif self._graphed is None and self.device.type == "cuda":
+            self._graphed = GraphedUpdate(self._descend)
         return metrics
 
     def _passes(self, rollout: Rollout, *, check: bool) -> dict[str, float]:
         """Makes all updates; returns their means and the norm of the weights after them."""
         T, B = rollout.action.shape
-        device = rollout.action.device
         logits_by_pass = None  # [first and last, T, B, A]
         if self.config.num_passes > 1:
-            logits_by_pass = torch.zeros(2, T, B, self.policy.num_actions, device=device)
-        losses, norms = [], []
-        for pass_index, minibatches in enumerate(self._minibatches(B).to(device)):
+            logits_by_pass = torch.zeros(2, T, B, self.policy.num_actions, device=self.device)
+        figures = []
+        for pass_index, minibatches in enumerate(self._minibatches(B).to(self.device)):
             for columns in minibatches:
-                minibatch = rollout if len(columns) == B else rollout.select(columns)
-                loss, norm, logits = self._update(minibatch, check=check)
-                losses.append(loss)
-                norms.append(norm)
+                found, logits = self._update(rollout, columns, check=check)
+                figures.append(found)
                 if logits_by_pass is not None:
                     logits_by_pass[min(pass_index, 1)].index_copy_(1, columns, logits)
-        mean = Loss(*(torch.stack(parts).mean() for parts in zip(*losses, strict=True)))
-        found = {f"loss/{name}": value for name, value in mean._asdict().items()}
-        found["loss/gradient_norm"] = torch.stack(norms).mean()
+        means = dict(zip(FIGURES, torch.stack(figures).mean(0), strict=True))
         if logits_by_pass is not None:
             divergence = mean_divergence(logits_by_pass.log_softmax(-1), rollout.valid)
-            found["policy/first_to_last_pass_kl_nats"] = divergence
+            means["policy/first_to_last_pass_kl_nats"] = divergence
         weights = [p.detach() for p in self.policy.parameters()]
-        found[WEIGHT_NORM] = torch.nn.utils.get_total_norm(weights)
-        return dict(zip(found, torch.stack(list(found.values())).tolist(), strict=True))
+        means[WEIGHT_NORM] = torch.nn.utils.get_total_norm(weights)
+        values = torch.stack(list(means.values()))
+        finish(self.device)
+        return dict(zip(means, values.tolist(), strict=True))
 
     def _minibatches(self, batch_size: int) -> Tensor:
         """Returns environments [passes, minibatches, batch_size / minibatches], in new orders."""
@@ -117,8 +125,39 @@ class Learner:
         orders = [torch.randperm(batch_size, generator=self.generator) for _ in range(passes)]
         return torch.stack(orders).view(passes, minibatches, -1)
 
-    def _update(self, minibatch: Rollout, *, check: bool) -> tuple[Loss, Tensor, Tensor]:
-        """Makes one optimiser step; returns its loss, gradient norm and logits [T, B, A]."""
+    def _update(self, rollout: Rollout, columns: Tensor, *, check: bool) -> tuple[Tensor, Tensor]:
+        """Makes one optimiser step on some environments; returns FIGURES and logits [T, b, A]."""
+        self._set_learning_rate(self.version)
+        if self._graphed is not None and not check:
+            found = self._graphed(rollout, columns)
+        else:
+            is_whole = len(columns) == rollout.action.shape[1]
+            minibatch = rollout if is_whole else rollout.select(columns)
+            found = self._checked_update(minibatch) if check else self._descend(minibatch)
+        self.version += 1
+        return found
+
+    def _descend(self, minibatch: Rollout) -> tuple[Tensor, Tensor]:
+        """Makes the step and asks nothing of the device; see `_update`."""
+        found = self._gradients(minibatch)
+        self.optimizer.step()
+        return found
+
+    def _checked_update(self, minibatch: Rollout) -> tuple[Tensor, Tensor]:
+        """Makes the step unless it would spoil the weights; see `_update`."""
+        figures, logits = self._gradients(minibatch)
+        checked = (TOTAL_LOSS, GRADIENT_NORM)
+        spoilt = first_nonfinite({name: figures[FIGURES.index(name)].item() for name in checked})
+        if spoilt and not self.config.skip_nonfinite:
+            raise NonFiniteUpdate(spoilt, self.version, minibatch.values())
+        if spoilt:
+            self.skipped_updates += 1
+        else:
+            self.optimizer.step()
+        return figures, logits
+
+    def _gradients(self, minibatch: Rollout) -> tuple[Tensor, Tensor]:
+        """Leaves the clipped gradients with the weights; see `_update`."""
         output, _ = self.policy(
             minibatch.observation,
             minibatch.last_reward,
@@ -132,24 +171,20 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(
             self.policy.parameters(), self.config.max_gradient_norm
         )
-        spoilt = check and first_nonfinite(
-            {"loss/total": loss.total.item(), "loss/gradient_norm": norm.item()}
-        )
-        if spoilt and not self.config.skip_nonfinite:
-            raise NonFiniteUpdate(spoilt, self.version, minibatch.values())
-        self._set_learning_rate(self.version)
-        if spoilt:
-            self.skipped_updates += 1
-        else:
-            self.optimizer.step()
-        self.version += 1
-        return loss, norm, output.logits[:-1].detach()
+        return torch.stack((*loss, norm)), output.logits[:-1].detach()
+
+    def _learning_rate(self, update: int) -> float:
+        """Returns the step size of an update, counted from 0."""
+        left = max(0.0, 1.0 - update / self.total_updates) if self.config.anneal else 1.0
+        return self.config.learning_rate * left
 
     def _set_learning_rate(self, update: int) -> None:
-        """Sets the step size of an update, counted from 0."""
-        left = max(0.0, 1.0 - update / self.total_updates) if self.config.anneal else 1.0
+        """Sets the step size of an update: on a GPU in the tensor that a graph reads."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * left
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self._learning_rate(update))
+            else:
+                group["lr"] = self._learning_rate(update)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything the next update depends on, save the rollout."""
@@ -164,6 +199,7 @@ class Learner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` returned; the optimiser's settings stay those of `config`."""
         self.policy.load_state_dict(state["policy"])
+        self._graphed = None  # its optimiser's tensors are replaced
         settings = self.optimizer.state_dict()["param_groups"]
         moments = dict(enumerate(state["optimizer"]))
         self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
@@ -196,15 +232,22 @@ def optimizer_state_of(
 
 
 def make_optimizer(policy: Policy, config: LearnerConfig) -> torch.optim.Optimizer:
-    """Returns the optimiser that `config` names, over all of the policy's parameters."""
+    """Returns the optimiser that `config` names, over all of the policy's parameters.
+
+    On a GPU its step can be captured: nothing of it is on the host, the step size included.
+    """
+    parameters = list(policy.parameters())
+    device = parameters[0].device
+    is_cuda = device.type == "cuda"
+    rate = torch.tensor(config.learning_rate, device=device) if is_cuda else config.learning_rate
+    epsilon = config.optimizer_epsilon
     if config.optimizer == "adam":
-        return torch.optim.Adam(
-            policy.parameters(), lr=config.learning_rate, eps=config.optimizer_epsilon, fused=True
-        )
+        return torch.optim.Adam(parameters, lr=rate, eps=epsilon, fused=True, capturable=is_cuda)
     return torch.optim.RMSprop(
-        policy.parameters(),
-        lr=config.learning_rate,
+        parameters,
+        lr=rate,
         alpha=config.rmsprop_decay,
-        eps=config.optimizer_epsilon,
+        eps=epsilon,
         foreach=True,
+        capturable=is_cuda,
     )

@@ -83,10 +83,19 @@ class Rollout:
 
     def select(self, columns: Tensor) -> "Rollout":
         """Returns the rollout of the environments `columns` [b] int64, as copies."""
-        tensors = {
-            f.name: getattr(self, f.name).index_select(1, columns)
-            for f in fields(self)
-            if f.name not in ("core_state", "version", "episodes")
-        }
+        tensors = {name: x.index_select(1, columns) for name, x in self._sequences().items()}
         state = tuple(s.index_select(0, columns) for s in self.core_state)
         return Rollout(**tensors, core_state=state, version=self.version)
+
+    def select_into(self, target: "Rollout", columns: Tensor) -> None:
+        """Writes what `select` returns into the tensors of an earlier one."""
+        targets = target._sequences()
+        for name, x in self._sequences().items():
+            torch.index_select(x, 1, columns, out=targets[name])
+        for slot, state in zip(target.core_state, self.core_state, strict=True):
+            torch.index_select(state, 0, columns, out=slot)
+
+    def _sequences(self) -> dict[str, Any]:
+        """Returns the tensors of rows over environments, by field."""
+        others = ("core_state", "version", "episodes")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}

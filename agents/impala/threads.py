@@ -13,7 +13,7 @@ from agents.impala.config import TrainConfig
 from agents.impala.learner import Learner
 from agents.impala.queue import QueueClosed, RolloutQueue
 from agents.impala.rollout import Rollout
-from agents.impala.streams import own_stream
+from agents.impala.streams import acting_stream
 from agents.impala.weights import WeightStore
 
 
@@ -75,7 +75,7 @@ class ActorThreads:
     def _run(self, index: int) -> None:
         crew = self._crews[index]
         try:
-            with own_stream(policy_device(crew[0].policy)):
+            with acting_stream(policy_device(crew[0].policy)):
                 self._fill_all(crew, index)
         except QueueClosed:
             pass

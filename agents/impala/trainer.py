@@ -71,6 +71,8 @@ class Trainer(Trainable):
         self.config = config
         self.device = choose_device(config.device)
         keep_freed_memory()
+        if config.mode == "serial" or config.exact_lag is not None:
+            torch.backends.cudnn.deterministic = True  # what it computes does not change by itself
         self.num_learned = num_learned
         self.learn_seconds = 0.0  # since the trainer was made
         self._seconds_taken: dict[str, float] = {}
@@ -331,7 +333,7 @@ def arithmetic(policy: Policy, core: CoreConfig, device: torch.device) -> dict[s
     """
     return {
         "device": device.type,
-        "encoder_precision": str(policy.encoder.dtype_on(device)).removeprefix("torch."),
+        "encoder_precision": policy.encoder.arithmetic_on(device),
         "core_kernel": kernel_backend(core, device),
     }
 

@@ -81,13 +81,17 @@ def vtrace_targets(
 
 
 def decayed_sums(terms: Tensor, decays: Tensor) -> Tensor:
-    """Returns [T, B] sums s_t = terms_t + decays_t s_{t+1}, with 0 after the last row."""
-    following = torch.zeros_like(terms[0])
-    sums = []
-    for term, decay in zip(reversed(terms.unbind()), reversed(decays.unbind()), strict=True):
-        following = term + decay * following
-        sums.append(following)
-    return torch.stack(sums[::-1])
+    """Returns [T, B] sums s_t = terms_t + decays_t s_{t+1}, with 0 after the last row.
+
+    Each round doubles the rows that a sum reaches over: some 4 log2(T) kernels instead of 2 T.
+    """
+    reach = 1
+    while reach < len(terms):
+        sums = torch.addcmul(terms[:-reach], decays[:-reach], terms[reach:])
+        terms = torch.cat([sums, terms[-reach:]])
+        decays = torch.cat([decays[:-reach] * decays[reach:], decays[-reach:]])
+        reach *= 2
+    return terms
 
 
 def _check_shapes(log_rhos: Tensor, sequences: Mapping[str, Tensor], bootstrap: Tensor) -> None:

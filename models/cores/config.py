@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Bptt = Literal["full", 1]
-KernelName = Literal["auto", "reference", "cpu", "triton", "cudnn"]
+KernelName = Literal["auto", "reference", "cpu", "triton"]
 SIZES = ("num_layers", "hidden_size", "num_heads", "feedforward_size")
 MAX_LAYERS = 256
 
@@ -21,7 +21,7 @@ class CoreConfig:
         bptt: "full" sends gradient through the state across the unroll, up to episode starts; 1
             detaches the state before every step, as the 2021 code did for its fast-weight cores.
         kernel: implementation of the recurrence; "auto" takes the fastest that fits the device,
-            a name runs that one or raises; cudnn is of lstm alone.
+            a name runs that one or raises.
         num_layers: layers or residual blocks, each with a state of its own, >= 1.
         hidden_size: features between the layers, a multiple of num_heads where a core has heads.
         num_heads: fast weight matrices per layer, each square with side hidden_size / num_heads.

@@ -12,9 +12,9 @@ class Encoder(nn.Module, ABC):
     output_size: int
     """F, features of one observation."""
 
-    def dtype_on(self, device: torch.device) -> torch.dtype:
-        """Returns what it computes in on a device."""
-        return torch.float32
+    def arithmetic_on(self, device: torch.device) -> str:
+        """Returns what it computes in on a device: float32, bfloat16 or tf32."""
+        return "float32"
 
     @abstractmethod
     def forward(self, observation: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ class EncoderConfig:
         kind: impala (residual CNN, 2018) or small (CNN that a CPU can train) for pixels, mlp for
             float vectors, symbols for vectors of them.
         precision: what the convolutional encoders compute in; parameters and features are
-            float32. "auto" is bfloat16 on a CPU with instructions for it, else float32. The others
-            compute in float32.
+            float32. "auto" is bfloat16 on a CPU or GPU with instructions for it, else float32.
+            The others compute in float32.
         size: features of one observation that the core is given, >= 1.
     """
 

@@ -16,6 +16,8 @@ class ResidualTrunk(Trunk):
     """
 
     CHANNELS = (16, 32, 32)
+    CUDA_MULTIPLE = 8
+    """Input channels, filled up with zeros: cuDNN has no fast bfloat16 kernel for four."""
     CPU_CHUNK = 64
     make_norm = nn.Identity
 
@@ -30,6 +32,8 @@ class ResidualTrunk(Trunk):
 
     def forward(self, pixels: Tensor, dtype: torch.dtype) -> Tensor:
         """Returns feature planes [N, 32, rows, columns] in dtype, of uint8 pixels [N, C, H, W]."""
+        if pixels.device.type == "cuda":
+            pixels = with_channels(pixels, -pixels.shape[1] % self.CUDA_MULTIPLE)
         x = pixels.contiguous(memory_format=torch.channels_last).to(dtype)
         return self.planes(x, 1 / PIXEL_MAX)
 
@@ -51,8 +55,12 @@ class Section(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(out_channels) for _ in range(2)))
 
     def forward(self, x: Tensor, scale: float) -> Tensor:
-        """Returns [N, out_channels, ceil(H / 2), ceil(W / 2)] of scale * x."""
-        h = self.conv.apply_weight(x, self.conv.weight * scale)
+        """Returns [N, out_channels, ceil(H / 2), ceil(W / 2)] of scale * x.
+
+        Channels of x beyond the convolution's own meet zeros.
+        """
+        weight = with_channels(self.conv.weight * scale, x.shape[1] - self.conv.in_channels)
+        h = self.conv.apply_weight(x, weight)
         planes: Tensor = self.blocks(functional.max_pool2d(h, 3, stride=2, padding=1))
         return planes
 
@@ -70,3 +78,8 @@ class ResidualBlock(nn.Module):
         h = functional.relu_(self.first(functional.relu(x)))
         planes: Tensor = x + self.second(h)
         return planes
+
+
+def with_channels(x: Tensor, num: int) -> Tensor:
+    """Returns x [N, C, H, W] with `num` channels of zeros after its own."""
+    return functional.pad(x, (0, 0, 0, 0, 0, num)) if num else x

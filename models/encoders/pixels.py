@@ -20,8 +20,10 @@ PIXEL_MAX = 255.0
 
 
 @lru_cache
-def cpu_has_bfloat16() -> bool:
-    """Returns whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16 or AMX)."""
+def has_bfloat16(device_type: str) -> bool:
+    """Returns whether a device multiplies bfloat16 in hardware (CPU: AVX-512 BF16 or AMX)."""
+    if device_type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     cpu = torch.cpu
     return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
 
@@ -29,8 +31,7 @@ def cpu_has_bfloat16() -> bool:
 def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """Returns the dtype that a precision setting means on a device."""
     if precision == "auto":
-        fast = device.type == "cpu" and cpu_has_bfloat16()
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if has_bfloat16(device.type) else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
@@ -86,6 +87,13 @@ class PixelEncoder(Encoder):
     def dtype_on(self, device: torch.device) -> torch.dtype:
         """Returns what its precision means on a device."""
         return compute_dtype(self.precision, device)
+
+    def arithmetic_on(self, device: torch.device) -> str:
+        """Returns what it computes in; on a GPU convolutions of float32 may be in TF32."""
+        dtype = self.dtype_on(device)
+        if dtype == torch.float32 and device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+            return "tf32"
+        return str(dtype).removeprefix("torch.")
 
     def _encode(self, observation: Tensor) -> Tensor:
         dtype = self.dtype_on(observation.device)

@@ -5,7 +5,6 @@ Triton is imported on the first use only: the base installation need not have it
 """
 
 import contextlib
-import functools
 import importlib.util
 from typing import Any
 
@@ -17,10 +16,13 @@ from . import native
 MAX_TILE_COLUMNS = 32
 
 
-@functools.cache
+IS_INSTALLED = importlib.util.find_spec("triton") is not None
+"""Found out here and not in a call: torch.compile cannot look into `find_spec`."""
+
+
 def unavailable() -> str | None:
     """Returns why Triton cannot be used here, or None; `dispatch.py` looks at the device."""
-    return None if importlib.util.find_spec("triton") else "triton is not installed"
+    return None if IS_INSTALLED else "triton is not installed"
 
 
 def launch(
@@ -74,7 +76,7 @@ def warps_for(num_elements: int, per_thread: int) -> int:
     return min(16, max(1, num_elements // (32 * per_thread)))
 
 
-def column_blocks(num_rows: int, num_columns: int) -> dict[str, int]:
+def column_blocks(num_rows: int, num_columns: int, min_warps: int = 1) -> dict[str, int]:
     """Returns the launch constants of a kernel whose programs hold a tile of columns of W."""
     block_k, block_v = block_size(num_rows), min(MAX_TILE_COLUMNS, block_size(num_columns))
     return {
@@ -82,14 +84,20 @@ def column_blocks(num_rows: int, num_columns: int) -> dict[str, int]:
         "V": num_columns,
         "BLOCK_K": block_k,
         "BLOCK_V": block_v,
-        "num_warps": warps_for(block_k * block_v, per_thread=32),
+        "num_warps": max(min_warps, warps_for(block_k * block_v, per_thread=32)),
     }
 
 
-def square_blocks(size: int) -> dict[str, int]:
-    """Returns the launch constants of a kernel whose programs hold four whole matrices."""
+def square_blocks(size: int, per_thread: int) -> dict[str, int]:
+    """Returns the launch constants of a kernel whose programs hold whole matrices.
+
+    Args:
+        size: rows and columns of a matrix.
+        per_thread: elements of one matrix that a thread holds. Few threads are fast: a sum over
+            more than one warp waits at a barrier, many times a step.
+    """
     block = block_size(size)
-    return {"D": size, "BLOCK": block, "num_warps": warps_for(4 * block * block, per_thread=64)}
+    return {"D": size, "BLOCK": block, "num_warps": warps_for(block * block, per_thread)}
 
 
 def rejects_heads(

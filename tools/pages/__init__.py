@@ -12,6 +12,7 @@ from tools.pages.compare_cost import compare_block
 from tools.pages.coverage import coverage_block
 from tools.pages.encoder import encoder_block
 from tools.pages.files import ROOT
+from tools.pages.gpu import gpu_block
 from tools.pages.kernels import kernel_block
 from tools.pages.loop_costs import costs_block, run_length_block
 from tools.pages.memory import memory_block
@@ -41,6 +42,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "run_length": run_length_block,
     "compare": compare_block,
     "coverage": coverage_block,
+    "gpu": gpu_block,
 }
 
 

@@ -14,6 +14,9 @@ from .. import native, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
 
+PER_THREAD, PER_THREAD_BACKWARD = 64, 32
+"""Elements of W and of R; the backward spills with 64."""
+
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
@@ -59,7 +62,7 @@ def _forward(
         T,
         H,
         SAVE=save,
-        **triton_launch.square_blocks(D),
+        **triton_launch.square_blocks(D, PER_THREAD),
     )
     return outputs
 
@@ -111,7 +114,7 @@ def _backward(
         T,
         H,
         TRUNCATE=truncate,
-        **triton_launch.square_blocks(D),
+        **triton_launch.square_blocks(D, PER_THREAD_BACKWARD),
     )
     return gradients
 

@@ -12,6 +12,9 @@ from .. import native, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
 
+MIN_WARPS = 2
+"""A step has too few sums for their barriers to cost what two warps save."""
+
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `linear_attention`."""
@@ -33,7 +36,7 @@ def _forward(
     y, final_state = v.new_empty(v.shape), state.new_empty(state.shape)
     T, B, H, K = k.shape
     V = v.shape[-1]
-    blocks = triton_launch.column_blocks(K, V)
+    blocks = triton_launch.column_blocks(K, V, MIN_WARPS)
     triton_launch.launch(
         gpu_kernels.forward,
         (B * H, -(-V // blocks["BLOCK_V"])),
@@ -71,7 +74,7 @@ def _backward(
     T, B, H, K = k.shape
     V = v.shape[-1]
     dy = rows(dy)
-    blocks = triton_launch.column_blocks(K, V)
+    blocks = triton_launch.column_blocks(K, V, MIN_WARPS)
     num_tiles = -(-V // blocks["BLOCK_V"])
     dq, dk = (triton_launch.new_partials(x, num_tiles) for x in (q, k))
     dv, dinitial = v.new_empty(v.shape), state.new_empty(state.shape)

@@ -7,7 +7,7 @@ tolerances of `tests/test_kernels_backends.py`. README.md has the backward pass.
 from torch import Tensor
 
 from .. import dispatch, inputs
-from . import cpu, cudnn, gpu, reference
+from . import cpu, gpu, reference
 
 Result = tuple[Tensor, Tensor, Tensor]
 
@@ -21,7 +21,6 @@ LAYOUT: inputs.Layout = {
 
 BACKENDS: tuple[dispatch.Backend[Result], ...] = (
     dispatch.Backend("triton", "cuda", gpu.run, gpu.rejects),
-    dispatch.Backend("cudnn", "cuda", cudnn.run, cudnn.rejects),
     dispatch.Backend("cpu", "cpu", cpu.run, cpu.rejects),
     dispatch.Backend("reference", None, reference.run),
 )

@@ -1,10 +1,12 @@
-"""The LSTM recurrence in Triton for cuda tensors: the operator around `gpu_kernels.py`.
+"""The LSTM recurrence for cuda tensors: cuBLAS and `gpu_kernels.py`, step by step.
+
+A step is two launches: the product with W_hh, which cuBLAS spreads over the whole GPU, and a
+Triton kernel for everything else. One kernel over all steps would have to keep each batch row in
+one program, and so leave most of the GPU idle (docs/throughput.md).
 
 The forward keeps h in float32, c and the four activations of every step, 24 T B N bytes
-(10 MB at T = 51, B = 32, N = 256). A call without gradients keeps only h.
-
-The backward kernel writes the gradient of the gates; that of W_hh is one matrix product of it
-with the h that entered each step.
+(10 MB at T = 51, B = 32, N = 256). A call without gradients keeps only h. The gradient of W_hh is
+one matrix product of those of the gates with the h that entered each step.
 """
 
 from typing import Any
@@ -16,14 +18,15 @@ from .. import native, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
 
-MAX_HIDDEN_SIZE = 256
+BLOCK = 256
+"""Elements of a program."""
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Gradients = tuple[Tensor, Tensor, Tensor]
 
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
-    """Runs the Triton kernel; arguments and results as in `lstm`."""
+    """Runs the Triton kernels; arguments and results as in `lstm`."""
     y, state_h, state_c, *_ = _forward(*args, bptt == 1, native.needs_grad(*args))
     return y.to(args[0].dtype), state_h, state_c
 
@@ -31,15 +34,15 @@ def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
 def rejects(
     gates: Tensor, w_hh: Tensor, state_h: Tensor, state_c: Tensor, start: Tensor
 ) -> str | None:
-    """Returns why the Triton kernel cannot take this call, or None."""
-    hidden_size = w_hh.shape[-1]
-    if hidden_size > MAX_HIDDEN_SIZE:
-        return f"takes hidden sizes up to {MAX_HIDDEN_SIZE}, got {hidden_size}"
+    """Returns why the Triton kernels cannot take this call, or None."""
     return triton_launch.unavailable() or native.rejects_dtypes((gates,), (w_hh, state_h, state_c))
 
 
-def _blocks(hidden_size: int) -> dict[str, int]:
-    return {"N": hidden_size, "BLOCK_B": 16, "BLOCK_N": 32, "BLOCK_K": 32, "num_warps": 4}
+def _launch(kernel: Any, *args: Any, t: int, T: int, state: Tensor, **constants: Any) -> None:
+    """Launches a kernel of one step over every element of a state [B, N]."""
+    B, N = state.shape
+    grid = (-(-B * N // BLOCK),)
+    triton_launch.launch(kernel, grid, *args, t, T, B, N=N, BLOCK=BLOCK, num_warps=4, **constants)
 
 
 @torch.library.custom_op("fast_weights_triton::lstm", mutates_args=())
@@ -54,21 +57,16 @@ def _forward(
 ) -> Outputs:
     from . import gpu_kernels
 
-    tensors = (gates, w_hh, state_h, state_c, start)
-    outputs: Outputs = _fake(*tensors, truncate, save)
-    blocks = _blocks(w_hh.shape[-1])
-    T, B, _ = gates.shape
-    triton_launch.launch(
-        gpu_kernels.forward,
-        (-(-B // blocks["BLOCK_B"]),),
-        *(*tensors, *outputs),
-        leading_strides(gates, 2),
-        leading_strides(start, 2),
-        T,
-        B,
-        SAVE=save,
-        **blocks,
-    )
+    outputs: Outputs = _fake(gates, w_hh, state_h, state_c, start, truncate, save)
+    y, final_h, final_c, c_states, activations = outputs
+    T = len(gates)
+    recurrent = final_h.new_empty(len(final_h), len(w_hh))
+    strides = leading_strides(gates, 2), leading_strides(start, 2)
+    for t, last_h in enumerate((state_h, *y[:-1])):
+        torch.mm(last_h, w_hh.t(), out=recurrent)
+        tensors = (gates, recurrent, state_c, start, y, final_c, c_states, activations)
+        _launch(gpu_kernels.forward, *tensors, *strides, t=t, T=T, state=final_c, SAVE=save)
+    final_h.copy_(y[-1])
     return outputs
 
 
@@ -101,23 +99,19 @@ def _backward(
 ) -> Gradients:
     from . import gpu_kernels
 
-    gradients: Gradients = _fake_backward(dy, dstate_h, dstate_c)
     dy = rows(dy)
-    T, B, N = dy.shape
-    blocks = _blocks(N)
-    triton_launch.launch(
-        gpu_kernels.backward,
-        (-(-B // blocks["BLOCK_B"]),),
-        *(w_hh, state_c, start, c_states, activations, dy),
-        *(dstate_h.contiguous(), dstate_c.contiguous(), *gradients),
-        leading_strides(start, 2),
-        leading_strides(dy, 2),
-        T,
-        B,
-        TRUNCATE=truncate,
-        **blocks,
-    )
-    return gradients
+    T = len(dy)
+    dgates = torch.empty_like(activations)
+    dh, dc = dstate_h.clone(), dstate_c.clone()
+    strides = leading_strides(start, 2), leading_strides(dy, 2)
+    for t in reversed(range(T)):
+        tensors = (state_c, start, c_states, activations, dy, dh, dc, dgates)
+        _launch(gpu_kernels.backward, *tensors, *strides, t=t, T=T, state=dc, TRUNCATE=truncate)
+        if truncate:
+            dh.zero_()
+        else:
+            torch.mm(dgates[t], w_hh, out=dh)
+    return dgates, dh.masked_fill(start[0, :, None], 0.0), dc
 
 
 @_backward.register_fake
@@ -144,7 +138,7 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         *(w_hh, state_c, start, c_states, activations, ctx.truncate),
     )
     entered = torch.cat((state_h[None], y[:-1])).masked_fill(start[..., None], 0.0)
-    dw_hh = torch.einsum("tbi,tbj->ij", dgates, entered)
+    dw_hh = dgates.flatten(0, 1).t() @ entered.flatten(0, 1)
     return dgates.to(ctx.dtype), dw_hh, dstate_h, dstate_c, None, None, None
 
 

@@ -1,8 +1,7 @@
-"""The LSTM recurrence in Triton: one program takes 16 batch rows over all T steps.
+"""One step of the LSTM in Triton, after the matrix product: one program takes BLOCK elements.
 
-W_hh does not fit into a program. Each step streams it, from L2 at best, through tiles of
-BLOCK_N hidden units and BLOCK_K inputs; h travels between the steps through global memory,
-which `tl.debug_barrier` orders within the program. No two programs touch the same row.
+An element is one hidden unit of one batch row. The product with W_hh comes from cuBLAS, which
+spreads it over the whole GPU; here the gates take effect, and what a start cuts off is dropped.
 """
 
 # Triton gives a kernel its types when it compiles it.
@@ -15,190 +14,115 @@ from ..triton_steps import tanh
 
 
 @triton.jit
-def load_tile(pointer, row_index, columns, inside):
-    """Returns [rows, columns] of a matrix, `row_index` holding each row's offset."""
-    return tl.load(pointer + row_index[:, None] + columns[None, :], mask=inside, other=0.0)
+def units(B, N: tl.constexpr, BLOCK: tl.constexpr):
+    """Returns batch row, hidden unit and presence of this program's elements, as int64."""
+    element = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    return element // N, element % N, element < B * N
 
 
 @triton.jit
-def carries_over(start, strides, t, rows, is_row):
-    """Returns [rows], true where the state enters step t: a row, and no start."""
-    begins = tl.load(start + t * strides[0] + rows * strides[1], mask=is_row, other=1)
-    return is_row & (begins == 0)
+def carries_over(start, strides, t, row, inside):
+    """Returns whether the state enters step t: an element, and no start."""
+    begins = tl.load(start + t * strides[0] + row * strides[1], mask=inside, other=1)
+    return inside & (begins == 0)
 
 
 @triton.jit
-def load_gates(pointer, row_index, columns, inside, N: tl.constexpr):
-    """Returns i, f, g, o, each as `load_tile` of a matrix of 4 N columns, as float32."""
-    i = load_tile(pointer, row_index, columns, inside)
-    f = load_tile(pointer + N, row_index, columns, inside)
-    g = load_tile(pointer + 2 * N, row_index, columns, inside)
-    o = load_tile(pointer + 3 * N, row_index, columns, inside)
-    return i.to(tl.float32), f.to(tl.float32), g.to(tl.float32), o.to(tl.float32)
-
-
-@triton.jit
-def store_gates(pointer, row_index, columns, inside, i, f, g, o, N: tl.constexpr):
-    """Stores what `load_gates` would return."""
-    tile = pointer + row_index[:, None] + columns[None, :]
-    tl.store(tile, i, mask=inside)
-    tl.store(tile + N, f, mask=inside)
-    tl.store(tile + 2 * N, g, mask=inside)
-    tl.store(tile + 3 * N, o, mask=inside)
-
-
-@triton.jit
-def add_recurrent(
-    i, f, g, o, h, w_hh, h_rows, carries, units, N: tl.constexpr, BLOCK_K: tl.constexpr
-):
-    """Returns i, f, g, o [BLOCK_B, BLOCK_N] of these units plus W_hh h, where h carries over."""
-    for first in range(0, N, BLOCK_K):
-        inputs = first + tl.arange(0, BLOCK_K)
-        is_input = inputs < N
-        h_tile = load_tile(h, h_rows, inputs, carries[:, None] & is_input[None, :])
-        weights = w_hh + units[None, :] * N + inputs[:, None]
-        is_weight = is_input[:, None] & (units < N)[None, :]
-        w_i = tl.load(weights, mask=is_weight, other=0.0)
-        i = tl.dot(h_tile, w_i, i, input_precision="ieee")
-        w_f = tl.load(weights + N * N, mask=is_weight, other=0.0)
-        f = tl.dot(h_tile, w_f, f, input_precision="ieee")
-        w_g = tl.load(weights + 2 * N * N, mask=is_weight, other=0.0)
-        g = tl.dot(h_tile, w_g, g, input_precision="ieee")
-        w_o = tl.load(weights + 3 * N * N, mask=is_weight, other=0.0)
-        o = tl.dot(h_tile, w_o, o, input_precision="ieee")
+def load_gates(pointer, inside, N: tl.constexpr):
+    """Returns i, f, g, o, which lie N apart, as float32."""
+    i = tl.load(pointer, mask=inside, other=0.0).to(tl.float32)
+    f = tl.load(pointer + N, mask=inside, other=0.0).to(tl.float32)
+    g = tl.load(pointer + 2 * N, mask=inside, other=0.0).to(tl.float32)
+    o = tl.load(pointer + 3 * N, mask=inside, other=0.0).to(tl.float32)
     return i, f, g, o
 
 
-@triton.jit(do_not_specialize=["T", "B"])
+@triton.jit
+def store_gates(pointer, inside, i, f, g, o, N: tl.constexpr):
+    """Stores what `load_gates` would return."""
+    tl.store(pointer, i, mask=inside)
+    tl.store(pointer + N, f, mask=inside)
+    tl.store(pointer + 2 * N, g, mask=inside)
+    tl.store(pointer + 3 * N, o, mask=inside)
+
+
+@triton.jit(do_not_specialize=["t", "T", "B"])
 def forward(
     gates,  # [T, B, 4 N]
-    w_hh,  # [4 N, N] contiguous
-    state_h,  # [B, N] contiguous
-    state_c,
+    recurrent,  # [B, 4 N] contiguous: W_hh h of the step before, whatever a start says
+    state_c,  # [B, N] contiguous: c before step 0
     start,  # [T, B]
     y,  # [T, B, N] contiguous, float32
-    final_h,  # [B, N] contiguous
-    final_c,  # and where c lives between the steps
+    c,  # [B, N] contiguous: the last c; written
     c_states,  # [T, B, N] contiguous: c after each step, if SAVE
     activations,  # [T, B, 4 N] contiguous: i, f, g, o after their nonlinearity, if SAVE
     gates_strides,
     start_strides,
+    t,
     T,
     B,
     N: tl.constexpr,
-    BLOCK_B: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
+    BLOCK: tl.constexpr,
     SAVE: tl.constexpr,
 ):
-    """Writes h, the states after step T - 1 and, if SAVE, what the backward needs."""
-    T = T.to(tl.int64)
-    rows = tl.program_id(0).to(tl.int64) * BLOCK_B + tl.arange(0, BLOCK_B)
-    is_row = rows < B
-    last_h = state_h
-    last_c = state_c
-    for t in range(T):
-        steps = t * B + rows
-        carries = carries_over(start, start_strides, t, rows, is_row)
-        for first in range(0, N, BLOCK_N):
-            units = first + tl.arange(0, BLOCK_N)
-            is_unit = units < N
-            inside = is_row[:, None] & is_unit[None, :]
-            gate_rows = t * gates_strides[0] + rows * gates_strides[1]
-            i, f, g, o = load_gates(gates, gate_rows, units, inside, N)
-            i, f, g, o = add_recurrent(
-                i, f, g, o, last_h, w_hh, rows * N, carries, units, N, BLOCK_K
-            )
-            i = tl.sigmoid(i)
-            f = tl.sigmoid(f)
-            g = tanh(g)
-            o = tl.sigmoid(o)
-            c = load_tile(last_c, rows * N, units, carries[:, None] & is_unit[None, :])
-            c = f * c + i * g
-            h = o * tanh(c)
-            state = rows[:, None] * N + units[None, :]
-            tl.store(final_c + state, c, mask=inside)
-            tl.store(y + steps[:, None] * N + units[None, :], h, mask=inside)
-            if SAVE:
-                tl.store(c_states + steps[:, None] * N + units[None, :], c, mask=inside)
-                store_gates(activations, steps * 4 * N, units, inside, i, f, g, o, N)
-            if t == T - 1:
-                tl.store(final_h + state, h, mask=inside)
-        tl.debug_barrier()  # the next step reads every unit of this one
-        last_h = y + t * B * N
-        last_c = final_c
+    """Writes h and c of step t and, if SAVE, what the backward needs."""
+    row, unit, inside = units(B, N, BLOCK)
+    step = tl.cast(t, tl.int64) * B + row
+    carries = carries_over(start, start_strides, t, row, inside)
+    gate = tl.cast(t, tl.int64) * gates_strides[0] + row * gates_strides[1] + unit
+    i, f, g, o = load_gates(gates + gate, inside, N)
+    r_i, r_f, r_g, r_o = load_gates(recurrent + row * 4 * N + unit, carries, N)
+    i = tl.sigmoid(i + r_i)
+    f = tl.sigmoid(f + r_f)
+    g = tanh(g + r_g)
+    o = tl.sigmoid(o + r_o)
+    last_c = state_c if t == 0 else c
+    new_c = f * tl.load(last_c + row * N + unit, mask=carries, other=0.0) + i * g
+    tl.store(c + row * N + unit, new_c, mask=inside)
+    tl.store(y + step * N + unit, o * tanh(new_c), mask=inside)
+    if SAVE:
+        tl.store(c_states + step * N + unit, new_c, mask=inside)
+        store_gates(activations + step * 4 * N + unit, inside, i, f, g, o, N)
 
 
-@triton.jit(do_not_specialize=["T", "B"])
+@triton.jit(do_not_specialize=["t", "T", "B"])
 def backward(
-    w_hh,
     state_c,
     start,
     c_states,
     activations,
     dy,  # [T, B, N]
-    dfinal_h,  # [B, N] contiguous
-    dfinal_c,
+    dh,  # [B, N] contiguous: the gradient of h from step t + 1, whatever a start says there
+    dc,  # [B, N] contiguous: that of c after step t; becomes that of c before it
     dgates,  # [T, B, 4 N] contiguous, float32
-    dstate_h,  # [B, N] contiguous, and where the gradient of h lives between the steps
-    dstate_c,
     start_strides,
     dy_strides,
+    t,
     T,
     B,
     N: tl.constexpr,
-    BLOCK_B: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
+    BLOCK: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
-    """Writes the gradients of the gates and of the initial states."""
-    T = T.to(tl.int64)
-    rows = tl.program_id(0).to(tl.int64) * BLOCK_B + tl.arange(0, BLOCK_B)
-    is_row = rows < B
-    next_dh = dfinal_h
-    next_dc = dfinal_c
-    for reverse in range(T):
-        t = T - 1 - reverse
-        steps = t * B + rows
-        carries = carries_over(start, start_strides, t, rows, is_row)
-        last_c = c_states + (t - 1) * B * N
-        if t == 0:
-            last_c = state_c
-        for first in range(0, N, BLOCK_N):
-            units = first + tl.arange(0, BLOCK_N)
-            is_unit = units < N
-            inside = is_row[:, None] & is_unit[None, :]
-            i, f, g, o = load_gates(activations, steps * 4 * N, units, inside, N)
-            c = tanh(load_tile(c_states, steps * N, units, inside))
-            previous = load_tile(last_c, rows * N, units, carries[:, None] & is_unit[None, :])
-            dh = load_tile(next_dh, rows * N, units, inside)
-            dy_rows = t * dy_strides[0] + rows * dy_strides[1]
-            dh += load_tile(dy, dy_rows, units, inside).to(tl.float32)
-            dc = load_tile(next_dc, rows * N, units, inside) + dh * o * (1 - c * c)
-            d_i = dc * g * i * (1 - i)
-            d_f = dc * previous * f * (1 - f)
-            d_g = dc * i * (1 - g * g)
-            d_o = dh * c * o * (1 - o)
-            store_gates(dgates, steps * 4 * N, units, inside, d_i, d_f, d_g, d_o, N)
-            dc = tl.zeros_like(dc) if TRUNCATE else tl.where(carries[:, None], dc * f, 0.0)
-            tl.store(dstate_c + rows[:, None] * N + units[None, :], dc, mask=inside)
-        tl.debug_barrier()  # what follows reads every gate of this step, and rewrites dh
-        for first in range(0, N, BLOCK_N):
-            units = first + tl.arange(0, BLOCK_N)
-            is_unit = units < N
-            dh = tl.zeros((BLOCK_B, BLOCK_N), tl.float32)
-            if not TRUNCATE:
-                for first_gate in range(0, 4 * N, BLOCK_K):
-                    gate = first_gate + tl.arange(0, BLOCK_K)
-                    is_gate = gate < 4 * N
-                    d = load_tile(dgates, steps * 4 * N, gate, carries[:, None] & is_gate[None, :])
-                    w = load_tile(w_hh, gate * N, units, is_gate[:, None] & is_unit[None, :])
-                    dh = tl.dot(d, w, dh, input_precision="ieee")
-            # Zero times a non-finite weight must not reach an episode's first step.
-            dh = tl.where(carries[:, None], dh, 0.0)
-            state = rows[:, None] * N + units[None, :]
-            tl.store(dstate_h + state, dh, mask=is_row[:, None] & is_unit[None, :])
-        tl.debug_barrier()
-        next_dh = dstate_h
-        next_dc = dstate_c
+    """Writes the gradients of the gates of step t and of the c that entered it."""
+    row, unit, inside = units(B, N, BLOCK)
+    step = tl.cast(t, tl.int64) * B + row
+    state = row * N + unit
+    carries = carries_over(start, start_strides, t, row, inside)
+    i, f, g, o = load_gates(activations + step * 4 * N + unit, inside, N)
+    squashed = tanh(tl.load(c_states + step * N + unit, mask=inside, other=0.0))
+    previous_c = state_c + state if t == 0 else c_states + (step - B) * N + unit
+    previous = tl.load(previous_c, mask=carries, other=0.0)
+    # Zero times a non-finite weight must not reach the last step of an episode.
+    reaches = inside if t == T - 1 else carries_over(start, start_strides, t + 1, row, inside)
+    d_h = tl.load(dh + state, mask=reaches, other=0.0)
+    dy_step = tl.cast(t, tl.int64) * dy_strides[0] + row * dy_strides[1] + unit
+    d_h += tl.load(dy + dy_step, mask=inside, other=0.0).to(tl.float32)
+    d_c = tl.load(dc + state, mask=inside, other=0.0) + d_h * o * (1 - squashed * squashed)
+    d_i = d_c * g * i * (1 - i)
+    d_f = d_c * previous * f * (1 - f)
+    d_g = d_c * i * (1 - g * g)
+    d_o = d_h * squashed * o * (1 - o)
+    store_gates(dgates + step * 4 * N + unit, inside, d_i, d_f, d_g, d_o, N)
+    d_c = tl.zeros_like(d_c) if TRUNCATE else tl.where(carries, d_c * f, 0.0)
+    tl.store(dc + state, d_c, mask=inside)

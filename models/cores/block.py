@@ -33,24 +33,19 @@ class Access(NamedTuple):
     query: Tensor  # [B, H, D]
 
 
-class FastNet(nn.Module, ABC):
-    """A layer's recurrence: fast weights that the slow net's outputs program, per head."""
+class Mixer(nn.Module, ABC):
+    """What a layer makes of the steps so far, per head, from the slow net's outputs."""
 
+    num_heads: int
+    """H."""
     slow_size: int
     """S, outputs of the slow net per head."""
     state_shapes: tuple[tuple[int, ...], ...]
     """Shape of each state tensor, without the batch."""
 
-    def __init__(self, config: CoreConfig) -> None:
-        super().__init__()
-        hidden_size, self.num_heads = config.sizes("hidden_size", "num_heads")
-        self.head_size = hidden_size // self.num_heads
-        self.bptt = config.bptt
-        self.kernel = config.kernel
-
     @abstractmethod
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
-        """Runs an unroll in one kernel call.
+        """Runs an unroll.
 
         Args:
             slow: [T, B, H, S] the slow net's outputs.
@@ -60,6 +55,17 @@ class FastNet(nn.Module, ABC):
         Returns:
             Outputs [T, B, H, D] and the state after step T - 1.
         """
+
+
+class FastNet(Mixer):
+    """A layer's recurrence: fast weights that the slow net's outputs program, in a kernel call."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__()
+        hidden_size, self.num_heads = config.sizes("hidden_size", "num_heads")
+        self.head_size = hidden_size // self.num_heads
+        self.bptt = config.bptt
+        self.kernel = config.kernel
 
     @abstractmethod
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -77,7 +83,7 @@ class FastNet(nn.Module, ABC):
 class Block(nn.Module):
     """One layer: a fast net and a feed-forward net, each behind a LayerNorm and a residual."""
 
-    def __init__(self, config: CoreConfig, fast_net: FastNet) -> None:
+    def __init__(self, config: CoreConfig, fast_net: Mixer) -> None:
         super().__init__()
         size, feedforward_size = config.sizes("hidden_size", "feedforward_size")
         self.fast_net = fast_net
@@ -101,7 +107,7 @@ class FastWeightStack(Core):
     """The fast-weight core. State: that of every layer in turn, [B, H, ...] each."""
 
     def __init__(
-        self, config: CoreConfig, input_size: int, make_fast_net: Callable[[CoreConfig], FastNet]
+        self, config: CoreConfig, input_size: int, make_fast_net: Callable[[CoreConfig], Mixer]
     ) -> None:
         super().__init__()
         self.output_size, num_layers = config.sizes("hidden_size", "num_layers")

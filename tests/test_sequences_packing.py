@@ -63,6 +63,8 @@ def test_filler_begins_anew():
     lane = int(batch.sequence[0].argmax())
     assert batch.start[:, lane].tolist() == [True, False, True, False, False]
     assert pack(sequences([5]), 2).start[0].all()
+    (piece,) = Segments(finite_task(sequences([2])), "test", 0, num_lanes=2, num_steps=4)
+    assert piece.start.tolist() == [[True, True], [False, False], [True, False], [False, False]]
 
 
 def test_lanes_are_filled_almost_alike():
@@ -116,6 +118,14 @@ def test_show_prints_answers_below_their_tokens():
     above, below = show(task, "test", 0, 1).split("\n")
     assert below.split()[-1] == above.split()[2]  # the first statement's value is printed
     assert above.index(";", 7) == below.index(below.split()[-1])
+
+
+def test_show_gives_a_wide_answer_a_wide_column():
+    task = find_task("formal").make(find_task("formal").settings(min_length=4, max_length=4))
+    above, below = show(task, "test", 0, 1).split("\n")
+    columns = [i for i, character in enumerate(above) if character != " "]
+    assert [below[i:].split()[0] for i in columns] == below.split()
+    assert all(i == 0 or below[i - 1] == " " for i in columns)
 
 
 def test_show_prints_a_single_answer_behind_the_sequence():

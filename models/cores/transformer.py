@@ -71,7 +71,7 @@ class Attention(Mixer):
 
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `Mixer.forward`."""
-        if self.bptt == "full" or len(slow) == 1:
+        if self.bptt == "full":
             return self._attend(slow, state, start)
         outputs = []
         for t in range(len(slow)):
@@ -96,7 +96,7 @@ class Attention(Mixer):
         )
         age = before_TB[-1, :, None] + 1
         kept = torch.arange(M, 0, -1, device=age.device) <= age  # [B, M]
-        memory = (x[:, T:] * kept[:, :, None, None] for x in (keys, values))
+        memory = (x[:, T:].masked_fill(~kept[:, :, None, None], 0.0) for x in (keys, values))
         return y_BHTD.permute(2, 0, 1, 3), (*memory, age.to(state[2].dtype))
 
 

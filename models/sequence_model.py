@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .cores import CoreConfig, CoreState, make_core
+from .cores.block import Block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,8 @@ class SequenceModelConfig:
 
     Args:
         embedding_size: features of a token, >= 1.
-        dropout: share of the embedding's and of the core's outputs zeroed in training, in [0, 1).
+        dropout: share zeroed in training of the embedding's outputs, of what each half of a core's
+            residual blocks adds, and of the core's outputs, in [0, 1).
         cutoffs: numbers of the answers at which an adaptive softmax begins its clusters, for tens
             of thousands of answers of which the first are the most frequent; none is a plain
             softmax. Irie et al. 2021 have 20000, 40000 and 200000 of 267735 words.
@@ -50,20 +52,18 @@ class SequenceModel(nn.Module):
         core: core settings.
 
     Raises:
-        ValueError: a cutoff is not below the number of answers, or no such core.
+        ValueError: no such core, or cutoffs that do not fit its outputs or the answers.
     """
 
     def __init__(
         self, num_tokens: int, num_answers: int, config: SequenceModelConfig, core: CoreConfig
     ) -> None:
         super().__init__()
-        if config.cutoffs and config.cutoffs[-1] >= num_answers:
-            raise ValueError(
-                f"model.cutoffs must be below the number of answers, {num_answers}, "
-                f"got {config.cutoffs[-1]}"
-            )
         self.embedding = nn.Embedding(num_tokens, config.embedding_size)
         self.core = make_core(core, config.embedding_size)
+        for module in self.core.modules():
+            if isinstance(module, Block):
+                module.dropout = config.dropout
         self.dropout = nn.Dropout(config.dropout)
         self.output = make_output(self.core.output_size, num_answers, config.cutoffs)
 
@@ -122,9 +122,12 @@ class AdaptiveSoftmax(Output):
     Source: Grave et al. 2017 (https://arxiv.org/abs/1609.04309).
     """
 
+    SHRINK = 4
+    """Each cluster has this many times fewer features than the one before."""
+
     def __init__(self, size: int, num_answers: int, cutoffs: tuple[int, ...]) -> None:
         super().__init__()
-        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(size, num_answers, list(cutoffs))
+        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(size, num_answers, list(cutoffs), self.SHRINK)
 
     def log_prob(self, y: Tensor, answer: Tensor) -> Tensor:
         """See `Output.log_prob`."""
@@ -137,7 +140,19 @@ class AdaptiveSoftmax(Output):
 
 
 def make_output(size: int, num_answers: int, cutoffs: tuple[int, ...]) -> Output:
-    """Returns the output layer for a core's outputs of a size."""
-    if cutoffs:
-        return AdaptiveSoftmax(size, num_answers, cutoffs)
-    return Softmax(size, num_answers)
+    """Returns the output layer for a core's outputs of a size.
+
+    Raises:
+        ValueError: a cutoff beyond the answers, or more clusters than the core has features for.
+    """
+    if not cutoffs:
+        return Softmax(size, num_answers)
+    if cutoffs[-1] >= num_answers:
+        raise ValueError(
+            f"model.cutoffs must be below the number of answers, {num_answers}, got {cutoffs[-1]}"
+        )
+    if size < (least := AdaptiveSoftmax.SHRINK ** len(cutoffs)):
+        raise ValueError(
+            f"{len(cutoffs)} model.cutoffs need a core of at least {least} features, got {size}"
+        )
+    return AdaptiveSoftmax(size, num_answers, cutoffs)

@@ -140,14 +140,14 @@ def test_a_carried_state_makes_segments_one_sequence(kind):
 
 
 def test_adaptive_softmax_is_a_distribution_and_trains_every_cluster():
-    model = small_model("lstm", num_answers=30, cutoffs=(4, 10))
+    model = small_model("lstm", num_answers=30, cutoffs=(4,))
     y = torch.randn(5, model.core.output_size, dtype=torch.float64)
     every = torch.stack(
         [model.output.log_prob(y, torch.full((5,), answer)) for answer in range(30)], dim=1
     )
     torch.testing.assert_close(every.exp().sum(1), torch.ones(5).double())
     assert torch.equal(model.output.best(y), every.argmax(1))
-    model.output.log_prob(y, torch.tensor([0, 3, 5, 20, 29])).sum().backward()
+    model.output.log_prob(y, torch.tensor([0, 3, 4, 20, 29])).sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in model.output.parameters())
 
 
@@ -172,6 +172,30 @@ def test_dropout_acts_in_training_alone():
     assert (model(token, state, start)[0] != 0).all()
 
 
+@pytest.mark.parametrize("kind", ["rdn", "transformer"])
+def test_dropout_zeroes_what_the_halves_of_a_block_add(kind, monkeypatch):
+    shares = []
+
+    def dropout(rows, p, training, *_):
+        shares.append((p, training))
+        return rows
+
+    monkeypatch.setattr("torch.nn.functional.dropout", dropout)
+    model = small_model(kind, dropout=0.25)
+    token, _, start = random_batch()
+    model(token, fresh_state(model, 3), start)
+    assert shares.count((0.25, True)) == 2 + 2 * 2  # around the core, and two a layer
+
+
+@pytest.mark.parametrize("p", [0.0, 0.25])
+def test_dropout_changes_nothing_outside_of_training(p):
+    plain, dropping = small_model("rdn").eval(), small_model("rdn", dropout=p).eval()
+    token, _, start = random_batch()
+    want, _ = plain(token, fresh_state(plain, 3), start)
+    got, _ = dropping(token, fresh_state(dropping, 3), start)
+    torch.testing.assert_close(got, want, rtol=1e-13, atol=1e-13)
+
+
 def test_an_untrained_model_is_near_chance():
     model = small_model("rdn")
     token, answer, start = random_batch(T=30)
@@ -188,6 +212,7 @@ def test_an_untrained_model_is_near_chance():
         ({"dropout": 1.0}, r"model.dropout must be in \[0, 1\), got 1.0"),
         ({"cutoffs": (5, 3)}, r"model.cutoffs must rise from above 0, got \[5, 3\]"),
         ({"cutoffs": (0, 3)}, r"model.cutoffs must rise from above 0, got \[0, 3\]"),
+        ({"cutoffs": (2, 4)}, "2 model.cutoffs need a core of at least 16 features, got 8"),
         ({"cutoffs": (2, 5)}, "model.cutoffs must be below the number of answers, 5, got 5"),
     ],
 )

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from .base import Core, CoreState
-from .block import FastWeightStack, Mixer
+from .block import STACK_SIZES, FastWeightStack, Mixer
 from .config import CoreConfig
+from .spec import CoreSpec
 
 LONGEST_WAVE = 10_000  # rows, over 2 pi: Vaswani et al. 2017, section 3.5
 
@@ -155,3 +156,12 @@ class Transformer(Core):
         y: Tensor
         y, state = self.stack(x, state, start)
         return y, state
+
+
+CORE = CoreSpec(
+    make=lambda config, input_size: Transformer(config, input_size, TransformerSettings()),
+    sizes=STACK_SIZES,
+    state_names=("keys", "values", "age"),
+    color=("#3d4db3", "#9aa5f0"),
+    marker="P",
+)

@@ -13,6 +13,7 @@ from models.kernels import dispatch
 ROOT = Path(__file__).parents[1]
 FAST = ("linear_transformer", "delta_net", "delta_rnn", "rdn")
 RECURRENT = [kind for kind, spec in CORES.items() if spec.has_state]
+FUSED = [kind for kind, spec in CORES.items() if spec.kernel]
 SMALL = {"hidden_size": 12, "num_heads": 3, "feedforward_size": 10, "num_layers": 2}
 D, H = 4, 3
 INPUT = 5
@@ -27,10 +28,10 @@ def random_unroll(core, T=6, B=2, seed=1):
     """Inputs, a state as an earlier unroll left it, and a start in the middle of row 1."""
     rng = torch.Generator().manual_seed(seed)
     x = torch.randn(T, B, INPUT, generator=rng, dtype=torch.float64)
-    state = tuple(
-        torch.randn(s.shape, generator=rng, dtype=torch.float64) for s in core.initial_state(B)
-    )
     start = torch.zeros(T, B, dtype=torch.bool)
+    empty = tuple(tensor.double() for tensor in core.initial_state(B))
+    with torch.no_grad():
+        _, state = core(torch.randn(x.shape, generator=rng, dtype=torch.float64), empty, start)
     start[3, 1] = True
     return x, state, start
 
@@ -69,8 +70,8 @@ def test_the_backend_that_is_named_is_the_one_that_runs(kind, kernel, head_size,
     monkeypatch.setattr(dispatch, "choose", choose)
     core = make_core(config, INPUT)
     core(torch.zeros(3, 2, INPUT), core.initial_state(2), torch.zeros(3, 2, dtype=torch.bool))
-    assert set(ran) == ({named} if kind in RECURRENT else set())
-    assert (named is None) == (kind not in RECURRENT)
+    assert set(ran) == ({named} if kind in FUSED else set())
+    assert (named is None) == (kind not in FUSED)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,7 @@ def test_the_backend_that_is_named_is_the_one_that_runs(kind, kernel, head_size,
         ("delta_net", 429_568, 32 * 1024),
         ("rdn", 454_400, 33 * 1024),
         ("delta_rnn", 496_128, 65 * 1024),
+        ("transformer", 428_544, 126 * 1024 + 8),  # 63 rows and its age, in two layers
     ],
 )
 def test_default_sizes_are_those_of_2021(kind, parameters, state_bytes):
@@ -276,7 +278,7 @@ def reaches(kind, bptt):
     return dx.abs().sum(-1) > 0, [d.flatten(1).abs().sum(-1) > 0 for d in dstate]
 
 
-@pytest.mark.parametrize("kind", RECURRENT)
+@pytest.mark.parametrize("kind", FUSED)
 def test_full_gradient_runs_back_to_the_start_and_no_further(kind):
     inputs, states = reaches(kind, "full")
     assert inputs[:, 0].all()
@@ -284,7 +286,7 @@ def test_full_gradient_runs_back_to_the_start_and_no_further(kind):
     assert all(s.tolist() == [True, False] for s in states)
 
 
-@pytest.mark.parametrize("kind", RECURRENT)
+@pytest.mark.parametrize("kind", FUSED)
 def test_bptt_1_keeps_gradient_within_its_step(kind):
     inputs, states = reaches(kind, 1)
     assert inputs.tolist() == [[False, False]] * 5 + [[True, True]]
@@ -386,7 +388,7 @@ def test_a_setting_that_is_used_is_not_refused(kind):
     refuse_unused(kind, {f"core.{name}" for name in CORES[kind].sizes} | {"core.kind"})
 
 
-@pytest.mark.parametrize("kind", RECURRENT)
+@pytest.mark.parametrize("kind", FUSED)
 def test_the_kernel_setting_reaches_the_kernel(kind):
     core = make_core(CoreConfig(kind=kind, kernel="abacus", **SMALL), INPUT)
     with pytest.raises(ValueError, match="unknown backend 'abacus'"):

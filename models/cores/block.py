@@ -4,8 +4,10 @@
     per layer:  h <- h + W_o heads(fast_net(W_slow LayerNorm(h)))
                 h <- h + W_2 relu(W_1 LayerNorm(h))
 
-W_slow and W_o have no bias, the others have one. No dropout, no positional encoding, no final
-LayerNorm. Source: Irie et al. 2021 (https://arxiv.org/abs/2106.06295), as its code builds it.
+W_slow and W_o have no bias, the others have one. No positional encoding, no final LayerNorm. Who
+owns the core may have it drop out of what is added to h.
+
+Source: Irie et al. 2021 (https://arxiv.org/abs/2106.06295), as its code builds it.
 
 Shapes: T steps, B batch, N = T B rows, H heads, D features of a head, S slow outputs per head.
 """
@@ -24,6 +26,9 @@ from .base import Core, CoreState
 from .config import CoreConfig
 from .spec import CoreSpec
 
+STACK_SIZES = {"num_layers": 2, "hidden_size": 128, "num_heads": 4, "feedforward_size": 512}
+"""Of Irie et al. 2021 in reinforcement learning."""
+
 
 class Access(NamedTuple):
     """Where a step writes to a fast weight matrix, how strongly, and where it then reads."""
@@ -33,24 +38,19 @@ class Access(NamedTuple):
     query: Tensor  # [B, H, D]
 
 
-class FastNet(nn.Module, ABC):
-    """A layer's recurrence: fast weights that the slow net's outputs program, per head."""
+class Mixer(nn.Module, ABC):
+    """What a layer makes of the steps so far, per head, from the slow net's outputs."""
 
+    num_heads: int
+    """H."""
     slow_size: int
     """S, outputs of the slow net per head."""
     state_shapes: tuple[tuple[int, ...], ...]
     """Shape of each state tensor, without the batch."""
 
-    def __init__(self, config: CoreConfig) -> None:
-        super().__init__()
-        hidden_size, self.num_heads = config.sizes("hidden_size", "num_heads")
-        self.head_size = hidden_size // self.num_heads
-        self.bptt = config.bptt
-        self.kernel = config.kernel
-
     @abstractmethod
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
-        """Runs an unroll in one kernel call.
+        """Runs an unroll.
 
         Args:
             slow: [T, B, H, S] the slow net's outputs.
@@ -60,6 +60,17 @@ class FastNet(nn.Module, ABC):
         Returns:
             Outputs [T, B, H, D] and the state after step T - 1.
         """
+
+
+class FastNet(Mixer):
+    """A layer's recurrence: fast weights that the slow net's outputs program, in a kernel call."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__()
+        hidden_size, self.num_heads = config.sizes("hidden_size", "num_heads")
+        self.head_size = hidden_size // self.num_heads
+        self.bptt = config.bptt
+        self.kernel = config.kernel
 
     @abstractmethod
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -77,7 +88,10 @@ class FastNet(nn.Module, ABC):
 class Block(nn.Module):
     """One layer: a fast net and a feed-forward net, each behind a LayerNorm and a residual."""
 
-    def __init__(self, config: CoreConfig, fast_net: FastNet) -> None:
+    dropout = 0.0
+    """Share of what each half adds that is zeroed in training."""
+
+    def __init__(self, config: CoreConfig, fast_net: Mixer) -> None:
         super().__init__()
         size, feedforward_size = config.sizes("hidden_size", "feedforward_size")
         self.fast_net = fast_net
@@ -92,16 +106,23 @@ class Block(nn.Module):
         """Returns the rows [N, hidden_size] after this layer, and its state."""
         slow = self.slow(self.norm_fast(h_ND)).view(*start.shape, self.fast_net.num_heads, -1)
         y_TBHD, state = self.fast_net(slow, state, start)
-        h_ND = torch.addmm(h_ND, y_TBHD.reshape(h_ND.shape), self.out.weight.t())
+        y_ND = y_TBHD.reshape(h_ND.shape)
+        if self.dropout == 0.0:
+            h_ND = torch.addmm(h_ND, y_ND, self.out.weight.t())  # a pass over the rows less
+        else:
+            h_ND = h_ND + self._drop(self.out(y_ND))
         hidden = functional.relu_(self.expand(self.norm_feedforward(h_ND)))
-        return h_ND + self.contract(hidden), state
+        return h_ND + self._drop(self.contract(hidden)), state
+
+    def _drop(self, added: Tensor) -> Tensor:
+        return functional.dropout(added, self.dropout, self.training)
 
 
 class FastWeightStack(Core):
     """The fast-weight core. State: that of every layer in turn, [B, H, ...] each."""
 
     def __init__(
-        self, config: CoreConfig, input_size: int, make_fast_net: Callable[[CoreConfig], FastNet]
+        self, config: CoreConfig, input_size: int, make_fast_net: Callable[[CoreConfig], Mixer]
     ) -> None:
         super().__init__()
         self.output_size, num_layers = config.sizes("hidden_size", "num_layers")
@@ -141,7 +162,7 @@ def fast_weight_core(
     """
     return CoreSpec(
         make=partial(FastWeightStack, make_fast_net=make_fast_net),
-        sizes={"num_layers": 2, "hidden_size": 128, "num_heads": 4, "feedforward_size": 512},
+        sizes=STACK_SIZES,
         kernel=kernel,
         color=color,
         marker=marker,

@@ -14,6 +14,7 @@ NAMES = (  # files of this folder, in the order of tables and figures
     "delta_rnn",
     "rdn",
     "linear_transformer",
+    "transformer",
     "feedforward",
 )
 CORES: dict[str, CoreSpec] = {name: import_module(f".{name}", __package__).CORE for name in NAMES}

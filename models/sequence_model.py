@@ -1,0 +1,158 @@
+"""A model that reads tokens and may answer at each: embedding -> core -> output.
+
+The core is any of `models/cores`, through its contract; a state may be carried from call to call.
+Source: the models around the cores in Irie et al. 2021 (https://arxiv.org/abs/2106.06295). Theirs
+feed an embedding of the core's size straight into it; here the core's input layer stands between.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .cores import CoreConfig, CoreState, make_core
+from .cores.block import Block
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceModelConfig:
+    """What stands around the core.
+
+    Args:
+        embedding_size: features of a token, >= 1.
+        dropout: share zeroed in training of the embedding's outputs, of what each half of a core's
+            residual blocks adds, and of the core's outputs, in [0, 1).
+        cutoffs: numbers of the answers at which an adaptive softmax begins its clusters, for tens
+            of thousands of answers of which the first are the most frequent; none is a plain
+            softmax. Irie et al. 2021 have 20000, 40000 and 200000 of 267735 words.
+    """
+
+    embedding_size: int = 128
+    dropout: float = 0.0
+    cutoffs: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.embedding_size < 1:
+            raise ValueError(f"model.embedding_size must be >= 1, got {self.embedding_size}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.dropout must be in [0, 1), got {self.dropout}")
+        if list(self.cutoffs) != sorted({cutoff for cutoff in self.cutoffs if cutoff > 0}):
+            raise ValueError(f"model.cutoffs must rise from above 0, got {list(self.cutoffs)}")
+
+
+class SequenceModel(nn.Module):
+    """Embedding, core and output.
+
+    Args:
+        num_tokens: size of the vocabulary that is read.
+        num_answers: A, size of the set of answers.
+        config: settings of what stands around the core.
+        core: core settings.
+
+    Raises:
+        ValueError: no such core, or cutoffs that do not fit its outputs or the answers.
+    """
+
+    def __init__(
+        self, num_tokens: int, num_answers: int, config: SequenceModelConfig, core: CoreConfig
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(num_tokens, config.embedding_size)
+        self.core = make_core(core, config.embedding_size)
+        for module in self.core.modules():
+            if isinstance(module, Block):
+                module.dropout = config.dropout
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = make_output(self.core.output_size, num_answers, config.cutoffs)
+
+    def initial_state(self, batch_size: int, device: torch.device | None = None) -> CoreState:
+        """Returns the core's state before the first token of batch_size lanes."""
+        return self.core.initial_state(batch_size, device)
+
+    def forward(self, token: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
+        """Reads T tokens.
+
+        Args:
+            token: [T, B] int64.
+            state: core state before step 0, as `initial_state` or an earlier call gave it.
+            start: [T, B] bool, true where a sequence begins: the state is zeroed before the token.
+
+        Returns:
+            The core's outputs [T, B, D], for the rows of `self.output` that are of interest, and
+            the state after step T - 1.
+        """
+        y, state = self.core(self.dropout(self.embedding(token)), state, start)
+        return self.dropout(y), state
+
+
+class Output(nn.Module, ABC):
+    """Turns outputs of the core into answers."""
+
+    @abstractmethod
+    def log_prob(self, y: Tensor, answer: Tensor) -> Tensor:
+        """Returns log p(answer) [N], in nats, of y [N, D] and answer [N] int64."""
+
+    @abstractmethod
+    def best(self, y: Tensor) -> Tensor:
+        """Returns the most likely answers [N] int64 of y [N, D]."""
+
+
+class Softmax(Output):
+    """Every answer has a row of weights of its own."""
+
+    def __init__(self, size: int, num_answers: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(size, num_answers)
+
+    def log_prob(self, y: Tensor, answer: Tensor) -> Tensor:
+        """See `Output.log_prob`."""
+        return -functional.cross_entropy(self.linear(y), answer, reduction="none")
+
+    def best(self, y: Tensor) -> Tensor:
+        """See `Output.best`."""
+        logits: Tensor = self.linear(y)
+        return logits.argmax(-1)
+
+
+class AdaptiveSoftmax(Output):
+    """Rare answers share clusters of few features; PyTorch's own.
+
+    Source: Grave et al. 2017 (https://arxiv.org/abs/1609.04309).
+    """
+
+    SHRINK = 4
+    """Each cluster has this many times fewer features than the one before."""
+
+    def __init__(self, size: int, num_answers: int, cutoffs: tuple[int, ...]) -> None:
+        super().__init__()
+        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(size, num_answers, list(cutoffs), self.SHRINK)
+
+    def log_prob(self, y: Tensor, answer: Tensor) -> Tensor:
+        """See `Output.log_prob`."""
+        log_prob: Tensor = self.softmax(y, answer).output
+        return log_prob
+
+    def best(self, y: Tensor) -> Tensor:
+        """See `Output.best`."""
+        return self.softmax.predict(y)
+
+
+def make_output(size: int, num_answers: int, cutoffs: tuple[int, ...]) -> Output:
+    """Returns the output layer for a core's outputs of a size.
+
+    Raises:
+        ValueError: a cutoff beyond the answers, or more clusters than the core has features for.
+    """
+    if not cutoffs:
+        return Softmax(size, num_answers)
+    if cutoffs[-1] >= num_answers:
+        raise ValueError(
+            f"model.cutoffs must be below the number of answers, {num_answers}, got {cutoffs[-1]}"
+        )
+    if size < (least := AdaptiveSoftmax.SHRINK ** len(cutoffs)):
+        raise ValueError(
+            f"{len(cutoffs)} model.cutoffs need a core of at least {least} features, got {size}"
+        )
+    return AdaptiveSoftmax(size, num_answers, cutoffs)

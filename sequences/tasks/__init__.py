@@ -1,0 +1,45 @@
+"""The families of tasks; each file ends in its spec, and a new family is one more line here."""
+
+from difflib import get_close_matches
+
+from sequences.tasks import code_execution, formal, listops, text
+from sequences.tasks.base import (
+    NO_ANSWER,
+    SPLITS,
+    Example,
+    Split,
+    Task,
+    TaskSpec,
+    examples,
+    find_example,
+)
+
+__all__ = [
+    "NO_ANSWER",
+    "SPLITS",
+    "TASKS",
+    "Example",
+    "Split",
+    "Task",
+    "TaskSpec",
+    "examples",
+    "find_example",
+    "find_task",
+]
+
+TASKS: dict[str, TaskSpec] = {
+    module.TASK.name: module.TASK for module in (listops, code_execution, formal, text)
+}
+
+
+def find_task(name: str) -> TaskSpec:
+    """Returns the family of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in TASKS:
+        close = get_close_matches(name, TASKS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"unknown task {name!r}; choose one of {', '.join(TASKS)}{hint}")
+    return TASKS[name]

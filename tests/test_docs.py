@@ -65,10 +65,20 @@ def test_every_file_named_in_the_pages_exists():
 
 def test_every_setting_has_a_line_of_help():
     config = config_from_values({})
-    parts = {"TrainConfig": config, "LearnerConfig": config.learner, "CoreConfig": config.core}
-    for name, part in (parts | {"EnvConfig": config.env}).items():
+    for part in (config, config.learner, config.core, config.env, config.encoder, config.policy):
+        of_itself_and_bases = "".join(kind.__doc__ or "" for kind in type(part).__mro__)
         for field in dataclasses.fields(part):
-            assert re.search(rf"^\s+{field.name}: \S", part.__doc__, re.M), (name, field.name)
+            found = re.search(rf"^\s+{field.name}: \S", of_itself_and_bases, re.M)
+            assert found, (type(part).__name__, field.name)
+
+
+def test_every_function_that_the_page_on_the_algorithm_names_is_there():
+    named = re.findall(
+        r"\]\(\.\./([\w/]+\.py)\):\s+`(\w+)`", (ROOT / "docs/algorithm.md").read_text()
+    )
+    assert len(named) >= 20
+    for path, name in named:
+        assert re.search(rf"^(def|class) {name}\b", (ROOT / path).read_text(), re.M), (path, name)
 
 
 @pytest.mark.parametrize("page", pages.PAGES)

@@ -175,7 +175,9 @@ def backward(
             R, G_r, read, k_row, v_row, strength, doutput
         )
         store_write(drk, drv, drbeta, step, dk_row, dv_row, dstrength, lanes, D)
-        carried = softmax_backward(read, dread)
+        cut = TRUNCATE or is_start(start, start_strides, t, b)
+        carried = tl.where(cut, 0.0, softmax_backward(read, dread))
+        G_r = tl.where(cut, 0.0, G_r)
 
         W = load_square(w_states, step, lanes, D)
         q_row = load_row(at(q, q_strides, t, b, h), lanes, D)
@@ -188,10 +190,7 @@ def backward(
         store_row(dq + step * D, dq_row, lanes, D)
         store_write(dk, dv, dbeta, step, dk_row, dv_row, dstrength, lanes, D)
 
-        cut = TRUNCATE or is_start(start, start_strides, t, b)
         G_w = tl.where(cut, 0.0, G_w)
-        G_r = tl.where(cut, 0.0, G_r)
-        carried = tl.where(cut, 0.0, carried)
     store_square(dstate_w, head, G_w, lanes, D)
     store_square(dstate_r, head, G_r, lanes, D)
     store_row(dstate_h + head * D, carried, lanes, D)

@@ -108,6 +108,21 @@ def test_ratio_goals_compare_the_main_shape():
     assert ratio == {"name": "rdn: reference / cpu", "ratio": 20.0, "goal": ">= 10", "met": True}
 
 
+def test_times_on_a_gpu_have_limits():
+    large = {"T": 64, "B": 256, "backend": "triton", "ok": True}
+    rows = [
+        large | {"op": "rdn", "H": 4, "K": 32, "total_ms": 0.4},
+        large | {"op": "lstm", "H": 1, "K": 256, "total_ms": 2.6},
+        large | {"op": "rdn", "H": 4, "K": 64, "total_ms": 9.0},
+        large | {"op": "rdn", "H": 4, "K": 32, "total_ms": 9.0, "backend": "reference"},
+    ]
+    found = {row["name"]: (row["ratio"], row["met"]) for row in kernel_report.times_within(rows)}
+    assert found == {
+        "rdn: ms at T = 64, B = 256": (0.4, True),
+        "lstm: ms at T = 64, B = 256": (2.6, False),
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

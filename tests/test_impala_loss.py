@@ -24,6 +24,7 @@ def case():
     rollout = Rollout(
         observation=torch.zeros(T + 1, B),
         last_reward=torch.zeros(T + 1, B),
+        last_action=torch.zeros(T + 1, B, dtype=torch.int64),
         start=torch.zeros(T + 1, B, dtype=torch.bool),
         action=torch.randint(A, (T, B), generator=rng),
         behaviour_log_prob=-randn(T, B).abs() - 0.5,

@@ -128,13 +128,13 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
 
 def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
+    parsed = _parse(parser, arguments)  # before the imports, which --help needs not
     from agents.impala.config import TrainConfig
     from agents.runs import resume, train
     from experiment.run_dir import read_status
     from experiment.session import SessionConfig
     from models.cores import refuse_unused
 
-    parsed = _parse(parser, arguments)
     session = fields_of(SessionConfig, parsed)
     if parsed.resume is not None:
         own = {"resume", "requeue", *(field.name for field in fields(SessionConfig))}

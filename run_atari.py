@@ -1,5 +1,6 @@
 """The command line: train | sweep | evaluate | watch | compare | bench. Parses; no logic."""
 
+import gc
 import json
 import sys
 from argparse import ArgumentError
@@ -242,10 +243,13 @@ def main(arguments: list[str]) -> int:
         given = repr(arguments[0]) if arguments else "none"
         print(f"error: want a command ({', '.join(COMMANDS)}), got {given}", file=sys.stderr)
         return 2
+    gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
     from experiment.failure import RunFailed, cause, out_of_memory
 
     make_parser, run = COMMANDS[arguments[0]]
     parser = make_parser()
+    gc.freeze()  # no collection need ever look through them
+    gc.enable()
     parser.prog = f"run_atari.py {arguments[0]}"
     try:
         return run(parser, arguments[1:]) or 0

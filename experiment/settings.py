@@ -77,7 +77,7 @@ def settings_from_values(kind: type[Settings], values: Mapping[str, Any]) -> Set
     for name, of in get_type_hints(kind).items():  # text would be taken for the path of a file
         if is_dataclass(of) and not isinstance(values.get(name, {}), Mapping):
             raise ValueError(f"unusable settings: {name} must hold settings by name")
-    parser = _values_parser(kind)
+    parser = _values_parser(kind)  # type: ignore[arg-type]  # a class can be hashed
     try:
         parsed = parser.parse_object({"settings": dict(values)})
         settings: Settings = parser.instantiate(parsed).settings

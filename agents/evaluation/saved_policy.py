@@ -86,7 +86,7 @@ def check_policy(payload: Mapping[str, Any]) -> None:
 class _Uninitialised(TorchFunctionMode):
     """Makes modules without drawing their weights.
 
-    On the meta device there is nothing to draw; torch would load its compiler to do so, for seconds.
+    On the meta device there is nothing to draw, and torch would load its compiler to do so.
     """
 
     def __torch_function__(

@@ -115,7 +115,7 @@ EVIL = (
     (("settings", "game"), "../etc", r"json runs\[0\]: unknown game"),
     (("settings", "learner.magic"), 1, r"json runs\[0\]: unusable settings"),
     (("settings", "learner"), 1, r"json runs\[0\]: unusable settings"),
-    (("runs", 1, "core"), "rnd", r"json runs\[1\]: unusable settings"),
+    (("runs", 1, "core"), "rnd", r"json runs\[1\]: core.kind must be one of"),
     (("runs", 1, "seed"), None, r"json runs\[1\] has no seed"),
     (("runs", 2, "settings", "core.bptt"), 2, r"json runs\[2\]: unusable settings"),
     (("runs", 0, "score"), 5, r"json runs\[0\]: an evaluation must be an object"),

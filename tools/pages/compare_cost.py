@@ -9,5 +9,5 @@ def compare_block() -> str:
     return (
         f"{report['num_runs']} runs, {report['bytes'] / 1e6:.1f} MB of metrics and files of runs, "
         f"took {report['seconds']:.0f} s and {report['peak_memory_bytes'] / 1e9:.2f} GB at most, "
-        f"on {machine(report)}, nothing beside it ({link(name, report)})."
+        f"on {machine(report)}, with other work beside it ({link(name, report)})."
     )

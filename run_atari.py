@@ -1,5 +1,6 @@
 """The command line: train | sweep | evaluate | watch | compare | bench. Parses; no logic."""
 
+import gc
 import json
 import sys
 from argparse import ArgumentError
@@ -128,13 +129,13 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
 
 def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
+    parsed = _parse(parser, arguments)  # before the imports, which --help needs not
     from agents.impala.config import TrainConfig
     from agents.runs import resume, train
     from experiment.run_dir import read_status
     from experiment.session import SessionConfig
     from models.cores import refuse_unused
 
-    parsed = _parse(parser, arguments)
     session = fields_of(SessionConfig, parsed)
     if parsed.resume is not None:
         own = {"resume", "requeue", *(field.name for field in fields(SessionConfig))}
@@ -242,10 +243,13 @@ def main(arguments: list[str]) -> int:
         given = repr(arguments[0]) if arguments else "none"
         print(f"error: want a command ({', '.join(COMMANDS)}), got {given}", file=sys.stderr)
         return 2
+    gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
     from experiment.failure import RunFailed, cause, out_of_memory
 
     make_parser, run = COMMANDS[arguments[0]]
     parser = make_parser()
+    gc.freeze()  # no collection need ever look through them
+    gc.enable()
     parser.prog = f"run_atari.py {arguments[0]}"
     try:
         return run(parser, arguments[1:]) or 0

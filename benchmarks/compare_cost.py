@@ -1,4 +1,4 @@
-"""How long `compare` takes on many run folders, and how much memory.
+"""How long `compare` takes on many runs, and how much memory.
 
 `python -m benchmarks.compare_cost results/memory results/pong` reads the published runs.
 """
@@ -15,7 +15,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.result_file import show, write_result
-from comparison.run_record import find_run_folders
+from comparison.read_runs import find_runs, read_runs
 from experiment.memory import peak_resident_bytes
 from experiment.provenance import provenance
 
@@ -26,17 +26,17 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
     """Runs `compare` once, as a process of its own.
 
     Returns:
-        `num_runs`, `metrics_bytes` of their learning curves, `seconds`, `peak_memory_bytes`.
+        `num_runs`, `bytes` of their metrics and of files of runs, `seconds`, `peak_memory_bytes`.
     """
-    runs = find_run_folders(folders)
+    files = [path / "metrics.jsonl" if path.is_dir() else path for path in find_runs(folders)]
     with TemporaryDirectory() as out:
         began = time.perf_counter()
         command = [sys.executable, RUN_ATARI, "compare", *folders, "--out", Path(out) / "report"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         seconds = time.perf_counter() - began
     return {
-        "num_runs": len(runs),
-        "metrics_bytes": sum((run / "metrics.jsonl").stat().st_size for run in runs),
+        "num_runs": len(read_runs(folders)),
+        "bytes": sum(file.stat().st_size for file in files),
         "seconds": seconds,
         "peak_memory_bytes": peak_resident_bytes(resource.RUSAGE_CHILDREN),
     }
@@ -46,7 +46,7 @@ def main(folders: list[str]) -> None:
     """Measures, prints and writes."""
     report = provenance() | measure([Path(folder) for folder in folders])
     report["command"] = ["python", "-m", "benchmarks.compare_cost", *folders]
-    table = Table("run folders", "seconds", "peak memory, MiB")
+    table = Table("runs", "seconds", "peak memory, MiB")
     memory = f"{report['peak_memory_bytes'] / 2**20:,.0f}"
     table.add_row(str(report["num_runs"]), f"{report['seconds']:.1f}", memory)
     show(report, [table], write_result("compare", report), as_json=False)

@@ -1,4 +1,4 @@
-"""Turns run folders into a report: index.html, report.md, figures with their data, and numbers."""
+"""Turns runs into a report: index.html, report.md, figures with their data, and numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,14 +7,14 @@ from comparison.figures import all_plots
 from comparison.headline import headline
 from comparison.numbers import as_values, compare
 from comparison.page import render, write
-from comparison.run_record import find_run_folders, read_run
+from comparison.read_runs import find_runs, read_runs
 
 
-def compare_and_write(folders: Sequence[Path], out: Path) -> str:
-    """Compares every run in or below the folders, and writes the report.
+def compare_and_write(paths: Sequence[Path], out: Path) -> str:
+    """Compares every run in or below the paths, and writes the report.
 
     Args:
-        folders: run folders, or folders that hold them; nothing in them is changed.
+        paths: run folders, files of runs, or folders that hold them; nothing in them is changed.
         out: folder of the report, made where it is missing; an earlier report is replaced.
 
     Returns:
@@ -23,11 +23,11 @@ def compare_and_write(folders: Sequence[Path], out: Path) -> str:
     Raises:
         ValueError: there is nothing to compare, or something is unusable; nothing is written.
     """
-    paths = find_run_folders(folders)
-    inside = next((path for path in paths if out.resolve().is_relative_to(path.resolve())), None)
+    found = find_runs(paths)
+    inside = next((path for path in found if out.resolve().is_relative_to(path.resolve())), None)
     if inside is not None:
-        raise ValueError(f"--out {out} lies in the run folder {inside}; choose another")
-    comparison = compare([read_run(path) for path in paths])
+        raise ValueError(f"--out {out} lies in the run {inside}; choose another")
+    comparison = compare(read_runs(found))
     files = render(comparison, all_plots(comparison))
     write(out, files, as_values(comparison))
     lines = [f"warning: {warning}" for warning in comparison.warnings]

@@ -57,21 +57,21 @@ def _of_task(task: Task) -> Iterator[str]:
 
 def _of_run(run: RunRecord) -> Iterator[str]:
     if run.status == "running":
-        yield f"{run.path}: still being written, or killed; what is there so far counts."
+        yield f"{run.name}: still being written, or killed; what is there so far counts."
     elif run.status in ("stopped", "failed"):
-        yield f"{run.path}: the run has {run.status} before its end."
+        yield f"{run.name}: the run has {run.status} before its end."
     if run.metrics.is_cut:
-        yield f"{run.path}: the last line of metrics.jsonl is cut short; the whole lines count."
+        yield f"{run.name}: the last line of metrics.jsonl is cut short; the whole lines count."
     if not run.metrics.end:
-        yield f"{run.path}: no metrics; it has no learning curve and no speed."
+        yield f"{run.name}: no metrics; it has no learning curve and no speed."
     if run.score is None:
         yield (
-            f"{run.path}: no score, because it has no evaluation of {default_episodes(run.game)} "
+            f"{run.name}: no score, because it has no evaluation of {default_episodes(run.game)} "
             "games with sampled actions and the other default settings."
         )
     elif run.metrics.end.get("updates", 0) > run.score.updates:
         yield (
-            f"{run.path}: its newest evaluation is of update {run.score.updates:,}, training went "
+            f"{run.name}: its newest evaluation is of update {run.score.updates:,}, training went "
             f"on to {run.metrics.end['updates']:,.0f}."
         )
 
@@ -80,7 +80,7 @@ def _of_origins(runs: Sequence[RunRecord]) -> Iterator[str]:
     """Yields what differs between the origins of the runs."""
     unknown = [run for run in runs if "source_hash" not in run.origin]
     if unknown:
-        yield f"{len(unknown)} runs have no provenance.json: their code and machine are unknown."
+        yield f"{len(unknown)} runs have no provenance: their code and machine are unknown."
     versions = Counter(code for run in runs for code in source_hashes(run))
     if len(versions) > 1:
         counts = ", ".join(f"{name} ({count} runs)" for name, count in versions.most_common())

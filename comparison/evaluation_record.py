@@ -1,15 +1,15 @@
-"""The evaluations of a run folder: which makes the run's score, and which stand beside it."""
+"""The evaluations of a run: which makes the run's score, and which stand beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agents.evaluation.evaluate import EvaluationConfig, num_games
+from agents.evaluation.evaluate import EvaluationConfig, num_games, standard_error
 from agents.impala.config import TrainConfig
-from comparison.foreign_values import finite, json_object
+from comparison.foreign_values import finite, finite_numbers, json_object, part
 from experiment.settings import flat_values
 
 MAX_VARIATION = 200  # characters
@@ -20,21 +20,29 @@ class Evaluation:
     """Whole games played by one saved policy.
 
     Args:
-        variation: settings that differ from an evaluation that makes a score; "" for none.
+        settings: those that differ from an evaluation that makes a score, by full name.
         mean_return: over every game.
+        standard_error: of the mean; None for a single game.
         num_games: how many.
         frames, updates: of training behind the policy.
         date: when it was made, as in 2026-11-24T18:32:24+00:00; "" where not recorded.
         size: parameters, core_parameters and state_bytes of the policy, where recorded.
     """
 
-    variation: str
+    settings: dict[str, Any]
     mean_return: float
+    standard_error: float | None
     num_games: int
     frames: int
     updates: int
     date: str
     size: dict[str, int]
+
+    @property
+    def variation(self) -> str:
+        """The settings as a reader wants them, "length=40, greedy=True"; "" for none."""
+        named = (f"{name.split('.')[-1]}={value}" for name, value in self.settings.items())
+        return ", ".join(named)[:MAX_VARIATION]
 
 
 def default_episodes(game: str) -> int:
@@ -61,10 +69,29 @@ def read_evaluations(
         ValueError: an evaluation is broken, or of another game.
     """
     made = sorted(_evaluations(path, game, config), key=lambda e: (e.updates, e.date))
-    score = next((e for e in reversed(made) if not e.variation), None)
-    others = {e.variation: e for e in made if score and e.variation and e.updates == score.updates}
+    score = next((e for e in reversed(made) if not e.settings), None)
+    others = {e.variation: e for e in made if score and e.settings and e.updates == score.updates}
     names = sorted(others, key=lambda name: (len(name), name))  # 40 before 100
     return score, tuple(others[name] for name in names)
+
+
+def evaluation_from_values(values: Mapping[str, Any], where: str) -> Evaluation:
+    """Returns the evaluation whose fields a file holds by name.
+
+    Raises:
+        ValueError: a field is missing or unusable; the message begins with `where`.
+    """
+    error = values.get("standard_error")
+    return Evaluation(
+        settings=part(values, "settings", dict, where),
+        mean_return=finite(values.get("mean_return"), "mean_return", where),
+        standard_error=None if error is None else finite(error, "standard_error", where),
+        num_games=int(finite(values.get("num_games"), "num_games", where)),
+        frames=int(finite(values.get("frames"), "frames", where)),
+        updates=int(finite(values.get("updates"), "updates", where)),
+        date=str(values.get("date", ""))[:40],
+        size=_size(values, where),
+    )
 
 
 def _evaluations(path: Path, game: str, config: TrainConfig) -> Iterator[Evaluation]:
@@ -79,34 +106,33 @@ def _evaluations(path: Path, game: str, config: TrainConfig) -> Iterator[Evaluat
 
 
 def _evaluation(result: dict[str, Any], where: str, usual: dict[str, Any]) -> Evaluation:
-    games, settings = result.get("episodes"), result.get("settings")
-    if not isinstance(games, list) or not games or not isinstance(settings, dict):
-        raise ValueError(f"{where} is no evaluation: it needs settings and episodes")
-    if not all(isinstance(game, dict) for game in games):
-        raise ValueError(f"{where} is no evaluation: an episode must be an object")
-    returns = [finite(game.get("return"), "return", where) for game in games]
-    size = result.get("size", {})
-    if not isinstance(size, dict):
-        raise ValueError(f"{where}: size must be an object")
+    """Returns what the result of `evaluate` says; the mean is taken over its games."""
+    games, settings = part(result, "episodes", dict, where), part(result, "settings", dict, where)
+    returns = finite_numbers(games.get("return"), "return", where)
+    if not len(returns):
+        raise ValueError(f"{where} is no evaluation: it has no games")
     return Evaluation(
-        variation=_variation(settings | {"episodes": len(games)}, usual),
+        settings=_unusual(settings | {"episodes": len(returns)}, usual),
         mean_return=float(np.mean(returns)),
-        num_games=len(games),
+        standard_error=standard_error(returns),
+        num_games=len(returns),
         frames=int(finite(result.get("frames"), "frames", where)),
         updates=int(finite(result.get("updates"), "updates", where)),
         date=_date(result.get("provenance")),
-        size={str(name): int(finite(value, name, where)) for name, value in size.items()},
+        size=_size(result, where),
     )
+
+
+def _size(values: Mapping[str, Any], where: str) -> dict[str, int]:
+    size = part({"size": {}} | dict(values), "size", dict, where)
+    return {str(name): int(finite(value, name, where)) for name, value in size.items()}
 
 
 def _date(provenance: object) -> str:
     return str(provenance.get("date", ""))[:40] if isinstance(provenance, dict) else ""
 
 
-def _variation(settings: dict[str, Any], usual: dict[str, Any]) -> str:
-    """Returns the settings that differ from those of a score, as "length=40, greedy=True"."""
-    unusual = {
-        k: v for k, v in flat_values(settings).items() if v is not None and usual.get(k) != v
-    }
-    text = ", ".join(f"{name.split('.')[-1]}={value}" for name, value in unusual.items())
-    return text[:MAX_VARIATION]
+def _unusual(settings: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings that differ from those of a score, by full name."""
+    flat = flat_values(settings)
+    return {name: v for name, v in flat.items() if v is not None and usual.get(name) != v}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.impala.config import TrainConfig
 from comparison.run_record import RunRecord
 from envs import Scores, family_of
 from experiment.settings import flat_values
@@ -75,6 +76,11 @@ def settings(run: RunRecord) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k not in INCIDENTAL}
 
 
+def core_name(config: TrainConfig) -> str:
+    """Returns what a core is called where nothing else sets it apart."""
+    return config.core.kind + ("-bptt1" if config.core.bptt == 1 else "")
+
+
 def core_kind(core: str) -> str:
     """Returns the kind in a core's name."""
     return core.split(" ")[0].removesuffix("-bptt1")
@@ -84,7 +90,7 @@ def group(runs: Iterable[RunRecord]) -> list[Task]:
     """Sorts runs into tasks and cores.
 
     Raises:
-        ValueError: two folders hold the same run: a copy is no second seed.
+        ValueError: two of them are the same run: a copy is no second seed.
     """
     by_game: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
     for run in runs:
@@ -118,8 +124,8 @@ def _named(groups: list[list[RunRecord]], prefix: str = "") -> list[tuple[str, l
 def _task(game: str, suffix: str, runs: list[RunRecord]) -> Task:
     kinds: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
     for run in runs:
-        name = run.config.core.kind + ("-bptt1" if run.config.core.bptt == 1 else "")
-        kinds.setdefault(name, {}).setdefault(tuple(settings(run).values()), []).append(run)
+        of_kind = kinds.setdefault(core_name(run.config), {})
+        of_kind.setdefault(tuple(settings(run).values()), []).append(run)
     order = [name for kind in CORES for name in (kind, f"{kind}-bptt1") if name in kinds]
     cores = {
         kind + difference: _distinct(members)
@@ -136,7 +142,7 @@ def _distinct(runs: list[RunRecord]) -> tuple[RunRecord, ...]:
         other = by_seed.setdefault(run.config.seed, run)
         if other is not run:
             raise ValueError(
-                f"{other.path} and {run.path} are the same run (seed {run.config.seed}, same "
+                f"{other.name} and {run.name} are the same run (seed {run.config.seed}, same "
                 "settings): a copy is no second seed; leave one out"
             )
     return tuple(by_seed[seed] for seed in sorted(by_seed))

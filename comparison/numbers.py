@@ -145,7 +145,7 @@ def _task_values(task: Task) -> dict[str, Any]:
 
 def _run_values(run: RunRecord) -> dict[str, Any]:
     return {
-        "path": str(run.path),
+        "name": run.name,
         "game": run.game,
         "core": run.config.core.kind,
         "seed": run.config.seed,

@@ -69,7 +69,7 @@ def write(folder: Path, files: dict[str, str], values: dict[str, object]) -> Non
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is no folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "comparison.json").is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "report.md").is_file():
         raise ValueError(f"{folder} holds something else than a report; choose another --out")
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
     for old in (folder / FIGURES).iterdir():

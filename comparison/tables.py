@@ -173,10 +173,10 @@ def settings_that_differ(comparison: Comparison) -> Table | None:
 
 
 def runs(comparison: Comparison) -> Table:
-    """Every run folder."""
+    """Every run."""
     rows = [
         [
-            str(run.path),
+            run.name,
             core,
             str(run.config.seed),
             run.status or "published",
@@ -187,7 +187,7 @@ def runs(comparison: Comparison) -> Table:
         for core, members in task.runs.items()
         for run in members
     ]
-    header = ["folder", "core", "seed", "status", "mean return", "at update"]
+    header = ["run", "core", "seed", "status", "mean return", "at update"]
     return Table(header=header, rows=rows, num_labels=4)
 
 

@@ -81,8 +81,23 @@ def folder_within(owner: Path, name: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a value as indented JSON, atomically."""
-    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+    """Writes a value as readable JSON, atomically."""
+    write_atomically(path, (readable_json(value) + "\n").encode())
+
+
+def readable_json(value: Any, indent: str = "") -> str:
+    """Returns JSON with a line for each part, but lists of plain values on one line."""
+    inner = indent + "  "
+    if isinstance(value, dict) and value:
+        parts = [f"{json.dumps(k)}: {readable_json(v, inner)}" for k, v in value.items()]
+        brackets = "{}"
+    elif isinstance(value, list | tuple) and any(isinstance(v, dict | list | tuple) for v in value):
+        parts = [readable_json(v, inner) for v in value]
+        brackets = "[]"
+    else:
+        return json.dumps(value)
+    lines = f",\n{inner}".join(parts)
+    return f"{brackets[0]}\n{inner}{lines}\n{indent}{brackets[1]}"
 
 
 def read_bounded(path: Path, max_bytes: int) -> bytes:

@@ -3,6 +3,7 @@
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
+from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -27,6 +28,24 @@ def flat_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = value
     return flat
+
+
+def nested_values(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns values by their full names as `flat_values` found them.
+
+    Raises:
+        ValueError: a name leads into another name's value.
+    """
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *parents, last = name.split(".")
+        inner = nested
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise ValueError(f"unusable settings: {name} leads into a value")
+        inner[last] = value
+    return nested
 
 
 def settings_parser(kind: type[Any], description: str) -> ArgumentParser:
@@ -58,8 +77,7 @@ def settings_from_values(kind: type[Settings], values: Mapping[str, Any]) -> Set
     for name, of in get_type_hints(kind).items():  # text would be taken for the path of a file
         if is_dataclass(of) and not isinstance(values.get(name, {}), Mapping):
             raise ValueError(f"unusable settings: {name} must hold settings by name")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(kind, "settings")
+    parser = _values_parser(kind)  # type: ignore[arg-type]  # a class can be hashed
     try:
         parsed = parser.parse_object({"settings": dict(values)})
         settings: Settings = parser.instantiate(parsed).settings
@@ -67,6 +85,14 @@ def settings_from_values(kind: type[Settings], values: Mapping[str, Any]) -> Set
         raise ValueError(f"unusable settings: {error}") from None
     _refuse_null(settings)
     return settings
+
+
+@cache
+def _values_parser(kind: type[Any]) -> ArgumentParser:
+    """Returns a parser of settings below the name `settings`, built once: that takes a while."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "settings")
+    return parser
 
 
 def _refuse_null(settings: Any, prefix: str = "") -> None:

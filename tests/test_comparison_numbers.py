@@ -6,12 +6,13 @@ import pytest
 
 from comparison.numbers import as_values, compare
 from comparison.origins import arithmetic_names, machines
-from comparison.run_record import find_run_folders, read_run
+from comparison.read_runs import read_runs
+from comparison.run_folder import read_run_folder
 from tests.run_folders import ORIGIN, evaluation, write_evaluation, write_run, write_seeds
 
 
 def compared(folder):
-    return compare([read_run(path) for path in find_run_folders([folder])])
+    return compare(read_runs([folder]))
 
 
 def warned(folder, text):
@@ -150,7 +151,7 @@ def test_where_a_run_was_resumed_counts_as_much_as_where_it_began(tmp_path):
     assert warned(tmp_path, "2 versions of the code (source hash): feedbeef (2 runs), cafe0000")
     assert warned(tmp_path, "1 runs were made from a work tree with uncommitted changes")
     assert warned(tmp_path, "2 kinds of machine")
-    resumed = read_run(tmp_path / "b")
+    resumed = read_run_folder(tmp_path / "b")
     assert machines(resumed) == ["2 cores of a processor", "None cores of other"]
     assert arithmetic_names(resumed) == ["not recorded", "cuda, encoder bfloat16, kernel triton"]
     write_run(tmp_path / "c", seed=3, origin=ORIGIN | other)
@@ -183,7 +184,7 @@ def test_what_a_run_lacks_is_named(tmp_path):
     for text in (
         f"{bare}: no score, because it has no evaluation of 500 games",
         f"{bare}: no metrics",
-        "1 runs have no provenance.json",
+        "1 runs have no provenance",
         f"{cut}: the last line of metrics.jsonl is cut short; the whole lines count",
         f"{whole}: its newest evaluation is of update 5, training went on to 10",
     ):

@@ -18,7 +18,7 @@ from comparison.figure_style import looks
 from comparison.headline import headline
 from comparison.numbers import compare
 from comparison.page import Section, _markdown, _templates
-from comparison.run_record import find_run_folders, read_run
+from comparison.read_runs import read_runs
 from comparison.tables import Table, other_evaluations, speed
 from tests.run_folders import ORIGIN, evaluation, write_evaluation, write_run, write_seeds
 
@@ -98,7 +98,7 @@ def test_cores_that_tie_are_ranked_where_one_alone_has_an_interval(tmp_path, gam
     for game in games:
         write_seeds(tmp_path, "lstm", [1.0] * 5, game=game)
         write_seeds(tmp_path, "rdn", [1.0] * 3, game=game)
-    runs = [read_run(path) for path in find_run_folders([tmp_path])]
+    runs = read_runs([tmp_path])
     assert "lstm, 1.000 (1.000 to 1.000)" in headline(compare(runs))
 
 
@@ -109,7 +109,7 @@ def test_where_the_iqm_ties_the_mean_decides(tmp_path):
         lost = 2 if game == "parity" else 0
         write_seeds(tmp_path, "lstm", [1.0] * (5 - lost) + [0.5] * lost, game=game)
         write_seeds(tmp_path, "delta_net", [0.5] * 5, game=game)
-    said = headline(compare([read_run(path) for path in find_run_folders([tmp_path])]))
+    said = headline(compare(read_runs([tmp_path])))
     iqm, mean = said.split(" Of these, highest mean ")
     assert "IQM across 2 tasks: " in iqm
     assert "rdn, 1.000" in iqm
@@ -126,7 +126,7 @@ def test_the_mean_decides_among_those_that_tie(tmp_path):
         write_seeds(tmp_path, core, returns, game="parity")
     for game in ("tmaze", "parity"):
         write_seeds(tmp_path, "lstm", [0.99] * 5, game=game)
-    said = headline(compare([read_run(path) for path in find_run_folders([tmp_path])]))
+    said = headline(compare(read_runs([tmp_path])))
     assert "Of these, highest mean across 2 tasks: rdn, 0.900 " in said
     assert "Higher still, with a lower IQM: lstm, 0.98" in said
     assert "A run of rdn scores above one of lstm with" in said
@@ -137,7 +137,7 @@ def test_other_evaluations_stand_beside_the_scores_of_the_same_runs(tmp_path):
     write_seeds(tmp_path, "rdn", [0.5, 0.9, 0.7])
     greedy = evaluation([0.6] * 500, greedy=True)
     write_evaluation(tmp_path / "tmaze/rdn/seed1", greedy, "greedy")
-    table = other_evaluations(compare([read_run(p) for p in find_run_folders([tmp_path])]))
+    table = other_evaluations(compare(read_runs([tmp_path])))
     assert table.rows == [["tmaze", "rdn", "greedy=True", "1", "0.600", "0.500"]]
 
 
@@ -145,12 +145,12 @@ def test_a_sum_of_float32_rewards_is_no_more_than_perfect(tmp_path):
     for game in ("tmaze", "parity"):
         write_seeds(tmp_path, "rdn", [1.0] * 5, game=game)
         write_seeds(tmp_path, "lstm", [float(np.float32(0.05)) * 20] * 5, game=game)
-    comparison = compare([read_run(path) for path in find_run_folders([tmp_path])])
+    comparison = compare(read_runs([tmp_path]))
     assert comparison.improvement["lstm", "rdn"].value == 0.5
 
 
 def speeds(runs):
-    table = speed(compare([read_run(path) for path in find_run_folders(runs)]))
+    table = speed(compare(read_runs(runs)))
     return [dict(zip(table.header, row, strict=True)) for row in table.rows]
 
 
@@ -171,7 +171,7 @@ def test_seeds_of_very_different_speed_are_told(tmp_path, slowest, is_told):
     write_seeds(tmp_path, "rdn", [0.5, 0.6])
     path = tmp_path / "tmaze/rdn/seed1/metrics.jsonl"
     path.write_text(path.read_text().replace('"wall_seconds": 10.0', f'"wall_seconds": {slowest}'))
-    warned = compare([read_run(path) for path in find_run_folders([tmp_path])]).warnings
+    warned = compare(read_runs([tmp_path])).warnings
     assert any("between the seeds of rdn on tmaze (other work" in w for w in warned) == is_told
 
 
@@ -223,7 +223,7 @@ def test_a_report_replaces_a_report_and_nothing_else(runs, tmp_path):
     with pytest.raises(ValueError, match="mine holds something else than a report"):
         compare_and_write([runs], tmp_path / "mine")
     assert (tmp_path / "mine/index.html").read_text() == "mine"
-    with pytest.raises(ValueError, match="lies in the run folder"):
+    with pytest.raises(ValueError, match="lies in the run"):
         compare_and_write([runs], runs / "tmaze/rdn/seed1/report")
     assert not (runs / "tmaze/rdn/seed1/report").exists()
 
@@ -247,7 +247,7 @@ def test_the_headline_speaks_of_one_task(tmp_path):
         for core, value in returns.items():
             run = write_run(tmp_path / game / core, game=game, core=core, encoder={"kind": "small"})
             write_evaluation(run, evaluation([value] * 30, game=game))
-    runs = [read_run(path) for path in find_run_folders([tmp_path])]
+    runs = read_runs([tmp_path])
     said = headline(compare(runs))
     assert said.startswith("Highest mean score on Pong: rdn, ")
     assert said.endswith("scores above one of lstm with probability 1.000.")

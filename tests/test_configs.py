@@ -1,15 +1,19 @@
-"""The shipped configs: all load, and the paper's differ in their core alone."""
+"""The shipped configs: all load, and the commands of the 2021 protocol differ in their core."""
 
+import re
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from agents.impala.config import config_from_values
-from experiment.settings import plain_values
+from agents.impala.config import TrainConfig, config_from_values
+from experiment.settings import plain_values, settings_from_arguments
+from run_atari import train_parser
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
-PAPER = [path for path in CONFIGS if path.parent.name == "paper"]
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -18,15 +22,19 @@ def test_config_loads_and_survives_a_round_trip(path):
     assert config_from_values(yaml.safe_load(yaml.safe_dump(plain_values(config)))) == config
 
 
-def test_paper_configs_differ_in_their_core_alone():
-    rest, kinds = [], []
-    for path in PAPER:
-        values = yaml.safe_load(path.read_text())
-        core = values.pop("core")
-        rest.append(values)
-        kinds.append(core["kind"])
-        assert core["kind"] == path.stem
-        recurrent_state_in_2021 = core["kind"] in ("lstm", "feedforward")
-        assert core["bptt"] == ("full" if recurrent_state_in_2021 else 1)
-    assert all(values == rest[0] for values in rest)
-    assert len(set(kinds)) == len(PAPER) == 6
+def test_the_commands_of_the_2021_protocol_differ_in_their_core_alone():
+    page = (ROOT / "docs/reproduce.md").read_text()
+    parser, found = train_parser(), []
+    for command in re.findall(r"^python run_atari\.py train (.+)$", page, re.M):
+        found.append(settings_from_arguments(TrainConfig, parser, shlex.split(command)))
+    assert {config.core.kind: config.core.bptt for config in found} == {
+        "lstm": "full",  # as their LSTM and feedforward agents were trained
+        "feedforward": "full",
+        "linear_transformer": 1,
+        "delta_net": 1,
+        "delta_rnn": 1,
+        "rdn": 1,
+    }
+    assert len(found) == 6
+    assert found[0].env.preset == "paper2021"
+    assert all(replace(config, core=found[0].core) == found[0] for config in found)

@@ -75,11 +75,11 @@ def test_results_are_written_beside_the_run_and_never_over_another(run):
     second, _ = evaluate_and_save(run, config)
     assert first != second
     assert json.loads(first.read_text()) == result
-    returns = [e["return"] for e in result["episodes"]]
+    returns = result["episodes"]["return"]
     assert len(returns) == 10
     assert result["mean_return"] == pytest.approx(np.mean(returns))
     assert result["standard_error"] == pytest.approx(np.std(returns, ddof=1) / 10**0.5)
-    assert [e["steps"] for e in result["episodes"]] == [5] * 10
+    assert result["episodes"]["steps"] == [5] * 10
 
 
 def test_a_result_says_how_large_the_policy_and_its_memory_are(run):
@@ -95,7 +95,7 @@ def test_a_policy_is_played_at_another_length_and_the_result_says_so(run):
     path, result = evaluate_and_save(run, config)
     assert path.name.endswith("-sampled-3-7-length9.json")
     assert result["settings"]["length"] == 9
-    assert [e["steps"] for e in result["episodes"]] == [10] * 3
+    assert result["episodes"]["steps"] == [10] * 3
 
 
 def test_a_policy_of_the_greatest_length_is_played_at_another():

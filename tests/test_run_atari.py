@@ -108,6 +108,22 @@ def test_print_config_resolves_without_running(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+SLOW_TO_IMPORT = ("torch._dynamo", "scipy", "matplotlib", "tensorboard", "envpool")
+STARTED = f"""
+import sys, run_atari
+for make_parser in (run_atari.train_parser, run_atari.evaluate_parser, run_atari.sweep_parser):
+    make_parser()
+assert not set({SLOW_TO_IMPORT}) & sys.modules.keys()
+from agents.evaluation.saved_policy import load_policy
+load_policy(run_atari.Path("results/pong/rdn/seed1"))
+assert "torch._dynamo" not in sys.modules
+"""
+
+
+def test_nothing_slow_is_imported_before_it_is_used():
+    subprocess.run([sys.executable, "-c", STARTED], cwd=ROOT, check=True, timeout=120)
+
+
 def test_help_explains_every_field(tmp_path):
     text = check("train", "--help", cwd=tmp_path)
     for line in ("updates by which a rollout may lie", "weight of the policy's entropy"):

@@ -11,8 +11,11 @@ import pytest
 from agents.evaluation.saved_policy import load_policy
 from agents.impala.config import TrainConfig, config_from_values
 from comparison.compare import compare_and_write
-from comparison.run_record import read_run
+from comparison.read_runs import read_runs
+from comparison.run_folder import read_run_folder
+from comparison.run_table import read_run_table, table_of
 from experiment.checkpoint import save_checkpoint
+from experiment.files import write_json
 from experiment.settings import flat_values, plain_values
 from tests.file_mutations import TOKENS, CheckpointMutator, mutate, mutate_part
 from tests.harmless import Watched
@@ -43,7 +46,30 @@ def test_a_folder_with_a_mutated_file_is_read_or_refused(tmp_path, name):
     for _ in range(NUM_MUTANTS):
         (run / name).write_bytes(mutate(good, rng, TOKENS))
         with Watched():
-            read_run(run)
+            read_run_folder(run)
+
+
+def test_a_mutated_file_of_runs_is_read_or_refused(tmp_path):
+    write_run(tmp_path / "run")
+    file, rng = tmp_path / "tmaze.json", np.random.default_rng(3)
+    write_json(file, table_of(read_runs([tmp_path / "run"])))
+    good = file.read_bytes()
+    for _ in range(2 * NUM_MUTANTS):
+        file.write_bytes(mutate(good, rng, TOKENS))
+        with Watched():
+            read_run_table(file)
+
+
+def test_a_file_of_runs_with_odd_values_is_compared_or_refused(tmp_path):
+    write_run(tmp_path / "runs/run")
+    content, rng = table_of(read_runs([tmp_path / "runs"])), np.random.default_rng(4)
+    file = tmp_path / "tmaze.json"
+    for _ in range(6):
+        value = json.loads(json.dumps(content))
+        mutate_part(value, rng)
+        file.write_text(json.dumps(value))
+        with suppress(ValueError):
+            compare_and_write([file], tmp_path / "report")
 
 
 @pytest.mark.parametrize("name", ["provenance.json", "status.json", "evaluation/first.json"])

@@ -1,99 +1,166 @@
-"""Copies what is worth keeping of ended, evaluated runs into `results/`.
+"""Keeps what is worth keeping of ended, evaluated runs in `results/`.
 
-`python -m tools.publish runs/pong results/pong [policies]` takes every run folder below the
-first path to the same place below the second: config, provenance, metrics, and the evaluation
-of its last weights by the settings that make a score, at every length, and by those settings but
-greedy where there is one; with the word `policies`, of seed 1 also the weights
-alone, `policy.safetensors`.
+`python -m tools.publish runs/x results/memory` takes every run below the first path that has ended
+and whose last weights were evaluated by the settings that make a score:
+
+- runs of a small task go into one file a task, `results/memory/<game>.json`, or into the file that
+  is named in place of the folder (comparison/run_table.py says what it holds);
+- of a run on Atari its folder is kept, at the same place below `results/memory`: config,
+  provenance, metrics thinned to what a curve needs, and the evaluations of its last weights; with
+  --policies, of seed 1 also the weights alone, `policy.safetensors`.
+
 What is there already is left as it is.
 """
 
+import argparse
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from agents.evaluation.evaluate import EvaluationConfig, result_path
 from agents.evaluation.saved_policy import export_policy
-from agents.impala.config import config_from_values
+from agents.impala.config import TrainConfig
+from comparison.grouping import group
+from comparison.run_folder import read_run_folder
+from comparison.run_record import END_TAGS, RETURN_TAG, RunRecord, evenly_spread, short_number
+from comparison.run_table import read_run_table, table_of
+from envs import atari, family_of
 from experiment.checkpoint import newest_number
+from experiment.files import write_json
 from experiment.metrics import read_metrics
-from experiment.run_dir import read_config
-from tools.pages.files import read_json
+from experiment.run_dir import read_status
 
 COPIED = ("config.yaml", "provenance.json")
 ENDED = ("finished", "stopped")
+METRICS_ROWS = 200
+METRICS_TAGS = (*END_TAGS, RETURN_TAG, "speed/frames_per_second")
 MAX_POLICY_BYTES = 5_000_000
-MAX_METRICS_BYTES = 350_000
 
 
-def publish_all(runs: Path, results: Path, *, with_policies: bool = False) -> list[Path]:
-    """Publishes the finished and the stopped runs below a folder; returns the new folders.
+def publish(runs: Path, results: Path, *, with_policies: bool = False) -> list[Path]:
+    """Publishes the runs below a folder; returns the new folders and the files that grew.
 
     Raises:
-        ValueError: an ended run has no evaluation, or its policy is too large to keep.
+        ValueError: an ended run has no evaluation, its policy is too large to keep, its file holds
+            another task, or another run of the same settings and seed.
     """
-    published = []
-    for status in sorted(runs.rglob("status.json")):
-        target = results / status.parent.relative_to(runs)
-        if read_json(status)["status"] in ENDED and not target.exists():
-            publish(status.parent, target, with_policies=with_policies)
-            published.append(target)
-    return published
+    changed = []
+    of_tasks: dict[str, list[RunRecord]] = {}
+    for folder in sorted(path.parent for path in runs.rglob("status.json")):
+        if read_status(folder)["status"] not in ENDED:
+            continue
+        run, target = read_run_folder(folder), results / folder.relative_to(runs)
+        score_file(folder, run.game)
+        if family_of(run.game) is not atari.FAMILY:
+            of_tasks.setdefault(run.game, []).append(run)
+        elif not target.exists():
+            publish_folder(folder, run.game, target, with_policies=with_policies)
+            changed.append(target)
+    for game, of_game in of_tasks.items():
+        file = results if results.suffix == ".json" else results / f"{game}.json"
+        if publish_into_table(of_game, file):
+            changed.append(file)
+    return changed
 
 
-def publish(run: Path, target: Path, *, with_policies: bool) -> None:
-    """Publishes one run, whole or not at all; see `publish_all`."""
-    evaluation = evaluation_of(run)
-    if not evaluation.is_file():
-        raise ValueError(f"there is no {evaluation}; run: run_atari.py evaluate {run}")
+def publish_into_table(runs: list[RunRecord], file: Path) -> bool:
+    """Adds runs to the file of a task, made where it is missing; returns whether any was new.
+
+    Raises:
+        ValueError: the file would hold two tasks, or two runs of the same settings and seed.
+    """
+    published = read_run_table(file) if file.exists() else []
+    known = [_made(run) for run in published]
+    new = [run for run in runs if _made(run) not in known]
+    if not new:
+        return False
+    tasks = group([*published, *new])
+    if len(tasks) > 1:
+        names = ", ".join(task.name for task in tasks)
+        raise ValueError(f"{file} would hold more than one task: {names}; name a file for each")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, table_of([*published, *new]))
+    return True
+
+
+def _made(run: RunRecord) -> tuple[TrainConfig, dict[str, Any]]:
+    """Returns what tells whether two records are of the same run, wherever it lies."""
+    return replace(run.config, run_dir=None), run.origin
+
+
+def publish_folder(run: Path, game: str, target: Path, *, with_policies: bool) -> None:
+    """Publishes the folder of one run, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
         unfinished = Path(folder) / target.name
         unfinished.mkdir()
-        fill(unfinished, run, evaluation, with_policies=with_policies)
+        for name in COPIED:
+            shutil.copyfile(run / name, unfinished / name)
+        thin_metrics(run / "metrics.jsonl", unfinished / "metrics.jsonl")
+        shutil.copyfile(score_file(run, game), unfinished / "evaluation.json")
+        if (greedy := _evaluation_file(run, game, EvaluationConfig(greedy=True))).is_file():
+            shutil.copyfile(greedy, unfinished / "evaluation-greedy.json")
+        if with_policies and target.name == "seed1":
+            publish_policy(run, unfinished / "policy.safetensors")
         unfinished.rename(target)
 
 
-def fill(target: Path, run: Path, evaluation: Path, *, with_policies: bool) -> None:
-    """Copies what is published of a run into an empty folder of the same name."""
-    for name in COPIED:
-        shutil.copyfile(run / name, target / name)
-    publish_metrics(run / "metrics.jsonl", target / "metrics.jsonl")
-    shutil.copyfile(evaluation, target / "evaluation.json")
-    for other in evaluation.parent.glob(f"{evaluation.stem}-length*.json"):
-        suffix = other.stem.removeprefix(evaluation.stem)
-        shutil.copyfile(other, target / f"evaluation{suffix}.json")
-    if (greedy := evaluation_of(run, greedy=True)).is_file():
-        shutil.copyfile(greedy, target / "evaluation-greedy.json")
-    if with_policies and target.name == "seed1":
-        export_policy(run, target / "policy.safetensors")
-        size = (target / "policy.safetensors").stat().st_size
-        if size > MAX_POLICY_BYTES:
-            raise ValueError(
-                f"{target / 'policy.safetensors'} has {size} bytes; at most {MAX_POLICY_BYTES}"
-            )
+def publish_policy(run: Path, target: Path) -> None:
+    """Writes the weights alone."""
+    export_policy(run, target)
+    size = target.stat().st_size
+    if size > MAX_POLICY_BYTES:
+        raise ValueError(f"the policy of {run} has {size} bytes; at most {MAX_POLICY_BYTES}")
 
 
-def publish_metrics(source: Path, target: Path) -> None:
-    """Copies the rows; where they are many, without the list of each row's single games."""
+def thin_metrics(source: Path, target: Path) -> None:
+    """Copies evenly spread rows, the first and the last included, and what curves need of each."""
     rows = read_metrics(source)
-    if source.stat().st_size > MAX_METRICS_BYTES:
-        rows = [{tag: value for tag, value in row.items() if tag != "games"} for row in rows]
-    target.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    kept = [rows[place] for place in evenly_spread(len(rows), METRICS_ROWS)]
+    target.write_text("".join(json.dumps(_thin_row(row)) + "\n" for row in kept))
 
 
-def evaluation_of(run: Path, *, greedy: bool = False) -> Path:
-    """Returns where a run's last weights are evaluated by the settings that make a score."""
-    game = config_from_values(read_config(run)).game
-    updates = newest_number(run / "checkpoints")
-    return result_path(run, game, updates, EvaluationConfig(greedy=greedy))
+def _thin_row(row: dict[str, Any]) -> dict[str, float]:
+    return {tag: short_number(row[tag]) for tag in METRICS_TAGS if row.get(tag) is not None}
+
+
+def score_file(run: Path, game: str) -> Path:
+    """Returns the evaluation of a run's last weights by the settings that make a score.
+
+    Raises:
+        ValueError: there is none.
+    """
+    file = _evaluation_file(run, game, EvaluationConfig())
+    if not file.is_file():
+        raise ValueError(f"there is no {file}; run: run_atari.py evaluate {run}")
+    return file
+
+
+def _evaluation_file(run: Path, game: str, config: EvaluationConfig) -> Path:
+    return result_path(run, game, newest_number(run / "checkpoints"), config)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; returns the exit code, 2 for what the user can mend."""
+    parser = argparse.ArgumentParser(prog="python -m tools.publish", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("runs", type=Path, help="folder of the runs")
+    parser.add_argument("results", type=Path, help="folder, or .json file of one small task's runs")
+    parser.add_argument("--policies", action="store_true", help="also the weights of seed 1")
+    parsed = parser.parse_args(arguments)
+    try:
+        changed = publish(parsed.runs, parsed.results, with_policies=parsed.policies)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for path in changed:
+        print(path)
+    return 0
 
 
 if __name__ == "__main__":
-    runs_and_results, wanted = sys.argv[1:3], sys.argv[3:]
-    if len(runs_and_results) != 2 or wanted not in ([], ["policies"]):
-        sys.exit("usage: python -m tools.publish RUNS RESULTS [policies]")
-    for path in publish_all(*map(Path, runs_and_results), with_policies=bool(wanted)):
-        print(path)
+    sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
@@ -136,7 +135,7 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
     mean = float(returns.mean())
     return {
         "mean_return": mean,
-        "standard_error": float(stats.sem(returns)) if len(returns) > 1 else None,
+        "standard_error": standard_error(returns),
         "min_return": float(returns.min()),
         "max_return": float(returns.max()),
         "normalised": None if scale is None else scale.normalise(mean),
@@ -150,15 +149,15 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         "arithmetic": arithmetic(saved.policy, replace(saved.config.core, kernel="auto"), device),
         "settings": asdict(config),
         "provenance": provenance(),
-        "episodes": [
-            {
-                "return": float(r),
-                "steps": int(s),
-                "seed": config.seed + (0 if family.one_seed else i),
-            }
-            for i, (r, s) in enumerate(zip(returns, games.steps, strict=True))
-        ],
+        "episodes": {"return": returns.tolist(), "steps": games.steps.tolist()},
     }
+
+
+def standard_error(returns: NDArray[np.float64]) -> float | None:
+    """Returns the standard error of the mean of games' returns; None for a single game."""
+    if len(returns) < 2:
+        return None
+    return float(np.std(returns, ddof=1) / len(returns) ** 0.5)
 
 
 def policy_size(policy: Policy) -> dict[str, int]:
@@ -203,7 +202,7 @@ def summary(result: dict[str, Any], path: Path) -> str:
     error = result["standard_error"]
     lines = [
         f"{result['game']}, {result['core']} after {result['frames']:,} frames, "
-        f"{len(result['episodes'])} games",
+        f"{len(result['episodes']['return'])} games",
         f"mean return       {result['mean_return']:.2f}"
         + (f" +- {error:.2f} (standard error)" if error is not None else ""),
         f"min, max          {result['min_return']:.2f}, {result['max_return']:.2f}",

@@ -1,11 +1,13 @@
 """A policy as a run saved it: its weights and everything training knew of its world."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from agents.impala.config import TrainConfig, config_from_values
 from agents.impala.trainer import make_policy
@@ -71,7 +73,7 @@ def check_policy(payload: Mapping[str, Any]) -> None:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"holds no policy: {error}") from None
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Uninitialised():
             weights = _make_policy_here(config, spec).state_dict()
         check_like(payload["policy"], weights, "policy")
     except (RuntimeError, TypeError, ValueError) as error:
@@ -79,6 +81,24 @@ def check_policy(payload: Mapping[str, Any]) -> None:
             f"holds weights of another policy than its {config.encoder.kind} encoder, "
             f"{config.core.kind} core and {spec.num_actions} actions describe: {error}"
         ) from None
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Makes modules without drawing their weights.
+
+    On the meta device there is nothing to draw, and torch would load its compiler to do so.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Returns what torch's function does, of `normal_` the tensor as it is."""
+        named = kwargs or {}
+        return named["tensor"] if func is nn.init.normal_ else func(*args, **named)
 
 
 def _load(source: Path) -> dict[str, Any]:

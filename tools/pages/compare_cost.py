@@ -7,7 +7,7 @@ def compare_block() -> str:
     """Returns the newest run of `benchmarks.compare_cost`."""
     name, report = reports("compare_*.json")[-1]
     return (
-        f"{report['num_runs']} run folders with {report['metrics_bytes'] / 1e6:.0f} MB of metrics "
+        f"{report['num_runs']} runs, {report['bytes'] / 1e6:.1f} MB of metrics and files of runs, "
         f"took {report['seconds']:.0f} s and {report['peak_memory_bytes'] / 1e9:.2f} GB at most, "
-        f"on {machine(report)}, nothing beside it ({link(name, report)})."
+        f"on {machine(report)}, with other work beside it ({link(name, report)})."
     )

@@ -2,12 +2,16 @@
 
 import statistics
 from collections import Counter
-from pathlib import Path
+from functools import cache
 
+from comparison.evaluation_record import Evaluation
+from comparison.grouping import core_name
+from comparison.run_record import RunRecord
+from comparison.run_table import read_run_table
 from models.cores import CORES
-from tools.pages.files import ROOT, last_row, read_json, table
+from tools.pages.files import ROOT, table
 
-RUNS = ROOT / "results" / "memory"
+RESULTS = "results/memory"
 TASKS = {
     "tmaze": ("which way the cue pointed, 20 steps ago", "0.5"),
     "key_value": ("the value bound to a key: four of eight values", "0.125"),
@@ -22,34 +26,33 @@ COLUMNS = (
     ("tmaze", ""),
     ("key_value", ""),
     ("parity", ""),
-    ("parity", "-length40"),
-    ("parity", "-length100"),
+    ("parity", "length=40"),
+    ("parity", "length=100"),
     ("control", ""),
     ("repeat_previous", ""),
     ("minigrid_memory", ""),
 )
-"""Task and kind of evaluation."""
+"""Task, and how its evaluation differs from that of the score."""
 
 
 def memory_block() -> str:
     """Returns the section."""
     names = [name for core in CORES for name in (core, f"{core}-bptt1")]
-    columns = [(task, kind) for task, kind in COLUMNS if _runs(task)]
-    rows = [[f"`{name}`", *(_cell(*column, name) for column in columns)] for name in names]
+    rows = [[f"`{name}`", *(_cell(*column, name) for column in COLUMNS)] for name in names]
     return "\n\n".join(
         [
             "The share of right answers over 500 episodes of the sampled policy; on "
             "`minigrid_memory` the return, 0.98 for turning round, looking and going the right "
             "way. The mean over the seeds, and where they differ the worst and the best of them:",
             table(
-                ["core", *(f"`{task}{kind}`" for task, kind in columns)],
+                ["core", *(_label(*column) for column in COLUMNS)],
                 [row for row in rows if any(row[1:])],
             ),
             "`-bptt1` sends no gradient through time, as the 2021 agents did. Settings were tuned "
             "on other seeds (what was seen of seeds 1 to 5 of `key_value` before the last change: "
             "docs/results.md), with the full gradient; they and the frames of a task are the same "
-            "for all cores: `configs/memory/`. Training took a core, the other at work too. Runs: "
-            "`results/memory/`.",
+            "for all cores. Each run trained on one core of two, while another run used the other. "
+            "The file of a task holds its runs, with their settings:",
             table(
                 [
                     "task",
@@ -59,25 +62,29 @@ def memory_block() -> str:
                     "frames",
                     "seconds: median, longest",
                 ],
-                [_budget(task, *TASKS[task]) for task in TASKS if _runs(task)],
+                [_budget(task, *TASKS[task]) for task in TASKS],
             ),
         ]
     )
 
 
-def _runs(task: str, name: str = "*") -> list[Path]:
-    """Returns the published runs of a core, or of all cores, on a task."""
-    return [file.parent for file in sorted((RUNS / task).glob(f"{name}/seed*/evaluation.json"))]
+def _label(task: str, variation: str) -> str:
+    return f"`{task}-{variation.replace('=', '')}`" if variation else f"`{task}`"
+
+
+@cache
+def _runs(task: str) -> list[RunRecord]:
+    """Returns the published runs of a task."""
+    return read_run_table(ROOT / RESULTS / f"{task}.json")
 
 
 def _budget(task: str, asked: str, guessing: str) -> list[str]:
     """Returns what a task asks, and seeds, frames and training times of its runs."""
-    runs = _runs(task)
-    seconds = [last_row(run)["wall_seconds"] for run in runs]
-    frames = max(read_json(run / "evaluation.json")["frames"] for run in runs)
-    counts = Counter(run.parent.name for run in runs).values()
+    seconds = [run.metrics.end["wall_seconds"] for run in _runs(task)]
+    frames = max(run.score.frames for run in _runs(task) if run.score)
+    counts = Counter(core_name(run.config) for run in _runs(task)).values()
     return [
-        f"`{task}`",
+        f"[`{task}`](/{RESULTS}/{task}.json)",
         asked,
         guessing,
         " to ".join(map(str, sorted({min(counts), max(counts)}))),
@@ -86,12 +93,16 @@ def _budget(task: str, asked: str, guessing: str) -> list[str]:
     ]
 
 
-def _cell(task: str, kind: str, name: str) -> str:
+def _cell(task: str, variation: str, name: str) -> str:
     """Returns the mean over the seeds of a core, and its worst and best where they differ."""
-    files = [run / f"evaluation{kind}.json" for run in _runs(task, name)]
-    means = [read_json(file)["mean_return"] for file in files]
+    runs = [run for run in _runs(task) if core_name(run.config) == name]
+    means = [e.mean_return for run in runs for e in _evaluations(run) if e.variation == variation]
     if not means:
         return ""
     worst, best = f"{min(means):.2f}", f"{max(means):.2f}"
     spread = "" if worst == best else f" ({worst} to {best})"
     return f"{statistics.mean(means):.2f}{spread}"
+
+
+def _evaluations(run: RunRecord) -> list[Evaluation]:
+    return [e for e in (run.score, *run.others) if e is not None]

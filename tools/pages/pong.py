@@ -19,7 +19,7 @@ def pong_block() -> str:
             "policy, and greedy where the policy is kept, played through gymnasium and ale-py. Two "
             "or three runs went side by side on two cores, a thread each, with other work beside "
             f"them: minutes are an upper bound. The runs come from {_num_versions(runs)} versions "
-            "of the code, with the same settings.",
+            "of the code, with the same settings: `results/pong/<core>/seed<k>/config.yaml`.",
             "",
             table(
                 [

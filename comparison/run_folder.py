@@ -1,0 +1,89 @@
+"""What a run folder says of its run, read without changing it and without trusting it.
+
+A folder with a config.yaml is a run folder: as training leaves it (`evaluation/*.json`), or as
+published (`evaluation.json`). Settings are checked as on the command line; files are read up to
+a limit; metrics are read a line at a time and thinned, so that memory does not grow with a run.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.impala.config import config_from_values
+from comparison.evaluation_record import read_evaluations
+from comparison.foreign_values import finite, optional_json
+from comparison.run_record import END_TAGS, RETURN_TAG, Metrics, RunRecord
+from envs import canonical_game
+from experiment.files import MEBIBYTE
+from experiment.metrics import metric_rows
+from experiment.run_dir import read_config
+
+MAX_METRICS_BYTES = 1024 * MEBIBYTE
+MAX_CURVE_POINTS = 1000
+
+
+def read_run_folder(path: Path) -> RunRecord:
+    """Reads a run folder.
+
+    Raises:
+        ValueError: something in it is unusable; the message names the file.
+    """
+    try:
+        config = config_from_values(read_config(path))
+        game = canonical_game(config.game)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    score, others = read_evaluations(path, game, config)
+    return RunRecord(
+        name=str(path),
+        game=game,
+        config=config,
+        status=str(optional_json(path / "status.json").get("status", ""))[:20],
+        origin=optional_json(path / "provenance.json"),
+        metrics=thinned_metrics(path / "metrics.jsonl"),
+        score=score,
+        others=others,
+    )
+
+
+def thinned_metrics(path: Path) -> Metrics:
+    """Reads a metrics file, a line at a time; where there is none, the curve is empty.
+
+    Returns:
+        At most 2 * MAX_CURVE_POINTS rows of the curve, evenly spread.
+
+    Raises:
+        ValueError: a whole line is no row of metrics, a number is not finite, or it is too large.
+    """
+    rows: list[tuple[float, float, float]] = []
+    last: dict[str, Any] = {}
+    every, num_rows = 1, 0
+    size = path.stat().st_size if path.exists() else 0
+    if size > MAX_METRICS_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_METRICS_BYTES:,} bytes")
+    for last, _ in metric_rows(path) if size else ():
+        if RETURN_TAG not in last:
+            continue
+        if num_rows % every == 0:
+            tags = ("frames", "wall_seconds", RETURN_TAG)
+            frames, seconds, value = (finite(last.get(tag), tag, str(path)) for tag in tags)
+            rows.append((frames, seconds, value))
+        num_rows += 1
+        if len(rows) == 2 * MAX_CURVE_POINTS:
+            rows, every = rows[::2], 2 * every
+    curve = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    return Metrics(
+        frames=curve[:, 0],
+        seconds=curve[:, 1],
+        returns=curve[:, 2],
+        is_cut=size > 0 and not _ends_in_line_break(path),
+        end={tag: finite(last[tag], tag, str(path)) for tag in END_TAGS if tag in last},
+    )
+
+
+def _ends_in_line_break(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"

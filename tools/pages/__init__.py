@@ -22,6 +22,8 @@ from tools.pages.throughput import speed_block, throughput_block
 
 PAGES = (
     "README.md",
+    "docs/pong.md",
+    "docs/memory.md",
     "docs/kernels.md",
     "docs/throughput.md",
     "docs/results.md",

@@ -25,8 +25,7 @@ from envs.config import MAX_SIZES
 from envs.probe import episode_length
 from experiment.checkpoint import load_newest, save_checkpoint
 from models.cores import CoreConfig
-from models.encoders import EncoderConfig
-from models.encoders.config import EncoderKind
+from models.encoders import ENCODERS, EncoderConfig
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +105,7 @@ def test_a_policy_of_the_greatest_length_is_played_at_another():
 GAMES = {"mlp": "tmaze", "symbols": "MiniGrid-MemoryS7-v0", "small": "Pong", "impala": "Pong"}
 
 
-@pytest.mark.parametrize("encoder", get_args(EncoderKind))
+@pytest.mark.parametrize("encoder", ENCODERS)
 def test_a_policy_of_every_encoder_is_loaded_with_its_weights_and_acts(tmp_path, encoder):
     config = TrainConfig(
         game=GAMES[encoder],

@@ -234,7 +234,7 @@ def test_more_channels_change_nothing_in_the_residual_trunk():
             "resnet",
             FRAMES,
             "uint8",
-            r"unknown encoder 'resnet'; choose one of impala, small",
+            r"unknown encoder 'resnet'; choose auto or one of impala, small",
         ),
     ],
 )

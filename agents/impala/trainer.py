@@ -322,9 +322,7 @@ def with_encoder(config: TrainConfig, spec: EnvSpec) -> TrainConfig:
     Raises:
         ValueError: it does not fit the observations of `spec`.
     """
-    encoder = resolved(
-        config.encoder, spec.observation_shape, spec.observation_dtype, spec.symbols
-    )
+    encoder = resolved(config.encoder, spec.observation_shape, spec.observation_dtype, spec.symbols)
     return replace(config, encoder=encoder)
 
 

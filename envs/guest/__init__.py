@@ -7,7 +7,9 @@ made by the function that was registered for it, which the command line does for
 `spaces.py` makes arrays of observations and numbers of actions, `env.py` plays, `picture.py` draws.
 """
 
+import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from envs.config import EnvConfig
@@ -18,6 +20,7 @@ from envs.spec import VecEnv
 MakeGuest = Callable[..., Any]
 """() or (render_mode=) -> one Gymnasium environment."""
 _MAKERS: dict[str, MakeGuest] = {}
+RENDER_MODE = "rgb_array"
 FPS = 15.0
 
 
@@ -25,6 +28,27 @@ def register(game: str, make: MakeGuest) -> None:
     """Has a game played by what `make` returns, a new Gymnasium environment at every call."""
     assert _canonical(game), f"{game!r} is no name of a guest"
     _MAKERS[game] = make
+
+
+def from_gymnasium(env_id: str) -> MakeGuest | None:
+    """Returns what makes an environment by its id; None where Gymnasium has none of this name.
+
+    The module that registers the id must have been imported.
+    """
+    import gymnasium
+    from gymnasium.envs.registration import load_env_creator
+
+    try:
+        spec = gymnasium.spec(env_id)
+    except gymnasium.error.Error:
+        return None
+    creator: Any = spec.entry_point
+    creator = load_env_creator(creator) if isinstance(creator, str) else creator
+    make = partial(gymnasium.make, spec, disable_env_checker=True)
+    takes = {p.name for p in inspect.signature(creator).parameters.values()}
+    modes = getattr(creator, "metadata", {}).get("render_modes", ())
+    draws = RENDER_MODE in modes and not takes.isdisjoint({"render_mode", "kwargs"})
+    return partial(make, render_mode=RENDER_MODE) if draws else make
 
 
 def _canonical(game: str) -> str | None:

@@ -10,12 +10,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
 from envs.episodes import EpisodeTracker
-from envs.guest import MakeGuest
+from envs.guest import RENDER_MODE, MakeGuest
 from envs.guest.spaces import Plain
 from envs.seeds import game_seeds
 from envs.spec import EnvSpec, EnvStep
-
-RENDER_MODE = "rgb_array"
 
 
 class GuestRows:

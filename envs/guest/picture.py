@@ -72,7 +72,8 @@ def _coloured(planes: NDArray[np.uint8]) -> Frame:
     """Returns [height, width, 3] of an image [C, height, width]: its colours, or the last plane."""
     if len(planes) == 3:
         return np.ascontiguousarray(planes.transpose(1, 2, 0))
-    return planes[-1][..., None].repeat(3, axis=-1)
+    grey: Frame = planes[-1][..., None].repeat(3, axis=-1)
+    return grey
 
 
 def _fitted(picture: Frame) -> Frame:
@@ -82,5 +83,4 @@ def _fitted(picture: Frame) -> Frame:
     if scale >= 1:
         return picture
     size = (max(int(wide * scale), 1), max(int(tall * scale), 1))
-    shrunk: Frame = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return shrunk
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -49,7 +49,9 @@ def observation_reader(game: str, space: Space) -> tuple[spaces.Box, See]:
     scale = scale.astype(np.float32)
 
     def see(observation: Any) -> NDArray[np.generic]:
-        return np.asarray(spaces.flatten(space, observation), np.float32) * scale
+        seen = np.asarray(spaces.flatten(space, observation), np.float32)
+        scaled: NDArray[np.float32] = seen * scale
+        return scaled
 
     return spaces.Box(-np.inf, np.inf, (num_features,), np.float32), see
 
@@ -101,11 +103,12 @@ def _scale(space: Space) -> float:
 
 def _image_reader(space: Space, image: Space) -> tuple[spaces.Box, See]:
     """Returns the reader of an image, which may be alone in a Tuple or a Dict."""
-    assert image.shape is not None
-    planes, height_first = _channels_first(image.shape)
+    shape = image.shape
+    assert shape is not None
+    planes, height_first = _channels_first(shape)
 
     def see(observation: Any) -> NDArray[np.generic]:
-        pixels = spaces.flatten(space, observation).reshape(image.shape)
+        pixels = np.reshape(np.asarray(spaces.flatten(space, observation)), shape)
         return np.ascontiguousarray(pixels.transpose(height_first).reshape(planes))
 
     return spaces.Box(0, 255, planes, np.uint8), see

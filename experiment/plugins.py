@@ -56,13 +56,13 @@ def attribute_missing(name: str, module: ModuleType) -> ValueError:
     return ValueError(f"{place} has no {attribute!r}{hint}")
 
 
-def warn_of_changes(origin: Mapping[str, Any]) -> None:
+def warn_of_changes(origin: Any) -> None:
     """Logs which plugins are not what a run was made with.
 
     Args:
-        origin: content of its provenance.json.
+        origin: content of its provenance.json, from whomever.
     """
-    recorded = origin.get("plugins")
+    recorded = origin.get("plugins") if isinstance(origin, Mapping) else None
     for name, source in recorded.items() if isinstance(recorded, Mapping) else ():
         if name in LOADED and LOADED[name] != source:
             logger.warning("%s has changed since the run was begun", name)

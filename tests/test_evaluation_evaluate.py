@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from typing import get_args
 
 import numpy as np
 import pytest

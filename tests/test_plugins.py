@@ -171,6 +171,10 @@ def test_a_saved_run_imports_only_what_is_named_again(monkeypatch, capsys, caplo
         assert "my.py:make has changed since the run was begun" in caplog.text
 
 
+def test_the_page_shows_the_example_as_it_is():
+    assert f"```python\n{MY_ENV.read_text()}```" in (ROOT / "docs/environments.md").read_text()
+
+
 def check(*arguments, cwd):
     done = subprocess.run(
         [sys.executable, ROOT / "run_atari.py", *map(str, arguments)],

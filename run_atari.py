@@ -19,6 +19,16 @@ def _parser(description: str) -> ArgumentParser:
     return ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
 
 
+def _add_plugin(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py:NAME",
+        help="import your own environment or core, which a saved run or a config file names",
+    )
+
+
 def _add_greedy(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--greedy", action="store_true", help="take the likeliest action instead of sampling"
@@ -35,6 +45,7 @@ def train_parser() -> ArgumentParser:
     parser.add_argument(
         "--resume", type=Path | None, default=None, help="run folder to continue, as it was set"
     )
+    _add_plugin(parser)
     parser.add_class_arguments(SessionConfig, skip={"requeue"})
     parser.add_argument(
         "--requeue",
@@ -50,6 +61,7 @@ def sweep_parser() -> ArgumentParser:
 
     parser = _parser("Train and evaluate every combination of games, cores, settings and seeds.")
     parser.add_class_arguments(SweepConfig, skip={"vary", "set"})
+    _add_plugin(parser)
     for name, text in (
         ("vary", "settings to combine, such as learner.entropy_cost=0.01,0.003"),
         ("set", "settings of all runs, such as total_frames=100000"),
@@ -68,6 +80,7 @@ def evaluate_parser() -> ArgumentParser:
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
     parser.add_class_arguments(EvaluationConfig, skip={"greedy"})
     _add_greedy(parser)
+    _add_plugin(parser)
     parser.add_argument("--all", action="store_true", help="every checkpoint of a run folder")
     parser.add_argument(
         "--json", action="store_true", help="print the result, with --all a list of them, as JSON"
@@ -83,6 +96,7 @@ def watch_parser() -> ArgumentParser:
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
     parser.add_class_arguments(WatchConfig, skip={"greedy"})
     _add_greedy(parser)
+    _add_plugin(parser)
     return parser
 
 
@@ -123,6 +137,10 @@ def bench_parser() -> ArgumentParser:
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    """Returns what arguments say, with every plugin imported that they name."""
+    from agents.plugins import use_named
+
+    use_named(arguments)
     parsed: Namespace = parser.instantiate(parser.parse_args(arguments))
     return parsed
 
@@ -138,7 +156,7 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
 
     session = fields_of(SessionConfig, parsed)
     if parsed.resume is not None:
-        own = {"resume", "requeue", *(field.name for field in fields(SessionConfig))}
+        own = {"resume", "requeue", "plugin", *(field.name for field in fields(SessionConfig))}
         if settings := typed(arguments) - own:
             raise ValueError(
                 "--resume takes the settings of its run folder; leave out "

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from agents.impala import trainer
 from agents.impala.config import TrainConfig
 from benchmarks.autotune import autotune
 from benchmarks.peers import time_recurrent_ppo
 from benchmarks.result_file import show, write_result
 from benchmarks.throughput import Settings, time_parts, trace
-from envs import family_of
+from envs import family_of, make_env
 from experiment.provenance import provenance
 from experiment.settings import plain_values
 from models.cores import resolved
@@ -35,6 +36,7 @@ def main(config: TrainConfig, settings: Settings, *, as_json: bool) -> None:
 def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
     """Returns speeds in agent steps per second beside what they were made with."""
     made_with = provenance()
+    config = with_encoder(config)
     measured = time_parts(config, settings.rounds)
     steps = config.learner.unroll_length * config.learner.batch_size
     if settings.peers:
@@ -60,6 +62,13 @@ def summarise_speed(seconds: list[float], steps: int) -> dict[str, Any]:
         "steps_per_second": steps / median,
         "quartiles": [steps / high, steps / low],
     }
+
+
+def with_encoder(config: TrainConfig) -> TrainConfig:
+    """Returns settings that name the encoder, where they left it open."""
+    env = make_env(config.game, config.env, 1, seed=0)
+    env.close()
+    return trainer.with_encoder(config, env.spec)
 
 
 def figures(config: TrainConfig, speeds: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from difflib import get_close_matches
 from typing import get_args
 
-from envs import atari, memory, minigrid, probe
+from envs import atari, guest, memory, minigrid, probe
 from envs.config import Backend, EnvConfig
 from envs.family import Family, Scores
 from envs.spec import EnvSpec, EnvStep, StatefulVecEnv, VecEnv
 
-FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (memory, minigrid, atari, probe))
+FAMILIES: tuple[Family, ...] = tuple(
+    module.FAMILY for module in (memory, minigrid, atari, guest, probe)
+)
 
 __all__ = [
     "FAMILIES",

@@ -7,6 +7,15 @@ from envs.config import LifeLoss
 from envs.spec import EnvStep
 
 
+def lost_lives(before: NDArray[np.int32], after: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Returns where a life was lost while others remain, of the lives left before and after.
+
+    The last one ends with the game, which some games show for many more steps. The wrappers of
+    2021 count the same way.
+    """
+    return (after < before) & (after > 0)
+
+
 class EpisodeTracker:
     """Remembers each environment's last row, which says whether the next one begins a game.
 
@@ -47,7 +56,7 @@ class EpisodeTracker:
         self._ended = game_over | truncated
         terminated = game_over
         if self._life_loss != "ignore":
-            life_lost = (lives < self._lives) & ~start
+            life_lost = lost_lives(self._lives, lives) & ~start
             terminated = game_over | life_lost
             if self._life_loss == "end_episode":
                 start = start | (life_lost & ~self._ended)

@@ -1,6 +1,7 @@
 """From parsed command lines to the dataclasses that hold settings."""
 
 import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import TypeVar
@@ -18,6 +19,14 @@ def fields_of(kind: type[Settings], parsed: Namespace) -> Settings:
 def typed(arguments: list[str]) -> set[str]:
     """Returns the names of the options on a command line, as "learner.learning_rate"."""
     return {word[2:].partition("=")[0] for word in arguments if word.startswith("--")}
+
+
+def typed_values(arguments: Sequence[str], names: Collection[str]) -> Iterator[str]:
+    """Yields what a command line itself says for options, as `--game X` and `--game=X`."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = word[2:].partition("=")
+        if word.startswith("--") and name in names:
+            yield value if equals else following
 
 
 def with_close_names(message: str, parser: ArgumentParser) -> str:

@@ -5,6 +5,7 @@ What is read may come from anyone: it is read up to a limit, and parsed as plain
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ def write_atomically(path: Path, content: bytes) -> None:
 def temporary_of(path: Path) -> Path:
     """Returns where `write_atomically` prepares a file; a crash may leave it behind."""
     return path.with_name(f".{path.name}.tmp")
+
+
+def file_name(text: str) -> str:
+    """Returns a name for a file or a folder: what text holds beside word characters is "-"."""
+    return re.sub(r"[^\w.+=-]+", "-", text).lstrip(".-")
 
 
 def unused_path(path: Path) -> Path:

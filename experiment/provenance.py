@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from experiment.plugins import LOADED
+
 ROOT = Path(__file__).parents[1]
 SOURCES = ("agents", "models", "envs", "experiment", "run_atari.py")
 PACKAGES = ("torch", "numpy", "envpool", "ale-py", "gymnasium")
@@ -23,6 +25,7 @@ def provenance() -> dict[str, Any]:
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", *SOURCES)),
         "source_hash": source_hash(),
+        "plugins": dict(LOADED),
         "command": ["run_atari.py", *sys.argv[1:]],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},

@@ -57,7 +57,7 @@ def begin(
     set_threads(config)
     trainable: Trainable = _fitting(kind, kind, config)
     report = RunningReport(trainable)
-    run_dir = RunDir.create(path, plain_values(config), checkpoint_of(trainable, report))
+    run_dir = RunDir.create(path, plain_values(trainable.config), checkpoint_of(trainable, report))
     return Run(run_dir, trainable, report).train(session)
 
 

@@ -21,6 +21,7 @@ from experiment.files import (
     write_atomically,
     write_json,
 )
+from experiment.plugins import warn_of_changes
 from experiment.provenance import provenance
 
 CHECKPOINTS = "checkpoints"
@@ -109,6 +110,7 @@ class RunDir:
         origin = read_json(file)
         if not isinstance(origin, dict) or not isinstance(origin.setdefault("resumed", []), list):
             raise ValueError(f"{file} holds no provenance")
+        warn_of_changes(origin)
         origin["resumed"].append({unit: done} | session)
         write_json(file, origin)
 

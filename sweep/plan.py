@@ -16,6 +16,8 @@ from jsonargparse import ArgumentParser
 from agents.evaluation.evaluate import EvaluationConfig, played_env
 from agents.impala.config import TrainConfig, config_from_values
 from envs import canonical_game
+from experiment.files import file_name
+from experiment.plugins import LOADED
 from experiment.run_dir import read_config
 from experiment.settings import (
     flat_values,
@@ -85,6 +87,7 @@ class RunPlan:
         config: what they resolve to.
         evaluations: of the last checkpoint; the first is the run's score.
         working_dir: folder that relative paths in `arguments` start from.
+        plugins: code from outside that it needs, and that the sweep's command line named.
     """
 
     path: Path
@@ -92,6 +95,7 @@ class RunPlan:
     config: TrainConfig
     evaluations: tuple[EvaluationConfig, ...]
     working_dir: Path
+    plugins: tuple[str, ...]
 
     @property
     def group(self) -> str:
@@ -147,7 +151,7 @@ def _plan(
     for name, value in variation.items():
         folder += "" if name == "core.bptt" else f"-{name.rpartition('.')[2]}={value}"
     game = canonical_game(config.game)
-    path = sweep.out / game / folder / f"seed{seed}"
+    path = sweep.out / file_name(game) / file_name(folder) / f"seed{seed}"
     evaluations = tuple(EvaluationConfig(length=length) for length in _lengths(sweep.lengths))
     for evaluation in evaluations:
         played_env(game, config.env, evaluation)
@@ -157,6 +161,7 @@ def _plan(
         config=replace(config, core=resolved(config.core), seed=seed, run_dir=str(path)),
         evaluations=evaluations,
         working_dir=Path.cwd(),
+        plugins=tuple(name for name in (config.game, config.core.kind) if name in LOADED),
     )
     _refuse_other_settings(plan)
     return plan
@@ -218,6 +223,8 @@ def _refuse_other_settings(plan: RunPlan) -> None:
         return
     saved = flat_values(plain_values(config_from_values(read_config(plan.path))))
     wanted = flat_values(plain_values(plan.config)) | {"run_dir": saved["run_dir"]}
+    if plan.config.encoder.kind == "auto":
+        del wanted["encoder.kind"]  # which one it came to depends on the game
     for name, value in wanted.items():
         if saved[name] != value:
             raise ValueError(

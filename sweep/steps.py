@@ -39,14 +39,15 @@ def commands_left(plan: RunPlan) -> Iterator[list[str]]:
     Raises:
         ValueError: the folder is no usable run folder, or the last checkpoint cannot be evaluated.
     """
+    plugins = [f"--plugin={name}" for name in plan.plugins]
     if not is_trained(plan):
-        yield _train(plan)
+        yield [*_train(plan), *plugins]
     if is_trained(plan):
         for evaluation in plan.evaluations:
             if not score_path(plan, evaluation).exists():
                 length = evaluation.length
                 options = [] if length is None else [f"--length={length}"]
-                yield ["evaluate", str(plan.path), *options]
+                yield ["evaluate", str(plan.path), *options, *plugins]
                 if not score_path(plan, evaluation).exists():
                     raise ValueError(f"the newest checkpoint in {plan.path} is damaged: {plan.log}")
 

@@ -2,19 +2,21 @@
 
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 
-from envs import EnvConfig, StatefulVecEnv, make_env
+from envs import EnvConfig, StatefulVecEnv, guest, make_env
 from envs.atari.presets import PRESETS
 from envs.spec import EnvStep
 
 NUM_ENVS, NUM_STEPS = 3, 180
 MEMORY = ["tmaze", "key_value", "repeat_previous", "parity", "control"]
 MINIGRID = "MiniGrid-MemoryS7-v0"
+GUEST = "gymnasium:CartPole-v1"
 LIFE_LOSS = ["ignore", "zero_discount", "end_episode"]
 CASES = [
-    *[(game, "envpool", "ignore") for game in (*MEMORY, MINIGRID)],
+    *[(game, "envpool", "ignore") for game in (*MEMORY, MINIGRID, GUEST)],
     *[("probe", "envpool", life_loss) for life_loss in LIFE_LOSS],
     *[("Breakout", "envpool", life_loss) for life_loss in LIFE_LOSS],
     ("Breakout", "gymnasium", "end_episode"),
@@ -24,6 +26,7 @@ CASES = [
 @pytest.fixture(params=CASES, ids="-".join)
 def make(request, monkeypatch):
     """Makes the environment under test; games of Breakout end by game over and by the limit."""
+    guest.register(GUEST, lambda: gymnasium.make("CartPole-v1", max_episode_steps=12))
     game, backend, life_loss = request.param
     short = replace(PRESETS["default"], max_episode_steps=140, repeat_action_probability=0.25)
     monkeypatch.setitem(PRESETS, "default", short)
@@ -83,11 +86,12 @@ def test_a_game_begins_on_the_row_after_an_end_and_nowhere_else(make):
     np.testing.assert_array_equal(rows.start, begins | wiped)
 
 
-def test_atari_and_probe_end_in_every_way(make):
+def test_atari_probe_and_guest_end_in_every_way(make):
     rows = stacked(make[0]())
     if make[0]().spec.game not in (*MEMORY, MINIGRID):
         assert rows.game_over.any()
         assert rows.truncated.any()
+    if make[0]().spec.game not in (*MEMORY, MINIGRID, GUEST):
         assert (np.diff(rows.lives, axis=0) < 0).any()
 
 

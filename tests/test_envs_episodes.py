@@ -35,6 +35,19 @@ def test_every_flag(life_loss):
     np.testing.assert_array_equal(rows["start"], BEGINS | wiped)
 
 
+@pytest.mark.parametrize("life_loss", ["zero_discount", "end_episode"])
+def test_the_last_life_ends_with_the_game_and_not_when_lives_reach_0(life_loss):
+    tracker = EpisodeTracker(1, life_loss)
+    reward, no, yes = np.zeros(1, np.float32), np.zeros(1, bool), np.ones(1, bool)
+    rows = [
+        tracker.step(reward, reward, yes if over else no, no, np.array([lives], np.int32))
+        for lives, over in ((2, False), (1, False), (0, False), (0, False), (0, True))
+    ]
+    assert [bool(row.terminated[0]) for row in rows] == [False, True, False, False, True]
+    wiped = life_loss == "end_episode"
+    assert [bool(row.start[0]) for row in rows] == [True, wiped, False, False, False]
+
+
 def test_lives_gained_are_no_loss():
     tracker = EpisodeTracker(1, "end_episode")
     no, reward = np.zeros(1, bool), np.zeros(1, np.float32)

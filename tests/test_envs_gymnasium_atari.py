@@ -10,11 +10,14 @@ Named differences:
 
 from dataclasses import replace
 
+import ale_py
+import gymnasium
 import numpy as np
 import pytest
 
 from envs import EnvConfig, make_env
 from envs.atari.presets import PRESETS
+from envs.atari.scores import atari_games
 from envs.spec import EnvStep
 
 B = 2
@@ -57,6 +60,40 @@ def test_same_actions_same_rows(game, config, max_episode_steps, monkeypatch):
     np.testing.assert_array_equal(ours.observation[shown], theirs.observation[shown])
     assert ours.truncated.any() == (max_episode_steps == 100)
     assert ours.reward.any()
+
+
+TALL = ["Adventure", "AirRaid", "Carnival", "JourneyEscape", "KeystoneKapers", "KingKong", "Klax"]
+TALL += ["LaserGates", "MrDo", "Pacman", "Pooyan", "SirLancelot", "SpaceWar"]
+QUICK = ["Adventure", "Pooyan"]
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        game if game in QUICK else pytest.param(game, marks=pytest.mark.slow)
+        for game in (name.removesuffix("-v5") for name in atari_games())
+    ],
+)
+def test_every_game_looks_and_plays_the_same_in_both(game, monkeypatch):
+    monkeypatch.setitem(PRESETS, "default", without_chance("default"))
+    config = EnvConfig(life_loss="end_episode", num_threads=1)
+    ours, theirs = (play(game, config, backend, 60) for backend in ("gymnasium", "envpool"))
+    for name in ("reward", "start", "terminated", "truncated", "game_over", "lives"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
+    shown = ~ours.game_over
+    np.testing.assert_array_equal(ours.observation[shown], theirs.observation[shown])
+
+
+def test_games_of_tall_screens_are_those_that_are_tested():
+    gymnasium.register_envs(ale_py)
+    tall = []
+    for game in atari_games():
+        env = gymnasium.make(f"ALE/{game}", disable_env_checker=True)
+        if env.observation_space.shape != (210, 160, 3):
+            tall.append(game.removesuffix("-v5"))
+        env.close()
+    assert tall == TALL
+    assert set(QUICK) <= set(TALL)
 
 
 def test_games_begin_from_the_same_set_of_no_ops(monkeypatch):

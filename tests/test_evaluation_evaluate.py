@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from agents.evaluation.evaluate import (
     evaluate_and_save,
     play,
     played_env,
+    summary,
 )
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import export_policy, load_policy
@@ -23,10 +23,10 @@ from agents.runs import train
 from envs import EnvConfig, make_env
 from envs.config import MAX_SIZES
 from envs.probe import episode_length
+from envs.spec import EnvStep
 from experiment.checkpoint import load_newest, save_checkpoint
 from models.cores import CoreConfig
-from models.encoders import EncoderConfig
-from models.encoders.config import EncoderKind
+from models.encoders import ENCODERS, EncoderConfig
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,41 @@ def test_only_the_first_game_of_each_environment_counts():
     np.testing.assert_array_equal(games.steps, first)
     assert len(games.life_returns) == 12  # two lives a game
     np.testing.assert_allclose(sum(games.life_returns), expected.sum())
+
+
+def count(rows):
+    """Returns the counts of one game, of rows (reward, lives left, game over)."""
+    games, no = FirstGames(1), np.zeros(1, bool)
+    for reward, lives, over in rows:
+        games.count(
+            EnvStep(
+                observation=np.zeros((1, 1), np.float32),
+                reward=np.array([reward], np.float32),
+                start=no,
+                terminated=no,
+                truncated=no,
+                game_over=np.array([over]),
+                lives=np.array([lives], np.int32),
+            )
+        )
+    return games
+
+
+def test_a_game_that_goes_on_without_lives_has_no_life_more():
+    """Three lives of WizardOfWor, whose game ends some steps after the last one is lost."""
+    rows = [(0, 3, 0), (300, 2, 0), (150, 2, 0), (50, 1, 0), (1000, 0, 0), (0, 0, 0), (0, 0, 1)]
+    games = count([(reward, lives, bool(over)) for reward, lives, over in rows])
+    assert games.life_returns == [300, 200, 1000]
+    assert np.mean(games.life_returns) == 500
+    assert games.has_lives
+
+
+def test_a_game_without_lives_counts_none(run):
+    assert not count([(0, 0, False), (1, 0, True)]).has_lives
+    path, result = evaluate_and_save(run, EvaluationConfig(episodes=3))
+    assert result["per_life_mean_return"] is None
+    assert "life" not in summary(result, path)
+    assert "mean per life     2.50\n" in summary(result | {"per_life_mean_return": 2.5}, path)
 
 
 def test_the_same_seed_plays_the_same_games_and_another_does_not(run):
@@ -106,7 +141,7 @@ def test_a_policy_of_the_greatest_length_is_played_at_another():
 GAMES = {"mlp": "tmaze", "symbols": "MiniGrid-MemoryS7-v0", "small": "Pong", "impala": "Pong"}
 
 
-@pytest.mark.parametrize("encoder", get_args(EncoderKind))
+@pytest.mark.parametrize("encoder", ENCODERS)
 def test_a_policy_of_every_encoder_is_loaded_with_its_weights_and_acts(tmp_path, encoder):
     config = TrainConfig(
         game=GAMES[encoder],

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.encoders import EncoderConfig, make_encoder
+from models.encoders import EncoderConfig, make_encoder, resolved
 from models.encoders.impala import with_channels
 from models.encoders.pixels import compute_dtype, has_bfloat16
 from models.encoders.small import SmallTrunk, space_to_depth
@@ -234,13 +234,34 @@ def test_more_channels_change_nothing_in_the_residual_trunk():
             "resnet",
             FRAMES,
             "uint8",
-            r"unknown encoder 'resnet'; choose one of impala, small",
+            r"unknown encoder 'resnet'; choose auto or one of impala, small",
         ),
     ],
 )
 def test_an_encoder_that_does_not_fit_says_what_would(kind, shape, dtype, message):
     with pytest.raises(ValueError, match=message):
         make_encoder(EncoderConfig(kind=kind), shape, dtype)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "symbols", "kind"),
+    [
+        (FRAMES, "uint8", (), "impala"),
+        ((3, 7, 7), "uint8", (), "impala"),
+        ((7,), "float32", (), "mlp"),
+        ((2,), "uint8", (3, 4), "symbols"),
+    ],
+)
+def test_auto_is_an_encoder_that_fits_and_the_others_stay(shape, dtype, symbols, kind):
+    config = resolved(EncoderConfig(size=24), shape, dtype, symbols)
+    assert config == EncoderConfig(kind=kind, size=24)
+    assert resolved(config, shape, dtype, symbols) == config
+    assert make_encoder(EncoderConfig(size=24), shape, dtype, symbols).output_size == 24
+
+
+def test_auto_is_refused_where_no_encoder_fits():
+    with pytest.raises(ValueError, match=r"'auto' does not fit .*; no encoder would"):
+        resolved(EncoderConfig(), FRAMES, "float32")
 
 
 @pytest.mark.parametrize("options", [{"size": 0}, {"precision": "float16"}], ids=str)

@@ -18,6 +18,7 @@ from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
 from agents.impala.trainer import arithmetic, choose_device
 from envs import Backend, EnvConfig, family_of
+from envs.episodes import lost_lives
 from envs.spec import EnvStep
 from experiment.checkpoint import newest_number, numbered
 from experiment.files import folder_within, unused_path, write_json
@@ -62,6 +63,7 @@ class FirstGames:
         self.steps = np.zeros(num_envs, dtype=np.int64)
         self.playing = np.ones(num_envs, dtype=bool)
         self.life_returns: list[float] = []
+        self.has_lives = False
         self._life = np.zeros(num_envs)
         self._lives: NDArray[np.int32] | None = None
 
@@ -73,7 +75,8 @@ class FirstGames:
             self.steps += self.playing
         ended = self.playing & ~step.valid
         before = step.lives if self._lives is None else self._lives
-        lost = ended | (self.playing & (step.lives < before))
+        lost = ended | (self.playing & lost_lives(before, step.lives))
+        self.has_lives |= bool(step.lives.any())
         self.life_returns += self._life[lost].tolist()
         self._life[lost] = 0.0
         self.playing &= ~ended
@@ -140,7 +143,7 @@ def evaluate(source: Path, config: EvaluationConfig) -> dict[str, Any]:
         "max_return": float(returns.max()),
         "normalised": None if scale is None else scale.normalise(mean),
         "scale": None if scale is None else dict(zip(family.ends, scale, strict=True)),
-        "per_life_mean_return": float(np.mean(games.life_returns)),
+        "per_life_mean_return": float(np.mean(games.life_returns)) if games.has_lives else None,
         "game": game,
         "core": saved.config.core.kind,
         "frames": saved.frames,
@@ -206,8 +209,9 @@ def summary(result: dict[str, Any], path: Path) -> str:
         f"mean return       {result['mean_return']:.2f}"
         + (f" +- {error:.2f} (standard error)" if error is not None else ""),
         f"min, max          {result['min_return']:.2f}, {result['max_return']:.2f}",
-        f"mean per life     {result['per_life_mean_return']:.2f}",
     ]
+    if result["per_life_mean_return"] is not None:
+        lines.append(f"mean per life     {result['per_life_mean_return']:.2f}")
     if result["scale"] is not None:
         ends = ", ".join(f"{name} {score:.4g}" for name, score in result["scale"].items())
         lines.append(f"normalised        {result['normalised']:.3f}  ({ends})")

@@ -13,6 +13,8 @@ from agents.impala.config import TrainConfig, config_from_values
 from agents.impala.trainer import make_policy
 from envs.spec import EnvSpec, spec_from_values
 from experiment.checkpoint import load_checkpoint, load_newest, numbered, save_checkpoint
+from experiment.files import read_json
+from experiment.plugins import LOADED, warn_of_changes
 from experiment.structure import check_like
 from models.policy import Policy
 
@@ -34,12 +36,16 @@ class SavedPolicy:
 def load_policy(source: Path) -> SavedPolicy:
     """Reads a policy from a run folder, a checkpoint, or a policy.safetensors.
 
-    It computes with the kernel that fits this machine, whichever one trained it.
+    It computes with the kernel that fits this machine, whichever one trained it. Plugins that
+    have changed since are told of.
 
     Raises:
         ValueError: nothing usable is there, or its weights are of another policy.
     """
     payload = _load(source)
+    origin = owner_folder(source) / "provenance.json"
+    if LOADED and origin.is_file():
+        warn_of_changes(read_json(origin))
     config, spec = config_from_values(payload["config"]), spec_from_values(payload["spec"])
     policy = _make_policy_here(config, spec)
     policy.load_state_dict(payload["policy"])

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -22,9 +23,11 @@ from agents.impala.rollout import Rollout
 from agents.impala.threads import ActorThreads
 from envs import make_env
 from envs.spec import EnvSpec, VecEnv
+from experiment.files import file_name
 from experiment.seeding import derive_seed
 from experiment.trainable import StateCheck, Trainable
 from models.cores import CoreConfig, kernel_backend
+from models.encoders import resolved
 from models.policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -85,6 +88,7 @@ class Trainer(Trainable):
             for crew in range(num_crews)
         ]
         self.spec: EnvSpec = self._envs[0][0].spec
+        self.config = config = with_encoder(config, self.spec)
         torch.manual_seed(derive_seed(config.seed, "policy"))
         self.policy = make_policy(config, self.spec).to(self.device)
         self.arithmetic = arithmetic(self.policy, config.core, self.device)
@@ -99,7 +103,7 @@ class Trainer(Trainable):
     @staticmethod
     def run_name(config: TrainConfig) -> str:
         """Returns the name of a run's folder, where the settings name none."""
-        return f"{config.game}-{config.core.kind}-{config.seed}".lower()
+        return file_name(f"{config.game}-{config.core.kind}-{config.seed}".lower())
 
     @staticmethod
     def state_check(config: TrainConfig) -> StateCheck:
@@ -310,6 +314,16 @@ class Trainer(Trainable):
             )
             for group in range(config.num_groups)
         ]
+
+
+def with_encoder(config: TrainConfig, spec: EnvSpec) -> TrainConfig:
+    """Returns settings that name the encoder, where they left it open.
+
+    Raises:
+        ValueError: it does not fit the observations of `spec`.
+    """
+    encoder = resolved(config.encoder, spec.observation_shape, spec.observation_dtype, spec.symbols)
+    return replace(config, encoder=encoder)
 
 
 def make_policy(config: TrainConfig, spec: EnvSpec) -> Policy:

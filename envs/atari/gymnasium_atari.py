@@ -20,6 +20,7 @@ from envs.episodes import EpisodeTracker
 from envs.seeds import game_seeds
 from envs.spec import EnvSpec, EnvStep
 
+SCREEN_HEIGHT = 210
 Pixels = NDArray[np.uint8]
 
 
@@ -125,7 +126,18 @@ def _make_game(game: str, preset: AtariPreset, frame_size: int) -> "gymnasium.En
         disable_env_checker=True,
     )
     begun = GameStart(raw, preset.noop_max, preset.fire_reset)
-    return AtariPreprocessing(begun, noop_max=0, frame_skip=FRAME_SKIP, screen_size=frame_size)
+    return TopOfScreen(begun, noop_max=0, frame_skip=FRAME_SKIP, screen_size=frame_size)
+
+
+class TopOfScreen(AtariPreprocessing):
+    """Sees the lines that envpool reads of every screen; those of 13 games have more."""
+
+    def _get_obs(self) -> Pixels:
+        screens = self.obs_buffer
+        self.obs_buffer = [screen[:SCREEN_HEIGHT] for screen in screens]
+        pixels: Pixels = super()._get_obs()  # type: ignore[no-untyped-call]
+        self.obs_buffer = screens
+        return pixels
 
 
 class GameStart(gymnasium.Wrapper[Pixels, Any, Pixels, Any]):

@@ -1,6 +1,7 @@
 """Encoders: one observation in, one feature vector out, with no memory."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .base import Encoder
 from .config import EncoderConfig, EncoderKind
@@ -11,7 +12,7 @@ from .pixels import PixelEncoder
 from .small import SmallTrunk
 from .symbols import SymbolMLP
 
-__all__ = ["ENCODERS", "Encoder", "EncoderConfig", "EncoderKind", "make_encoder"]
+__all__ = ["ENCODERS", "Encoder", "EncoderConfig", "EncoderKind", "make_encoder", "resolved"]
 
 Sizes = tuple[int, ...]
 ENCODERS: dict[EncoderKind, Callable[[EncoderConfig, Sizes, Sizes], Encoder]] = {
@@ -31,7 +32,18 @@ def make_encoder(
     observation_dtype: str,
     symbols: Sizes = (),
 ) -> Encoder:
-    """Builds the encoder that config.kind names.
+    """Builds the encoder that config.kind names; see `resolved`."""
+    config = resolved(config, observation_shape, observation_dtype, symbols)
+    return ENCODERS[config.kind](config, observation_shape, symbols)
+
+
+def resolved(
+    config: EncoderConfig,
+    observation_shape: Sizes,
+    observation_dtype: str,
+    symbols: Sizes = (),
+) -> EncoderConfig:
+    """Returns settings whose kind is one of `ENCODERS`, and fits the observation.
 
     Args:
         config: kind, precision and size.
@@ -42,15 +54,18 @@ def make_encoder(
     Raises:
         ValueError: no such kind, or one that does not fit the observation.
     """
-    if config.kind not in ENCODERS:
-        raise ValueError(f"unknown encoder {config.kind!r}; choose one of {', '.join(ENCODERS)}")
+    if config.kind != "auto" and config.kind not in ENCODERS:
+        raise ValueError(
+            f"unknown encoder {config.kind!r}; choose auto or one of {', '.join(ENCODERS)}"
+        )
     fitting = _encoders_for(observation_shape, observation_dtype, symbols)
-    if config.kind not in fitting:
+    kind = fitting[0] if config.kind == "auto" and fitting else config.kind
+    if kind not in fitting:
         raise ValueError(
             f"encoder {config.kind!r} does not fit {observation_dtype} observations of shape "
             f"{tuple(observation_shape)}; {' or '.join(fitting) or 'no encoder'} would"
         )
-    return ENCODERS[config.kind](config, observation_shape, symbols)
+    return replace(config, kind=kind)
 
 
 def _encoders_for(shape: Sizes, dtype: str, symbols: Sizes) -> tuple[EncoderKind, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-EncoderKind = Literal["impala", "small", "mlp", "symbols"]
+EncoderKind = Literal["auto", "impala", "small", "mlp", "symbols"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -13,14 +13,15 @@ class EncoderConfig:
 
     Args:
         kind: impala (residual CNN, 2018) or small (CNN that a CPU can train) for pixels, mlp for
-            float vectors, symbols for vectors of them.
+            float vectors, symbols for vectors of them; auto is the first of these that fits, and
+            a run's config.yaml holds which one that was.
         precision: what the convolutional encoders compute in; parameters and features are
             float32. "auto" is bfloat16 on a CPU or GPU with instructions for it, else float32.
             The others compute in float32.
         size: features of one observation that the core is given, >= 1.
     """
 
-    kind: EncoderKind = "impala"
+    kind: EncoderKind = "auto"
     size: int = 256
     precision: Precision = "auto"
 

@@ -1,0 +1,109 @@
+"""Code of the user's own: a core or an environment in a file or a module of theirs.
+
+It is called `path/to/file.py:name` or `module:name`, and imported only where the command line
+names it: what a config file or a saved run names is not reason enough.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+LOADED: dict[str, dict[str, str | None]] = {}
+"""Plugins that this process imported, by name as typed, and the SHA-256 of their source files."""
+
+
+def is_plugin(name: str) -> bool:
+    """Returns whether a name is of code from outside, rather than of a built-in."""
+    return ":" in name
+
+
+def load(name: str) -> tuple[ModuleType, str]:
+    """Imports the module of a plugin; returns it and what the plugin calls in it.
+
+    Raises:
+        ValueError: there is none, or it cannot be imported.
+    """
+    place, _, attribute = name.rpartition(":")
+    if not place or not attribute:
+        raise ValueError(f"a plugin is FILE.py:NAME or MODULE:NAME, got {name!r}")
+    try:
+        module = _import_file(name, Path(place)) if place.endswith(".py") else _import(place)
+    except Exception as error:  # whatever code from outside raises
+        if isinstance(error, _Missing):
+            raise ValueError(f"{name}: {error}") from None
+        line = traceback.extract_tb(error.__traceback__)[-1].lineno
+        kind = type(error).__name__
+        raise ValueError(f"{name} fails when imported: {kind} in line {line}: {error}") from error
+    LOADED[name] = {"sha256": _sha256(module)}
+    return module, attribute
+
+
+def attribute_missing(name: str, module: ModuleType) -> ValueError:
+    """Returns the error for a plugin whose module has nothing of its name."""
+    place, _, attribute = name.rpartition(":")
+    close = get_close_matches(attribute, vars(module), n=1)
+    hint = f"; close: {close[0]}" if close else ""
+    return ValueError(f"{place} has no {attribute!r}{hint}")
+
+
+def warn_of_changes(origin: Any) -> None:
+    """Logs which plugins are not what a run was made with.
+
+    Args:
+        origin: content of its provenance.json, from whomever.
+    """
+    recorded = origin.get("plugins") if isinstance(origin, Mapping) else None
+    for name, source in recorded.items() if isinstance(recorded, Mapping) else ():
+        if name in LOADED and LOADED[name] != source:
+            logger.warning("%s has changed since the run was begun", name)
+
+
+class _Missing(Exception):
+    """There is no such file or module."""
+
+
+def _import_file(name: str, path: Path) -> ModuleType:
+    """Imports a file, which may import its neighbours as a script does."""
+    if not path.is_file():
+        raise _Missing(f"there is no file {path}")
+    key = f"plugin {path.resolve()}"
+    if key in sys.modules:
+        return sys.modules[key]
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # last, so that nothing of ours is hidden
+    spec = importlib.util.spec_from_file_location(key, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[key] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[key]
+        raise
+    return module
+
+
+def _import(place: str) -> ModuleType:
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise
+        raise _Missing(f"there is no module {place}; a file ends in .py") from None
+
+
+def _sha256(module: ModuleType) -> str | None:
+    """Returns the hash of a module's source file; None of one that has none."""
+    file = getattr(module, "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None

@@ -57,7 +57,7 @@ def go_on(path):
     config = good_config()
     with closing(StandIn(config)) as stand_in:
         payload = load_checkpoint(path, stand_in.check)
-    trainer = Trainer.restored(config, payload["trainable"])
+    trainer = Trainer.restored(config, payload["trainable"], payload["policy"])
     report = RunningReport(trainer, payload["seconds"])
     with one_line():
         for row in islice(trainer.rows(), 1):

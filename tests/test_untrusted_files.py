@@ -262,7 +262,7 @@ def test_no_file_longer_than_a_checkpoint_can_be_is_read(tmp_path):
     ("settings", "message"),
     [
         ({"core": {"num_layers": 10**9}}, "num_layers must be <="),
-        ({"core": {"hidden_size": 4 * 10**9}}, "weights of another policy"),
+        ({"core": {"hidden_size": 4 * 10**9}}, "holds no policy: Storage size"),
         ({"env": {"length": 10**12}}, "length must be in 1 to"),
         ({"env": "/etc/passwd"}, "env must hold settings by name"),
     ],

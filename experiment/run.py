@@ -74,7 +74,8 @@ def resume(kind: type[Trainable], path: Path, session: SessionConfig = DEFAULT_S
     set_threads(config)
     with closing(_fitting(kind, kind.state_check, config)) as stand_in:
         payload = load_newest(run_dir.checkpoints, stand_in.check, config)
-    trainable = _fitting(kind, partial(kind.restored, config), payload["trainable"])
+    restored = partial(kind.restored, config, payload["trainable"])
+    trainable = _fitting(kind, restored, payload["policy"])
     if trainable.done >= trainable.total:
         logger.warning(
             "%s has its %d %s already: nothing is left to do", path, trainable.done, kind.unit

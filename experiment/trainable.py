@@ -59,8 +59,10 @@ class Trainable(ABC):
 
     @classmethod
     @abstractmethod
-    def restored(cls, config: Any, state: Mapping[str, Any]) -> "Trainable":
-        """Returns a trainable as it was when `state_dict` returned `state`."""
+    def restored(
+        cls, config: Any, state: Mapping[str, Any], weights: Mapping[str, Tensor]
+    ) -> "Trainable":
+        """Returns a trainable as it was when `state_dict` and `weights` returned these."""
 
     @property
     @abstractmethod
@@ -105,7 +107,7 @@ class Trainable(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything a resumed run needs: tensors and plain values."""
+        """Returns everything a resumed run needs beside `weights`: tensors and plain values."""
 
     @abstractmethod
     def close(self) -> None:

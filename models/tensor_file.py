@@ -20,6 +20,9 @@ HEADER_SIZE_BYTES = 8  # a file begins with the length of its header, little-end
 ALIGNMENT_BYTES = 8  # of the tensors, which begin after it
 MAX_BYTES = 1 << 32  # of a file; the largest checkpoint here takes a hundredth
 
+# What torch cannot make, a dtype that it lacks or a shape of too many steps, safetensors lets pass.
+UNREADABLE = (SafetensorError, KeyError, RuntimeError, TypeError, ValueError)
+
 
 class Content(NamedTuple):
     """What a file holds."""
@@ -58,9 +61,9 @@ def read(path: Path) -> Content:
     try:
         tensors = load(content)
         header, tensor_bytes = _parts(content)
-    except (SafetensorError, ValueError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path} is damaged, or no safetensors file: {_one_line(error)}") from None
-    metadata = header.get(METADATA, {})
+    metadata = header.get(METADATA) or {}
     if CHECKSUM not in metadata:
         raise ValueError(f"{path} is a safetensors file, but not of this suite: it has no sha256")
     if metadata.pop(CHECKSUM) != _checksum(header, tensor_bytes):

@@ -97,7 +97,7 @@ class Subject:
     def final_state(self):
         """Returns the last checkpoint without what depends on the clock and the folder."""
         payload = load_newest(self.run / "checkpoints")
-        del payload["report"]["seconds"], payload["config"]
+        del payload["seconds"], payload["config"]
         return payload
 
 

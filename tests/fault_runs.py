@@ -16,11 +16,11 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-import agents.impala.train  # imported once, by the fork server
 import torch
 
 import agents.impala.acting
 import agents.impala.learner
+import agents.impala.stand_in
 import envs.memory.env
 import experiment.checkpoint
 import run_atari

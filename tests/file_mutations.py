@@ -1,17 +1,23 @@
 """Files as an attacker or a broken disk would leave them: seeded mutations of good ones."""
 
-import gzip
+import copy
 import hashlib
-import io
-import pickletools
-import zipfile
+import json
+from contextlib import closing
+from functools import cache
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
+import yaml
 
-from experiment.checkpoint import MAGIC
+from agents.impala.config import config_from_values
+from agents.impala.trainer import Trainer
+from experiment.checkpoint import load_checkpoint, save_checkpoint
+from experiment.report import RunningReport
+from experiment.run import checkpoint_of
 
-GOOD_CHECKPOINT = Path(__file__).parent / "data" / "checkpoint_format_3.safetensors.gz"
 GOOD_CONFIG = (Path(__file__).parent / "data" / "faults.yaml").read_bytes()
 GOOD_METRICS = b"".join(
     b'{"frames": %d, "loss/total": %.3f, "games": [[1.0, 5]], "updates": %d}\n' % (20 * i, 1 / i, i)
@@ -63,9 +69,24 @@ def mutate(content: bytes, rng, tokens=()) -> bytes:
     return bytes(mutant)
 
 
-def sealed(body: bytes) -> bytes:
-    """Returns a checkpoint file around a body, with its right checksum."""
-    return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+def sealed(header, tensor_bytes: bytes) -> bytes:
+    """Returns a file around a header, with its right checksum, so that it is read on."""
+    metadata = {k: v for k, v in header.get("__metadata__", {}).items() if k != "sha256"}
+    header = header | {"__metadata__": metadata}
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode() + tensor_bytes)
+    metadata["sha256"] = digest.hexdigest()
+    return framed(json.dumps(header).encode(), tensor_bytes)
+
+
+def framed(header_text: bytes, tensor_bytes: bytes) -> bytes:
+    """Returns a safetensors file: the length of the header, the header, and the tensors."""
+    return len(header_text).to_bytes(8, "little") + header_text + tensor_bytes
+
+
+def opened(content: bytes):
+    """Returns header and tensor bytes of a sound file."""
+    begin = 8 + int.from_bytes(content[:8], "little")
+    return json.loads(content[8:begin]), content[begin:]
 
 
 ODD_VALUES = (None, "text", -1, 0, 10**30, 1.5, float("nan"), True, [], {}, [1, 2], {"a": 1})
@@ -103,55 +124,101 @@ def mutant_tensor(tensor, rng):
     return values.to(tensor.dtype) if kind == 3 else torch.zeros_like(tensor)
 
 
+ODD_SIZES = (0, -1, 1, 2**31, 2**62, 2**64 - 1, 10**30, 1.5, None, "1", [])
+DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "U8", "BOOL", "C64", "F4", "F8_E8M0", "X", 3)
+
+
+def good_config():
+    """Returns the settings that the good files are of."""
+    return config_from_values(yaml.safe_load(GOOD_CONFIG))
+
+
+@cache
+def good_checkpoint() -> bytes:
+    """Returns a checkpoint of the run of the fault campaign, after its first rollouts."""
+    trainer = Trainer(good_config())
+    report = RunningReport(trainer)
+    for row in islice(trainer.rows(), 2):
+        report.add(row)
+        report.take_row()
+    with closing(trainer), TemporaryDirectory() as folder:
+        path = Path(folder) / "x.safetensors"
+        save_checkpoint(path, checkpoint_of(trainer, report))
+        return path.read_bytes()
+
+
 class CheckpointMutator:
     """Mutates one good checkpoint, on the outside and, with its checksum mended, within."""
 
     def __init__(self) -> None:
-        self.good = gzip.decompress(GOOD_CHECKPOINT.read_bytes())
-        self._body = self.good.split(b"\n", 2)[2]
-        with zipfile.ZipFile(io.BytesIO(self._body)) as archive:
-            self._records = {name: archive.read(name) for name in archive.namelist()}
-        self._pickle = self._records["archive/data.pkl"]
-        self._places = [place for _, _, place in pickletools.genops(self._pickle)]
+        self.good = good_checkpoint()
+        self._header, self._tensors = opened(self.good)
 
     def mutant(self, rng) -> bytes:
         """Returns a mutant of a kind chosen by `rng`."""
-        kind = rng.integers(4)
+        kinds = (self.with_any_byte, self.with_header_text, self.with_tensor, self.with_value)
+        return kinds[rng.integers(len(kinds))](rng)
+
+    def with_any_byte(self, rng) -> bytes:
+        """Returns a file whose checksum does not fit."""
+        return mutate(self.good, rng)
+
+    def with_header_text(self, rng) -> bytes:
+        """Returns a file with a changed header, sealed where it is still JSON."""
+        text = mutate(json.dumps(self._header).encode(), rng, TOKENS)
+        try:
+            header = json.loads(text)
+        except (ValueError, RecursionError):
+            return framed(text, self._tensors)
+        is_whole = isinstance(header, dict) and isinstance(header.get("__metadata__"), dict)
+        return sealed(header, self._tensors) if is_whole else framed(text, self._tensors)
+
+    def with_tensor(self, rng) -> bytes:
+        """Returns a sealed file that lies about one tensor, or whose tensors are damaged."""
+        header = copy.deepcopy(self._header)
+        names = [name for name in header if name != "__metadata__"]
+        entry = header[names[rng.integers(len(names))]]
+        odd = ODD_SIZES[rng.integers(len(ODD_SIZES))]
+        kind = rng.integers(5)
         if kind == 0:
-            return mutate(self.good, rng)
-        if kind == 1:
-            return sealed(mutate(self._body, rng))
-        if kind == 2:
-            return self.with_pickle(mutate(self._pickle, rng))
-        return self.with_pickle(self._with_another_operand(rng))
+            entry["dtype"] = DTYPES[rng.integers(len(DTYPES))]
+        elif kind == 1:
+            entry["shape"] = [*entry["shape"], odd]
+        elif kind == 2:
+            entry["data_offsets"] = [odd, *entry["data_offsets"]][-2 - rng.integers(2) :][:2]
+        elif kind == 3:
+            entry["data_offsets"] = header[names[rng.integers(len(names))]]["data_offsets"]
+        else:
+            return sealed(header, mutate(self._tensors, rng))
+        return sealed(header, self._tensors)
+
+    def with_value(self, rng) -> bytes:
+        """Returns a sealed file with one of its values changed, as text."""
+        metadata = dict(self._header["__metadata__"])
+        names = list(metadata)
+        name = names[rng.integers(len(names))]
+        text = mutate(metadata[name].encode(), rng, TOKENS).decode(errors="replace")
+        return sealed(self._header | {"__metadata__": metadata | {name: text}}, self._tensors)
 
     def payload(self):
         """Returns what the good checkpoint holds."""
-        return torch.load(io.BytesIO(self._body), weights_only=True)
+        return self._loaded(self.good)
 
     def with_odd_parts(self, rng) -> bytes:
         """Returns a sound checkpoint in which one to three parts are not what they should be."""
         payload = self.payload()
-        version = payload.pop("format_version")  # refused at once, were it another one
         for _ in range(rng.integers(1, 4)):
             mutate_part(payload, rng)
-        file = io.BytesIO()
-        torch.save(payload | {"format_version": version}, file)
-        return sealed(file.getvalue())
+        return self._saved(payload)
 
-    def with_pickle(self, content: bytes) -> bytes:
-        """Returns a sealed checkpoint whose pickle is `content`."""
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, record in (self._records | {"archive/data.pkl": content}).items():
-                archive.writestr(name, record)
-        return sealed(file.getvalue())
+    @staticmethod
+    def _loaded(content: bytes):
+        with TemporaryDirectory() as folder:
+            (path := Path(folder) / "x.safetensors").write_bytes(content)
+            return load_checkpoint(path)
 
-    def _with_another_operand(self, rng) -> bytes:
-        """Changes the byte after an opcode: a size, a memo index, a character of a name."""
-        mutant = bytearray(self._pickle)
-        for _ in range(rng.integers(1, 4)):
-            place = self._places[rng.integers(len(self._places))] + 1
-            if place < len(mutant):
-                mutant[place] = rng.integers(256)
-        return bytes(mutant)
+    @staticmethod
+    def _saved(payload) -> bytes:
+        with TemporaryDirectory() as folder:
+            save_checkpoint(path := Path(folder) / "x.safetensors", payload)
+            return path.read_bytes()

@@ -18,7 +18,6 @@ from agents.evaluation.evaluate import (
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import export_policy, load_policy
 from agents.impala.config import LearnerConfig, TrainConfig
-from agents.impala.trainer import make_policy
 from agents.runs import train
 from envs import EnvConfig, make_env
 from envs.config import MAX_SIZES
@@ -27,6 +26,7 @@ from envs.spec import EnvStep
 from experiment.checkpoint import load_newest, save_checkpoint
 from models.cores import CoreConfig
 from models.encoders import ENCODERS, EncoderConfig
+from models.policy import Policy
 
 
 @pytest.fixture(scope="module")
@@ -200,11 +200,11 @@ def test_a_policy_trained_by_a_gpu_kernel_computes_with_what_fits_here(run, tmp_
     save_checkpoint(tmp_path / "gpu.safetensors", payload)
     built = []
 
-    def record(config, spec):
-        built.append(config.core.kernel)
-        return make_policy(config, spec)
+    def record(*args):
+        built.append(args[4].kernel)
+        return Policy(*args)
 
-    monkeypatch.setattr("agents.evaluation.saved_policy.make_policy", record)
+    monkeypatch.setattr("models.load.Policy", record)
     assert load_policy(tmp_path / "gpu.safetensors").config.core.kernel == "triton"
     assert set(built) == {"auto"}
 

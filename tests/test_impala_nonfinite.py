@@ -96,7 +96,7 @@ def test_skipped_updates_change_nothing_but_their_count():
     assert torch.equal(weights(trainer.policy), before)
     assert metrics["learner/skipped_updates"] == trainer.learner.version == 2
     again = Trainer(trainer.config)
-    again.load_state_dict(trainer.state_dict())
+    again.load_state_dict(trainer.state_dict(), trainer.weights())
     assert again.learner.skipped_updates == 2
 
 

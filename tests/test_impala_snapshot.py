@@ -48,12 +48,12 @@ def test_a_learner_goes_back_to_where_it_stood(optimizer, learned_before):
     snapshot = Snapshot()
     for _ in range(2):  # the second uses the first one's memory
         snapshot.take(learner)
-        before = copy.deepcopy(learner.state_dict())
+        before = copy.deepcopy([learner.state_dict(), learner.policy.state_dict()])
         places = [x.data_ptr() for x in tensors_of(learner)]
         learner.learn(rollout)
-        assert not equal(learner.state_dict()["policy"], before["policy"])
+        assert not equal(learner.policy.state_dict(), before[1])
         snapshot.restore(learner)
-        assert equal(learner.state_dict(), before)
+        assert equal([learner.state_dict(), learner.policy.state_dict()], before)
         assert [x.data_ptr() for x in tensors_of(learner)] == places
     trainer.close()
 

@@ -135,7 +135,7 @@ def test_training_resumes_bit_for_bit(num_groups, last_action):
     train(first, 3)
     saved = first.state_dict()
     second = Trainer(config, num_learned=saved["num_learned"])
-    second.load_state_dict(saved)
+    second.load_state_dict(saved, first.weights())
     rows = train(second, 3)
 
     assert rows == expected_rows[3:]
@@ -160,8 +160,8 @@ def test_two_resumes_of_an_atari_run_from_one_checkpoint_are_bit_equal():
     first.close()
     results = []
     for _ in range(2):
-        resumed = Trainer(config, num_learned=saved["num_learned"])
-        resumed.load_state_dict(copy.deepcopy(saved))  # the optimiser goes on in what it is given
+        state = copy.deepcopy(saved)  # the optimiser goes on in what it is given
+        resumed = Trainer.restored(config, state, first.weights())
         results.append((train(resumed, 3), weights(resumed)))
         resumed.close()
     assert results[0][0] == results[1][0]

@@ -143,7 +143,7 @@ NO_RUN = {
         torch.zeros(1),
         "optimizer[0].exp_avg must be torch.",
     ),
-    "trainable.learner.policy.policy_head.bias": (torch.zeros(3), "bias must be torch.float32 [2]"),
+    "policy.policy_head.bias": (torch.zeros(3), "bias must be torch.float32 [2]"),
     "trainable.learner.generator": (torch.zeros(5056, dtype=torch.uint8), "mt19937"),
     "trainable.actors.0.generator": (torch.zeros(9, dtype=torch.uint8), "no state of a random"),
     "trainable.actors": ([], "trainable.actors must hold 1 values, got 0"),
@@ -156,8 +156,8 @@ NO_RUN = {
 def with_part(path, name, value):
     """Changes a part of a checkpoint, by its full name."""
     payload = owner = load_checkpoint(path)
-    if ".policy." in name:  # whose own names have dots
-        owner, last = payload["trainable"]["learner"]["policy"], name.partition(".policy.")[2]
+    if name.startswith("policy."):  # whose own names have dots
+        owner, last = payload["policy"], name.removeprefix("policy.")
     else:
         *parents, last = (int(part) if part.isdigit() else part for part in name.split("."))
         for parent in parents:

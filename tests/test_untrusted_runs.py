@@ -29,6 +29,10 @@ MAY_BE_NULL = (
     "exact_lag",
     "milestone_interval_frames",
     "env.life_loss",
+    "core.num_layers",
+    "core.hidden_size",
+    "core.num_heads",
+    "core.feedforward_size",
 )
 FILES = (
     "config.yaml",

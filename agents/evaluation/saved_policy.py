@@ -1,21 +1,17 @@
 """A policy as a run saved it: its weights and everything training knew of its world."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-from torch.overrides import TorchFunctionMode
-
 from agents.impala.config import TrainConfig, config_from_values
-from agents.impala.trainer import make_policy
 from envs.spec import EnvSpec, spec_from_values
 from experiment.checkpoint import load_checkpoint, load_newest, numbered, save_checkpoint
 from experiment.files import read_json
 from experiment.plugins import LOADED, warn_of_changes
 from experiment.structure import check_like
+from models import load
 from models.policy import Policy
 
 POLICY_PARTS = ("config", "spec", "policy", "progress")
@@ -46,11 +42,10 @@ def load_policy(source: Path) -> SavedPolicy:
     origin = owner_folder(source) / "provenance.json"
     if LOADED and origin.is_file():
         warn_of_changes(read_json(origin))
+    policy = load.policy_from_values(payload, payload["policy"])
     config, spec = config_from_values(payload["config"]), spec_from_values(payload["spec"])
-    policy = _make_policy_here(config, spec)
-    policy.load_state_dict(payload["policy"])
     progress = payload["progress"]
-    return SavedPolicy(policy.eval(), config, spec, progress["updates"], progress["frames"])
+    return SavedPolicy(policy, config, spec, progress["updates"], progress["frames"])
 
 
 def export_policy(source: Path, target: Path) -> None:
@@ -66,45 +61,17 @@ def owner_folder(source: Path) -> Path:
 
 
 def check_policy(payload: Mapping[str, Any]) -> None:
-    """Raises ValueError, as a predicate of the file, where a checkpoint holds no usable policy.
-
-    The policy is built without memory: settings and weights must agree before any is allocated.
-    """
+    """Raises ValueError, as a predicate of the file, where a checkpoint holds no usable policy."""
     for name in POLICY_PARTS:
         if not isinstance(payload.get(name), Mapping):
             raise ValueError(f"holds no policy: it has no {name}")
     try:
         check_like(payload["progress"], PROGRESS, "progress")
-        config, spec = config_from_values(payload["config"]), spec_from_values(payload["spec"])
+        config_from_values(payload["config"])
+        spec_from_values(payload["spec"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"holds no policy: {error}") from None
-    try:
-        with torch.device("meta"), _Uninitialised():
-            weights = _make_policy_here(config, spec).state_dict()
-        check_like(payload["policy"], weights, "policy")
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"holds weights of another policy than its {config.encoder.kind} encoder, "
-            f"{config.core.kind} core and {spec.num_actions} actions describe: {error}"
-        ) from None
-
-
-class _Uninitialised(TorchFunctionMode):
-    """Makes modules without drawing their weights.
-
-    On the meta device there is nothing to draw, and torch would load its compiler to do so.
-    """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """Returns what torch's function does, of `normal_` the tensor as it is."""
-        named = kwargs or {}
-        return named["tensor"] if func is nn.init.normal_ else func(*args, **named)
+    load.check_policy(payload, payload["policy"])
 
 
 def _load(source: Path) -> dict[str, Any]:
@@ -123,7 +90,3 @@ def _load(source: Path) -> dict[str, Any]:
             "give a run folder that has, a checkpoint or a policy.safetensors"
         )
     return load_checkpoint(source / "policy.safetensors", check_policy)
-
-
-def _make_policy_here(config: TrainConfig, spec: EnvSpec) -> Policy:
-    return make_policy(replace(config, core=replace(config.core, kernel="auto")), spec)

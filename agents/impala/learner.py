@@ -187,9 +187,8 @@ class Learner:
                 group["lr"] = self._learning_rate(update)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything the next update depends on, save the rollout."""
+        """Returns everything the next update depends on, except the rollout and the weights."""
         return {
-            "policy": self.policy.state_dict(),
             "optimizer": list(self.optimizer.state_dict()["state"].values()),
             "generator": self.generator.get_state(),
             "version": self.version,
@@ -198,7 +197,6 @@ class Learner:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` returned; the optimiser's settings stay those of `config`."""
-        self.policy.load_state_dict(state["policy"])
         self._graphed = None  # its optimiser's tensors are replaced
         settings = self.optimizer.state_dict()["param_groups"]
         moments = dict(enumerate(state["optimizer"]))

@@ -55,6 +55,7 @@ class StandIn:
         trainer = payload.get("trainable")
         try:
             check_like(payload.get("seconds"), 0.0, "seconds")
+            check_like(payload.get("policy"), self._learner.policy.state_dict(), "policy")
             check_like(trainer, self._trainer_like(), "trainable")
             assert isinstance(trainer, Mapping)
             self._check_learner(trainer["learner"])

@@ -113,10 +113,12 @@ class Trainer(Trainable):
         return StandIn(config)
 
     @classmethod
-    def restored(cls, config: TrainConfig, state: Mapping[str, Any]) -> "Trainer":
-        """Returns a trainer as it was when `state_dict` returned `state`."""
+    def restored(
+        cls, config: TrainConfig, state: Mapping[str, Any], weights: Mapping[str, Tensor]
+    ) -> "Trainer":
+        """Returns a trainer as it was when `state_dict` and `weights` returned these."""
         trainer = cls(config, num_learned=state["num_learned"])
-        trainer.load_state_dict(state)
+        trainer.load_state_dict(state, weights)
         return trainer
 
     @property
@@ -250,7 +252,7 @@ class Trainer(Trainable):
         return self.policy.state_dict()
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything a resumed run needs.
+        """Returns everything a resumed run needs beside `weights`.
 
         In async mode the actors are ahead of the learner and in motion: theirs is left out, and
         a resumed run begins new games.
@@ -263,8 +265,12 @@ class Trainer(Trainable):
             "actors": [actor.state_dict() for actor in actors],
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores what `state_dict` returned, in a trainer made with its `num_learned`."""
+    def load_state_dict(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Restores what `state_dict` and `weights` returned.
+
+        In a trainer made with the `num_learned` of that state.
+        """
+        self.policy.load_state_dict(weights)
         self.num_learned = state["num_learned"]
         self._recent_returns.extend(state["recent_returns"])
         self.learner.load_state_dict(state["learner"])

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..kernels import dispatch, inputs
+from ..kernels import dispatch, inputs, operators
 from .config import CoreConfig
 from .registry import core_spec, resolved
 
@@ -15,9 +15,10 @@ def kernel_backend(config: CoreConfig, device: torch.device) -> str | None:
     Raises:
         ValueError: the backend that the settings name cannot run it.
     """
-    kernel = core_spec(config.kind).kernel
-    if kernel is None:
+    operator = core_spec(config.kind).kernel
+    if operator is None:
         return None
+    kernel = operators()[operator]
     config = resolved(config)
     (hidden_size,) = config.sizes("hidden_size")
     num_heads = config.num_heads or 1
@@ -31,5 +32,4 @@ def kernel_backend(config: CoreConfig, device: torch.device) -> str | None:
         )
         for name, dimensions in kernel.LAYOUT.items()
     ]
-    operator = kernel.__name__.rpartition(".")[-1]
     return dispatch.choose(operator, kernel.BACKENDS, config.kernel, *tensors).name

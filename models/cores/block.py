@@ -15,7 +15,6 @@ Shapes: T steps, B batch, N = T B rows, H heads, D features of a head, S slow ou
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -151,7 +150,7 @@ class FastWeightStack(Core):
 
 def fast_weight_core(
     make_fast_net: Callable[[CoreConfig], FastNet],
-    kernel: ModuleType,
+    kernel: str,
     *,
     color: tuple[str, str],
     marker: str,

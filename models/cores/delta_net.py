@@ -5,7 +5,7 @@ W <- W + phi(k) (sigma(b) (v - W^T phi(k)))^T, then read at phi(q).
 
 from torch import Tensor
 
-from ..kernels import delta_rule as kernel
+from ..kernels import delta_rule
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
@@ -24,7 +24,7 @@ class DeltaNet(FastNet):
         """Runs an unroll; see `FastNet.forward`."""
         (W,) = state
         args = self._program(slow)
-        y, W = kernel.delta_rule(*args, W, start, bptt=self.bptt, backend=self.kernel)
+        y, W = delta_rule(*args, W, start, bptt=self.bptt, backend=self.kernel)
         return y, (W,)
 
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -40,4 +40,4 @@ class DeltaNet(FastNet):
         return q, k, v, b.squeeze(-1).sigmoid()
 
 
-CORE = fast_weight_core(DeltaNet, kernel, color=("#b86e00", "#e69f00"), marker="s")
+CORE = fast_weight_core(DeltaNet, "delta_rule", color=("#b86e00", "#e69f00"), marker="s")

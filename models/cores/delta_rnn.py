@@ -5,7 +5,7 @@ h = delta_net(q, k, v, beta; W) + R^T softmax(h_prev), R itself programmed by th
 
 from torch import Tensor
 
-from ..kernels import delta_rnn as kernel
+from ..kernels import delta_rnn
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
@@ -26,7 +26,7 @@ class DeltaRNN(FastNet):
         """Runs an unroll; see `FastNet.forward`."""
         args = self._program(slow)
         W, R, h = state
-        y, W, R, h = kernel.delta_rnn(*args, W, R, h, start, bptt=self.bptt, backend=self.kernel)
+        y, W, R, h = delta_rnn(*args, W, R, h, start, bptt=self.bptt, backend=self.kernel)
         return y, (W, R, h)
 
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -43,4 +43,4 @@ class DeltaRNN(FastNet):
         return q, k, v, beta, rk, rv, rbeta
 
 
-CORE = fast_weight_core(DeltaRNN, kernel, color=("#00795a", "#2fc99b"), marker="^")
+CORE = fast_weight_core(DeltaRNN, "delta_rnn", color=("#00795a", "#2fc99b"), marker="^")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..kernels import linear_attention as kernel
+from ..kernels import linear_attention
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
@@ -22,7 +22,7 @@ class LinearTransformer(FastNet):
         """Runs an unroll; see `FastNet.forward`."""
         (W,) = state
         args = self._program(slow)
-        y, W = kernel.linear_attention(*args, W, start, bptt=self.bptt, backend=self.kernel)
+        y, W = linear_attention(*args, W, start, bptt=self.bptt, backend=self.kernel)
         return y, (W,)
 
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -38,4 +38,6 @@ class LinearTransformer(FastNet):
         return q, k, v
 
 
-CORE = fast_weight_core(LinearTransformer, kernel, color=("#a0508a", "#e39bc6"), marker="v")
+CORE = fast_weight_core(
+    LinearTransformer, "linear_attention", color=("#a0508a", "#e39bc6"), marker="v"
+)

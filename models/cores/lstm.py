@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..kernels import lstm as kernel
+from ..kernels import lstm
 from .base import Core, CoreState
 from .config import CoreConfig
 from .spec import CoreSpec
@@ -56,13 +56,13 @@ class LSTM(Core):
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         w_ih, w_hh, b_ih, b_hh = (self.get_parameter(f"{name}_l{layer}") for name in names)
         gates = functional.linear(x.flatten(0, 1), w_ih, b_ih + b_hh).view(*x.shape[:2], -1)
-        return kernel.lstm(gates, w_hh, h, c, start, bptt=self.bptt, backend=self.kernel)
+        return lstm(gates, w_hh, h, c, start, bptt=self.bptt, backend=self.kernel)
 
 
 CORE = CoreSpec(
     make=LSTM,
     sizes={"hidden_size": 256, "num_layers": 1},
-    kernel=kernel,
+    kernel="lstm",
     state_names=("output h", "cell state c"),
     color=("#0072b2", "#56b4e9"),
     marker="o",

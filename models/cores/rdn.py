@@ -7,7 +7,7 @@ beta = sigma(b_x + r_b . a); then a delta-rule step. The recurrence stays within
 import torch
 from torch import Tensor, nn
 
-from ..kernels import rdn as kernel
+from ..kernels import rdn
 from ..kernels.rdn.reference import program
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
@@ -35,7 +35,7 @@ class RDN(FastNet):
         """Runs an unroll; see `FastNet.forward`."""
         args = self._program(slow)
         W, y_before = state
-        y, W, y_last = kernel.rdn(*args, W, y_before, start, bptt=self.bptt, backend=self.kernel)
+        y, W, y_last = rdn(*args, W, y_before, start, bptt=self.bptt, backend=self.kernel)
         return y, (W, y_last)
 
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -50,4 +50,4 @@ class RDN(FastNet):
         return q, k, v, b.squeeze(-1), self.r_q, self.r_k, self.r_v, self.r_b
 
 
-CORE = fast_weight_core(RDN, kernel, color=("#d0421b", "#ff8a65"), marker="D")
+CORE = fast_weight_core(RDN, "rdn", color=("#d0421b", "#ff8a65"), marker="D")

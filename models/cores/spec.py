@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import ModuleType
 
 from .base import Core
 from .config import SIZES, CoreConfig
@@ -15,7 +14,7 @@ class CoreSpec:
     Args:
         make: builds it from complete settings and the features of one input row.
         sizes: the sizes of `CoreConfig` that it uses, each with this core's default.
-        kernel: package of its recurrence in `models/kernels`.
+        kernel: operator of its recurrence, a folder in `models/kernels`.
         has_state: whether it remembers anything.
         state_names: of the state's tensors of one layer, for films. Fast-weight cores are drawn
             by their matrices instead.
@@ -25,7 +24,7 @@ class CoreSpec:
 
     make: Callable[[CoreConfig, int], Core]
     sizes: Mapping[str, int] = field(default_factory=dict)
-    kernel: ModuleType | None = None
+    kernel: str | None = None
     has_state: bool = True
     state_names: tuple[str, ...] = ()
     color: tuple[str, str]

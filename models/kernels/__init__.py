@@ -1,12 +1,21 @@
-"""Recurrences over a whole unroll, one call each: a public operator per folder.
+"""Recurrences over a whole unroll, one call each: `rdn(...)` and its like, a folder for each.
 
 `reference.py` in a folder is its meaning in plain torch; the other files compute the same,
-faster. `dispatch.py` chooses between them and says why.
+faster. `dispatch.py` chooses between them and says why. Here a name is the function; what else its
+folder holds is imported by `from .rdn import LAYOUT`, or found in `operators()`.
 """
 
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
+
+from .delta_rnn import delta_rnn
+from .delta_rule import delta_rule
+from .linear_attention import linear_attention
+from .lstm import lstm
+from .rdn import rdn
+
+__all__ = ["delta_rnn", "delta_rule", "linear_attention", "lstm", "operators", "rdn"]
 
 
 def operators() -> dict[str, ModuleType]:

@@ -33,7 +33,7 @@ class EvaluationConfig:
     """How a policy is evaluated.
 
     Args:
-        episodes: whole games; null is 30 on Atari and 500 elsewhere.
+        episodes: whole games; null is 30 on Atari, 100 of your own game and 500 elsewhere.
         backend: what emulates Atari; gymnasium shares only the emulator with envpool.
         greedy: take the likeliest action instead of sampling.
         seed: on Atari game i is played with seed + i; on a memory task all draw from seed.

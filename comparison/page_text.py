@@ -5,8 +5,9 @@ from comparison.numbers import Comparison
 SCORES = (
     "Mean return over the seeds, with its 95 % t interval where there are five seeds or more, and "
     "the number of seeds. A seed's return is the mean over the games of its newest evaluation with "
-    "sampled actions: 30 on Atari, 500 on a memory task. Score = (return - floor) / (ceiling - "
-    "floor): a random player and a human on Atari, guessing and perfection on a memory task. "
+    "sampled actions: 30 on Atari, 100 on a game of your own, 500 on a memory task. Score = "
+    "(return - floor) / (ceiling - floor): a random player and a human on Atari, guessing and "
+    "perfection on a memory task. "
     "Published scores are others' results under their own protocols: context, not a baseline.",
     "A t interval takes seeds to be normal. Where runs either learn or do not it says less than it "
     "seems, and may reach beyond what can be scored: of runs four in five of which learn, it held "

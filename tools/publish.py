@@ -30,7 +30,7 @@ from comparison.run_record import END_TAGS, RETURN_TAG, RunRecord, evenly_spread
 from comparison.run_table import read_run_table, table_of
 from envs import atari, family_of
 from experiment.checkpoint import newest_number
-from experiment.files import write_json
+from experiment.files import file_name, write_json
 from experiment.metrics import read_metrics
 from experiment.run_dir import read_status
 
@@ -61,7 +61,7 @@ def publish(runs: Path, results: Path, *, with_policies: bool = False) -> list[P
             publish_folder(folder, run.game, target, with_policies=with_policies)
             changed.append(target)
     for game, of_game in of_tasks.items():
-        file = results if results.suffix == ".json" else results / f"{game}.json"
+        file = results if results.suffix == ".json" else results / f"{file_name(game)}.json"
         if publish_into_table(of_game, file):
             changed.append(file)
     return changed

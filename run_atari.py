@@ -10,7 +10,13 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from experiment.arguments import fields_of, typed, with_close_names
+from experiment.arguments import (
+    fields_of,
+    show_below,
+    typed,
+    typed_values,
+    with_close_names,
+)
 
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
 
@@ -137,10 +143,17 @@ def bench_parser() -> ArgumentParser:
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
-    """Returns what arguments say, with every plugin imported that they name."""
+    """Returns what arguments say, with every plugin imported that they name.
+
+    The help ends in the settings that are the named core's own.
+    """
     from agents.plugins import use_named
+    from models.cores import core_spec
 
     use_named(arguments)
+    for kind in typed_values(arguments, {"core.kind"}):
+        if (own := core_spec(kind).args) is not None:
+            show_below(parser, own, "core.args")
     parsed: Namespace = parser.instantiate(parser.parse_args(arguments))
     return parsed
 

@@ -87,6 +87,12 @@ def core_kind(core: str) -> str:
     return core.split(" ")[0].removesuffix("-bptt1")
 
 
+def core_rank(core: str) -> int:
+    """Returns the place of a core among the built-in ones; guests come last."""
+    kinds = list(CORES)
+    return kinds.index(core_kind(core)) if core_kind(core) in CORES else len(kinds)
+
+
 def group(runs: Iterable[RunRecord]) -> list[Task]:
     """Sorts runs into tasks and cores.
 
@@ -127,7 +133,7 @@ def _task(game: str, suffix: str, runs: list[RunRecord]) -> Task:
     for run in runs:
         of_kind = kinds.setdefault(core_name(run.config), {})
         of_kind.setdefault(tuple(settings(run).values()), []).append(run)
-    order = [name for kind in CORES for name in (kind, f"{kind}-bptt1") if name in kinds]
+    order = sorted(kinds, key=lambda name: (core_rank(name), name))
     cores = {
         kind + difference: _distinct(members)
         for kind in order

@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser
 
 from agents.evaluation.evaluate import EvaluationConfig, played_env
 from agents.impala.config import TrainConfig, config_from_values
+from agents.plugins import BPTT_1
 from envs import canonical_game
 from experiment.files import file_name
 from experiment.plugins import LOADED
@@ -30,7 +31,6 @@ from models.cores import resolved
 Settings = dict[str, str]
 """Values as typed, by the full name of their field."""
 
-BPTT_1 = "-bptt1"
 SET_ELSEWHERE = {
     "game": "--games",
     "core.kind": "--cores",

@@ -106,3 +106,9 @@ def test_every_declared_default_is_one_that_fits():
     for kind in CORES:
         declared = core_spec(kind).args
         assert complete(kind, declared, {}) == resolved(CoreConfig(kind=kind)).args
+
+
+def test_settings_that_differ_in_args_are_other_settings_and_can_be_keys():
+    one, other = (CoreConfig(kind="delta_net", args={"beta_range": n}) for n in (1, 2))
+    assert one != other
+    assert {one: 1, other: 2}[CoreConfig(kind="delta_net", args={"beta_range": 2})] == 2

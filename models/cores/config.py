@@ -40,7 +40,7 @@ class CoreConfig:
     hidden_size: int | None = None
     num_heads: int | None = None
     feedforward_size: int | None = None
-    args: Mapping[str, Value] = field(default_factory=dict)
+    args: Mapping[str, Value] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in SIZES:

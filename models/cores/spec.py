@@ -58,5 +58,6 @@ class CoreSpec:
     @property
     def unused(self) -> set[str]:
         """Shared settings that make no difference to this core."""
-        always = {"bptt", "kernel"} if not self.has_state else set()
-        return always | {name for name in SIZES if name not in self.sizes}
+        without = {name for name in SIZES if name not in self.sizes}
+        without |= {"kernel"} if self.kernel is None else set()
+        return without | (set() if self.has_state else {"bptt"})

@@ -11,6 +11,7 @@ from .spec import CoreSpec
 
 NAMES = (  # files of this folder, in the order of tables and figures
     "lstm",
+    "gru",
     "delta_net",
     "delta_rnn",
     "rdn",

@@ -5,7 +5,9 @@ A guest is an `nn.Module` class, made as `MyCore(input_size, **args)`, args bein
 
 - `step(x [B, D], state) -> (y [B, output_size], state)`, which is stepped over the unroll with
   resets and bptt;
-- `forward(x [T, B, D], state, start [T, B])`, all of `Core.forward`, and then it is what counts.
+- `forward(x [T, B, D], state, start [T, B])`, all of `Core.forward`, and then it is what counts;
+- `forward(x [T, B, D], hx)` of `nn.LSTM` and `nn.GRU`, which returns the outputs and the new hx, a
+  tensor [layers, B, N] or a tuple of them. It says its sizes itself.
 
 A name alone imports nothing: a guest is made from the class that was registered for it, which the
 command line does for what it names.
@@ -22,8 +24,9 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from .adapters import Foreign, Whole
 from .args import Value
-from .base import Core, CoreState
+from .base import Core
 from .config import CoreConfig
 from .spec import CoreSpec
 from .stepped import Stepped
@@ -44,7 +47,7 @@ def register(name: str, cell: type[nn.Module]) -> None:
         ValueError: the class has neither a step nor the forward of a core.
     """
     assert is_guest(name), f"{name!r} is no name of a guest"
-    if not (_is_whole(cell) or callable(getattr(cell, "step", None))):
+    if not (_is_whole(cell) or _has_step(cell) or _is_like_torch(cell)):
         raise ValueError(
             f"{name} has neither step(x, state) nor forward(x, state, start): "
             "one of them makes it a core"
@@ -71,9 +74,10 @@ def guest_spec(name: str) -> CoreSpec:
 
 def _declared_by(cell: type[nn.Module]) -> type[Any]:
     """Returns a dataclass of the parameters behind `input_size` that are plain values."""
-    parameters = list(inspect.signature(cell).parameters.values())[1:]
+    made = _torch_layer if issubclass(cell, nn.RNNBase) else cell
+    parameters = list(inspect.signature(made).parameters.values())[1:]
     try:
-        hints = get_type_hints(cell.__init__)
+        hints = get_type_hints(made if inspect.isfunction(made) else cell.__init__)
     except NameError:  # names that only a type checker imports
         hints = {}
     fields = [
@@ -85,9 +89,25 @@ def _declared_by(cell: type[nn.Module]) -> type[Any]:
     return make_dataclass("Args", fields, kw_only=True, namespace={"__doc__": cell.__doc__})
 
 
+def _torch_layer(input_size: int, hidden_size: int = 64, num_layers: int = 1) -> None:
+    """Has the parameters of torch's own layers, whose signature does not show them."""
+
+
 def _is_whole(cell: type[nn.Module]) -> bool:
     """Returns whether a class runs a whole unroll itself."""
     return "start" in inspect.signature(cell.forward).parameters
+
+
+def _has_step(cell: type[nn.Module]) -> bool:
+    return callable(getattr(cell, "step", None))
+
+
+def _is_like_torch(cell: type[nn.Module]) -> bool:
+    """Returns whether a class is called as `nn.LSTM` is."""
+    return (
+        cell.forward is not nn.Module.forward
+        and len(inspect.signature(cell.forward).parameters) == 3
+    )
 
 
 def _make(config: CoreConfig, input_size: int, *, name: str) -> Core:
@@ -103,6 +123,10 @@ def _make(config: CoreConfig, input_size: int, *, name: str) -> Core:
         )
     cell = _CLASSES[name]
     module = _call(f"{name} cannot be made", cell, input_size, **config.args)
+    if not (_is_whole(cell) or _has_step(cell)):
+        module = _call(
+            f"{name}: forward of x [1, 1, {input_size}] fails", Foreign, module, input_size
+        )
     _check_sizes(name, module)
     if not _is_whole(cell):
         core: Core = Stepped(module, config.bptt)
@@ -175,23 +199,3 @@ def _shape(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"({', '.join(map(_shape, value))})"
     return type(value).__name__
-
-
-class Whole(Core):
-    """A module that runs an unroll itself. State: the module's."""
-
-    def __init__(self, module: Any) -> None:
-        super().__init__()
-        self.module = module
-        self.output_size = module.output_size
-
-    @property
-    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Those of the module."""
-        shapes: tuple[tuple[int, ...], ...] = self.module.state_shapes
-        return shapes
-
-    def forward(self, x: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
-        """Runs the module over an unroll; see `Core.forward`."""
-        y, state = self.module(x, state, start)
-        return y, state

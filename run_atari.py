@@ -1,16 +1,22 @@
-"""The command line: train | sweep | evaluate | watch | compare | bench. Parses; no logic."""
+"""The command line: train, sweep, evaluate, watch, compare, check, bench. No logic."""
 
 import gc
 import json
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from experiment.arguments import fields_of, typed, with_close_names
+from experiment.arguments import (
+    fields_of,
+    show_below,
+    typed,
+    typed_values,
+    with_close_names,
+)
 
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
 
@@ -110,6 +116,18 @@ def compare_parser() -> ArgumentParser:
     return parser
 
 
+def check_parser() -> ArgumentParser:
+    """Returns the parser of `check`."""
+    from benchmarks.core_check import Settings
+    from models.cores import CoreConfig
+
+    parser = _parser("Check that a core is right for reinforcement learning, and measure it.")
+    parser.add_argument("kind", help="a built-in core, or FILE.py:CLASS of your own")
+    parser.add_class_arguments(Settings, skip={"core"})
+    parser.add_class_arguments(CoreConfig, "core", skip={"kind", "bptt"})
+    return parser
+
+
 def bench_parser() -> ArgumentParser:
     """Returns the parser of `bench`, with a subcommand per benchmark."""
     from agents.impala.config import TrainConfig
@@ -138,11 +156,20 @@ def bench_parser() -> ArgumentParser:
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Returns what arguments say, with every plugin imported that they name."""
-    from agents.plugins import use_named
-
-    use_named(arguments)
+    _use_named(parser, arguments)
     parsed: Namespace = parser.instantiate(parser.parse_args(arguments))
     return parsed
+
+
+def _use_named(parser: ArgumentParser, arguments: list[str]) -> None:
+    """Imports the plugins that are named; has the help end in the named core's own settings."""
+    from agents.plugins import use_named
+    from models.cores import core_spec
+
+    use_named(arguments)
+    for kind in typed_values(arguments, {"core.kind"}):
+        if (own := core_spec(kind).args) is not None:
+            show_below(parser, own, "core.args")
 
 
 def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
@@ -218,6 +245,20 @@ def run_compare(parser: ArgumentParser, arguments: list[str]) -> None:
     print(compare_and_write(parsed.folders, parsed.out))
 
 
+def run_check(parser: ArgumentParser, arguments: list[str]) -> int:
+    """Checks, measures and prints; returns 1 where something is wrong."""
+    from benchmarks import core_check
+    from models.cores import refuse_unused
+
+    if arguments and not arguments[0].startswith("-"):
+        _use_named(parser, ["--core.kind", arguments[0]])
+    parsed = _parse(parser, arguments)
+    refuse_unused(parsed.kind, typed(arguments))
+    core = replace(parsed.core, kind=parsed.kind)
+    settings = core_check.Settings(core=core, input_size=parsed.input_size, rounds=parsed.rounds)
+    return 0 if core_check.main(settings) else 1
+
+
 def run_bench(parser: ArgumentParser, arguments: list[str]) -> None:
     """Measures, prints and writes the result file."""
     from agents.impala.config import TrainConfig
@@ -241,6 +282,7 @@ USAGE = """usage: run_atari.py COMMAND [--help]
   evaluate   play whole games with a saved policy
   watch      film games of a saved policy, with its memory beside the picture
   compare    a report on runs: scores, curves, speed and how sure they are
+  check      is a core right for reinforcement learning, and what does it cost
   bench      measure this machine: kernels, or the training loop"""
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None]]] = {
     "train": (train_parser, run_train),
@@ -248,6 +290,7 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None
     "evaluate": (evaluate_parser, run_evaluate),
     "watch": (watch_parser, run_watch),
     "compare": (compare_parser, run_compare),
+    "check": (check_parser, run_check),
     "bench": (bench_parser, run_bench),
 }
 

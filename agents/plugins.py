@@ -1,13 +1,19 @@
 """Makes a user's own cores and environments known, by the names that the command line gives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from torch import nn
 
 from envs import guest
 from experiment import plugins
 from experiment.arguments import typed_values
+from models import cores
 
-NAMES_CODE = ("plugin", "game", "games", "core.kind", "cores")
+GAMES = ("plugin", "game", "games")
+CORES = ("core.kind", "cores")
 """Options whose values may name code; `games` and `cores` hold several, comma-separated."""
+BPTT_1 = "-bptt1"
+"""Behind a core's name in `cores`."""
 
 
 def use_named(arguments: Sequence[str]) -> None:
@@ -16,10 +22,12 @@ def use_named(arguments: Sequence[str]) -> None:
     Raises:
         ValueError: there is none of such a name, or it cannot be imported.
     """
-    for value in typed_values(arguments, NAMES_CODE):
-        for name in value.split(","):
-            if plugins.is_plugin(name):
-                use(name)
+    for name in _named(arguments, GAMES):
+        use(name)
+    for name in _named(arguments, CORES):
+        use(name)
+        if not cores.is_registered(name):
+            raise ValueError(f"{name} is no core: it must be a class of torch.nn.Module")
 
 
 def use(name: str) -> None:
@@ -32,6 +40,18 @@ def use(name: str) -> None:
     found = getattr(module, attribute, None) or guest.from_gymnasium(attribute)
     if found is None:
         raise plugins.attribute_missing(name, module)
-    if not callable(found):
-        raise ValueError(f"{name} must be a function that returns an environment, it is {found!r}")
-    guest.register(name, found)
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        cores.register(name, found)
+    elif callable(found):
+        guest.register(name, found)
+    else:
+        raise ValueError(
+            f"{name} must be a function that returns an environment, or a core's class, "
+            f"it is {found!r}"
+        )
+
+
+def _named(arguments: Sequence[str], options: Sequence[str]) -> Iterator[str]:
+    for value in typed_values(arguments, options):
+        names = (name.removesuffix(BPTT_1) for name in value.split(","))
+        yield from filter(plugins.is_plugin, names)

@@ -8,21 +8,21 @@ reader's system is dark, so that one file serves a page, a README and a browser 
 
 from collections.abc import Sequence
 from io import StringIO
-from itertools import count
+from itertools import count, cycle
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from comparison.grouping import core_kind
-from models.cores import CORES
+from models.cores import CORES, LOOKS
 
 INK, MUTED, GRID = "#1f2328", "#59636e", "#d1d9e0"
 DARK = {
     INK: "#f0f6fc",
     MUTED: "#9198a1",
     GRID: "#3d444d",
-} | dict(core.color for core in CORES.values())
+} | dict([core.color for core in CORES.values()] + [color for color, _ in LOOKS])
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
 RC: Any = {
     "svg.fonttype": "none",  # text stays text
@@ -72,12 +72,15 @@ class Look(NamedTuple):
 
 def looks(cores: Sequence[str]) -> dict[str, Look]:
     """Returns a look for every core: colour and marker by kind, dashes by variant."""
-    variants = {kind: count() for kind in CORES}
+    kinds = {kind: (spec.color, spec.marker) for kind, spec in CORES.items()}
+    guests = sorted({core_kind(core) for core in cores} - kinds.keys())
+    kinds |= dict(zip(guests, cycle(LOOKS), strict=False))
+    variants = {kind: count() for kind in kinds}
     result = {}
     for core in cores:
         kind = core_kind(core)
         number = next(variants[kind])
-        (color, _), marker = CORES[kind].color, CORES[kind].marker
+        (color, _), marker = kinds[kind]
         result[core] = Look(color, marker, DASHES[number % len(DASHES)], number == 0)
     return result
 

@@ -5,7 +5,7 @@ result, under a name that says what sets it apart: `rdn`, `rdn-bptt1`, `rdn entr
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from agents.impala.config import TrainConfig
 from comparison.run_record import RunRecord
 from envs import Scores, family_of
 from experiment.settings import flat_values
-from models.cores import CORES
+from models.cores import CORES, resolved
 
 # Settings that name a run, or say where and how it computes, but not what it computes.
 INCIDENTAL = {
@@ -72,7 +72,8 @@ class Task:
 
 def settings(run: RunRecord) -> dict[str, Any]:
     """Returns the settings of a run that can change its result, by dotted name."""
-    values = flat_values(asdict(run.config)) | {"game": run.game}
+    config = replace(run.config, core=resolved(run.config.core))  # as older runs meant it
+    values = flat_values(asdict(config)) | {"game": run.game}
     return {k: v for k, v in values.items() if k not in INCIDENTAL}
 
 
@@ -84,6 +85,12 @@ def core_name(config: TrainConfig) -> str:
 def core_kind(core: str) -> str:
     """Returns the kind in a core's name."""
     return core.split(" ")[0].removesuffix("-bptt1")
+
+
+def core_rank(core: str) -> int:
+    """Returns the place of a core among the built-in ones; guests come last."""
+    kinds = list(CORES)
+    return kinds.index(core_kind(core)) if core_kind(core) in CORES else len(kinds)
 
 
 def group(runs: Iterable[RunRecord]) -> list[Task]:
@@ -106,8 +113,8 @@ def group(runs: Iterable[RunRecord]) -> list[Task]:
 def differing(runs: Sequence[RunRecord], prefix: str = "") -> dict[str, list[Any]]:
     """Returns the settings that are not the same in all runs, with one value per run."""
     rows = [settings(run) for run in runs]
-    names = [name for name in rows[0] if name.startswith(prefix)]
-    columns = {name: [row[name] for row in rows] for name in names}
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith(prefix))
+    columns = {name: [row.get(name) for row in rows] for name in names}
     return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 
@@ -126,7 +133,7 @@ def _task(game: str, suffix: str, runs: list[RunRecord]) -> Task:
     for run in runs:
         of_kind = kinds.setdefault(core_name(run.config), {})
         of_kind.setdefault(tuple(settings(run).values()), []).append(run)
-    order = [name for kind in CORES for name in (kind, f"{kind}-bptt1") if name in kinds]
+    order = sorted(kinds, key=lambda name: (core_rank(name), name))
     cores = {
         kind + difference: _distinct(members)
         for kind in order

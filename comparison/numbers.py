@@ -9,11 +9,10 @@ import numpy as np
 
 from comparison import statistics
 from comparison.doubts import refuse_incomparable, warnings
-from comparison.grouping import Task, core_kind, group
+from comparison.grouping import Task, core_rank, group
 from comparison.origins import arithmetic_names, machines
 from comparison.run_record import RunRecord
 from comparison.statistics import Array, Estimate, Profile
-from models.cores import CORES
 
 PROFILE_POINTS = 121
 
@@ -182,5 +181,4 @@ def _left_out(
 
 
 def _rank(core: str) -> tuple[int, str]:
-    kinds: list[str] = list(CORES)
-    return kinds.index(core_kind(core)), core
+    return core_rank(core), core

@@ -1,12 +1,13 @@
 """From parsed command lines to the dataclasses that hold settings."""
 
 import re
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import TypeVar
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 Settings = TypeVar("Settings")
 
@@ -27,6 +28,25 @@ def typed_values(arguments: Sequence[str], names: Collection[str]) -> Iterator[s
         name, equals, value = word[2:].partition("=")
         if word.startswith("--") and name in names:
             yield value if equals else following
+
+
+class _Help(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Leaves the lines of what stands below the options as they are."""
+
+
+def show_below(parser: ArgumentParser, settings: type[object], prefix: str) -> None:
+    """Has the help of a parser end in the fields of a dataclass, by their full names.
+
+    Args:
+        parser: of which the help is.
+        settings: the dataclass.
+        prefix: of the names, such as "core.args".
+    """
+    own = ArgumentParser(add_help=False)
+    own.add_class_arguments(settings, prefix)
+    _, _, options = own.format_help().partition("\n\n")
+    parser.epilog = (parser.epilog or "") + options
+    parser.formatter_class = _Help
 
 
 def with_close_names(message: str, parser: ArgumentParser) -> str:

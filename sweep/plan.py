@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser
 
 from agents.evaluation.evaluate import EvaluationConfig, played_env
 from agents.impala.config import TrainConfig, config_from_values
+from agents.plugins import BPTT_1
 from envs import canonical_game
 from experiment.files import file_name
 from experiment.plugins import LOADED
@@ -30,7 +31,6 @@ from models.cores import resolved
 Settings = dict[str, str]
 """Values as typed, by the full name of their field."""
 
-BPTT_1 = "-bptt1"
 SET_ELSEWHERE = {
     "game": "--games",
     "core.kind": "--cores",
@@ -204,7 +204,7 @@ def _fields(
             raise ValueError(f"--{option} takes field=value, got {text!r}")
         if name in SET_ELSEWHERE:
             raise ValueError(f"--{option} {name}: use {SET_ELSEWHERE[name]}")
-        if name not in known:
+        if name not in known and not name.startswith("core.args."):  # `train` knows these
             close = get_close_matches(name, known, n=3, cutoff=0.4)
             hint = f"; close: {', '.join(close)}" if close else ""
             raise ValueError(f"--{option}: unknown setting {name!r}{hint}")
@@ -221,13 +221,15 @@ def _refuse_other_settings(plan: RunPlan) -> None:
     """Raises ValueError where the folder holds a run of other settings than planned."""
     if not (plan.path / "config.yaml").exists():
         return
-    saved = flat_values(plain_values(config_from_values(read_config(plan.path))))
+    config = config_from_values(read_config(plan.path))
+    config = replace(config, core=resolved(config.core))
+    saved = flat_values(plain_values(config))
     wanted = flat_values(plain_values(plan.config)) | {"run_dir": saved["run_dir"]}
     if plan.config.encoder.kind == "auto":
         del wanted["encoder.kind"]  # which one it came to depends on the game
     for name, value in wanted.items():
-        if saved[name] != value:
+        if saved.get(name) != value:
             raise ValueError(
-                f"{plan.path} holds a run with {name} {saved[name]}, the sweep has {value}; "
+                f"{plan.path} holds a run with {name} {saved.get(name)}, the sweep has {value}; "
                 "choose another --out"
             )

@@ -79,6 +79,7 @@ def test_the_backend_that_is_named_is_the_one_that_runs(kind, kernel, head_size,
     [
         ("feedforward", 0, 0),
         ("lstm", 527_360, 2 * 1024),
+        ("gru", 395_520, 1024),
         ("linear_transformer", 428_544, 32 * 1024),
         ("delta_net", 429_568, 32 * 1024),
         ("rdn", 454_400, 33 * 1024),
@@ -350,7 +351,7 @@ def test_cores_differ_in_the_fast_net_alone():
         ({"num_layers": 0}, r"num_layers must be >= 1, got 0"),
         ({"num_layers": 257}, r"num_layers must be <= 256, got 257"),
         ({"bptt": 2}, r'bptt must be "full" or 1, got 2'),
-        ({"kind": "gru"}, r"kind must be one of lstm, .*, got 'gru'"),
+        ({"kind": "grue"}, r"kind must be one of lstm, .*, got 'grue'; close: gru"),
         ({"kind": "delta_ner"}, r"got 'delta_ner'; close: delta_net"),
     ],
 )
@@ -393,3 +394,16 @@ def test_the_kernel_setting_reaches_the_kernel(kind):
     core = make_core(CoreConfig(kind=kind, kernel="abacus", **SMALL), INPUT)
     with pytest.raises(ValueError, match="unknown backend 'abacus'"):
         core(torch.zeros(1, 1, INPUT), core.initial_state(1), torch.zeros(1, 1, dtype=torch.bool))
+
+
+def test_gru_is_torch_s_gru():
+    core = make_core(CoreConfig(kind="gru", hidden_size=12), INPUT).double()
+    theirs = nn.GRU(INPUT, 12).double()
+    theirs.load_state_dict(
+        {f"{name}_l0": value for name, value in core.cell.gates.state_dict().items()}
+    )
+    x, (h,), _ = random_unroll(core)
+    y, (last,) = core(x, (h,), torch.zeros(6, 2, dtype=torch.bool))
+    want, want_last = theirs(x, h[None])
+    torch.testing.assert_close(y, want)
+    torch.testing.assert_close(last, want_last[0])

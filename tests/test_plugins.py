@@ -59,7 +59,10 @@ MAKE = "def make():\n    return gymnasium.make('CartPole-v1', max_episode_steps=
         ("1 / 0", r"my.py:make fails when imported: ZeroDivisionError in line 3: division by zero"),
         ("import nowhere", "my.py:make fails when imported: ModuleNotFoundError in line 3"),
         ("def mke(): ...", "my.py has no 'make'; close: mke"),
-        ("make = 3", "my.py:make must be a function that returns an environment, it is 3"),
+        (
+            "make = 3",
+            "my.py:make must be a function that returns an environment, or a core's class",
+        ),
     ],
 )
 def test_a_plugin_that_cannot_be_used_is_one_line(text, message, capsys):

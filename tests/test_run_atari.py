@@ -160,7 +160,10 @@ def test_help_explains_every_field(tmp_path):
         (["evaluate", "used", "--length", "0"], "length must be at least 1, got 0"),
         (["sweep", *SMOKE, "--cores", "rdm", "--out", "o"], "core.kind"),
         (["sweep", *SMOKE, "--cores", "rdn", "--out", "bad.yaml"], "bad.yaml is a file"),
-        (["fly"], "want a command (train, sweep, evaluate, watch, compare, bench), got 'fly'"),
+        (
+            ["fly"],
+            "want a command (train, sweep, evaluate, watch, compare, check, bench), got 'fly'",
+        ),
     ],
     ids=lambda x: "-".join(map(str, x[-2:])).replace("/", "_") if isinstance(x, list) else None,
 )

@@ -100,7 +100,7 @@ class MemoryPanel:
         canvas.text(frame, (end, y - 8), strength, 12, canvas.WRITE, bold=True, align="right")
         matrix = canvas.heat(row.weights[head], self._limits[row.label])
         key, query = (
-            canvas.glow(np.sqrt(vector[head])[:, None], colour)  # the root shows faint ones too
+            canvas.glow(np.sqrt(np.abs(vector[head]))[:, None], colour)  # the root shows faint ones
             for vector, colour in ((row.key, canvas.WRITE), (row.query, canvas.READ))
         )
         canvas.paste(frame, (x, y), _resized(key, STRIP, side))

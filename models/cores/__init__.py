@@ -4,11 +4,13 @@ from .backend import kernel_backend
 from .base import Core, CoreState
 from .block import Access, FastNet
 from .config import CoreConfig
+from .guest import LOOKS, is_guest, is_registered, register
 from .registry import CORES, core_spec, make_core, refuse_unused, resolved
 from .spec import CoreSpec
 
 __all__ = [
     "CORES",
+    "LOOKS",
     "Access",
     "Core",
     "CoreConfig",
@@ -16,8 +18,11 @@ __all__ = [
     "CoreState",
     "FastNet",
     "core_spec",
+    "is_guest",
+    "is_registered",
     "kernel_backend",
     "make_core",
     "refuse_unused",
+    "register",
     "resolved",
 ]

@@ -15,7 +15,7 @@ Shapes: T steps, B batch, N = T B rows, H heads, D features of a head, S slow ou
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -154,6 +154,7 @@ def fast_weight_core(
     *,
     color: tuple[str, str],
     marker: str,
+    args: type[Any] | None = None,
 ) -> CoreSpec:
     """Returns the description of a stack of a fast net, at the sizes of Irie et al. 2021.
 
@@ -162,6 +163,7 @@ def fast_weight_core(
     return CoreSpec(
         make=partial(FastWeightStack, make_fast_net=make_fast_net),
         sizes=STACK_SIZES,
+        args=args,
         kernel=kernel,
         color=color,
         marker=marker,

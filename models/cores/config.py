@@ -1,7 +1,10 @@
 """The settings of a core: which memory, how large, how it is trained and what computes it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+from .args import Value
 
 Bptt = Literal["full", 1]
 KernelName = Literal["auto", "reference", "cpu", "triton"]
@@ -26,6 +29,8 @@ class CoreConfig:
         hidden_size: features between the layers, a multiple of num_heads where a core has heads.
         num_heads: fast weight matrices per layer, each square with side hidden_size / num_heads.
         feedforward_size: hidden units of the feed-forward half of a block, >= 1.
+        args: the core's own settings by name, set as core.args.NAME; `--core.kind KIND --help`
+            shows those of a core.
     """
 
     kind: str = "lstm"
@@ -35,6 +40,7 @@ class CoreConfig:
     hidden_size: int | None = None
     num_heads: int | None = None
     feedforward_size: int | None = None
+    args: Mapping[str, Value] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in SIZES:

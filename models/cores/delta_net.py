@@ -1,7 +1,11 @@
 """Delta Net: fast weights that write only what is missing at a key.
 
-W <- W + phi(k) (sigma(b) (v - W^T phi(k)))^T, then read at phi(q).
+W <- W + phi(k) (beta (v - W^T phi(k)))^T, then read at phi(q); beta = beta_range sigma(b), and phi
+is what key_norm names.
 """
+
+from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -9,7 +13,24 @@ from ..kernels import delta_rule
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
-from .feature_map import elu_feature_map
+from .feature_map import KeyNorm, feature_map
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeltaNetArgs:
+    """Where a step may write, and how strongly: its transition has the eigenvalue 1 - beta |k|^2.
+
+    With keys of length 1 and beta up to 2 it can turn the sign of what is stored, which counting
+    modulo 2 needs. Source: Grazzi et al. 2024 (https://arxiv.org/abs/2411.12537).
+
+    Args:
+        key_norm: keys and queries have positive entries with sum 1 by elu + 1 and division (sum,
+            as in 2021) or by softmax, or entries of either sign and length 1 (l2).
+        beta_range: the write strength lies between 0 and this.
+    """
+
+    key_norm: KeyNorm = "sum"
+    beta_range: Literal[1, 2] = 1
 
 
 class DeltaNet(FastNet):
@@ -17,6 +38,7 @@ class DeltaNet(FastNet):
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(config)
+        self.args = DeltaNetArgs(**config.args)  # type: ignore[arg-type]
         self.slow_size = 3 * self.head_size + 1
         self.state_shapes = ((self.num_heads, self.head_size, self.head_size),)
 
@@ -36,8 +58,11 @@ class DeltaNet(FastNet):
         """Returns q, k, v [..., H, D] and beta [..., H] of slow [..., H, S]."""
         D = self.head_size
         queries_keys, v, b = slow.split_with_sizes([2 * D, D, 1], -1)
-        q, k = elu_feature_map(queries_keys.view(*slow.shape[:-1], 2, D)).unbind(-2)
-        return q, k, v, b.squeeze(-1).sigmoid()
+        q, k = feature_map(queries_keys.view(*slow.shape[:-1], 2, D), self.args.key_norm).unbind(-2)
+        beta = b.squeeze(-1).sigmoid()
+        return q, k, v, beta if self.args.beta_range == 1 else beta * self.args.beta_range
 
 
-CORE = fast_weight_core(DeltaNet, "delta_rule", color=("#b86e00", "#e69f00"), marker="s")
+CORE = fast_weight_core(
+    DeltaNet, "delta_rule", args=DeltaNetArgs, color=("#b86e00", "#e69f00"), marker="s"
+)

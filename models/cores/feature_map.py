@@ -1,8 +1,11 @@
-"""The normalised feature map of the Linear Transformer's and the Delta Net's keys and queries."""
+"""The normalised feature maps of the Linear Transformer's and the Delta Net's keys and queries."""
+
+from typing import Literal
 
 from torch import Tensor
 from torch.nn import functional
 
+KeyNorm = Literal["sum", "softmax", "l2"]
 SUM_EPSILON = 1e-5  # Irie et al. 2021, in their code
 
 
@@ -17,3 +20,14 @@ def elu_feature_map(x: Tensor) -> Tensor:
     """
     positive = functional.elu(x) + 1.0
     return positive / (positive.sum(-1, keepdim=True) + SUM_EPSILON)
+
+
+def feature_map(x: Tensor, norm: KeyNorm) -> Tensor:
+    """Returns keys or queries of x [..., K], over the last dimension.
+
+    "sum" is `elu_feature_map`, "softmax" likewise positive with sum 1, "l2" of length 1 and any
+    sign, as Yang et al. 2024 (https://arxiv.org/abs/2406.06484) scale them.
+    """
+    if norm == "sum":
+        return elu_feature_map(x)
+    return x.softmax(-1) if norm == "softmax" else functional.normalize(x, dim=-1)

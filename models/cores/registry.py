@@ -1,4 +1,4 @@
-"""Every core by name, one line each. Nothing else in the repository lists them."""
+"""Every built-in core by name, one line each. Nothing else in the repository lists them."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,10 +6,12 @@ from importlib import import_module
 
 from .base import Core
 from .config import CoreConfig
+from .guest import guest_spec, is_guest, is_registered
 from .spec import CoreSpec
 
 NAMES = (  # files of this folder, in the order of tables and figures
     "lstm",
+    "gru",
     "delta_net",
     "delta_rnn",
     "rdn",
@@ -21,11 +23,13 @@ CORES: dict[str, CoreSpec] = {name: import_module(f".{name}", __package__).CORE 
 
 
 def core_spec(kind: str) -> CoreSpec:
-    """Returns what is known of a core.
+    """Returns what is known of a core, built-in or a guest.
 
     Raises:
         ValueError: there is none of this name.
     """
+    if is_guest(kind):
+        return guest_spec(kind)
     if kind not in CORES:
         close = get_close_matches(kind, CORES, n=1)
         hint = f"; close: {close[0]}" if close else ""
@@ -36,9 +40,13 @@ def core_spec(kind: str) -> CoreSpec:
 def resolved(config: CoreConfig) -> CoreConfig:
     """Returns complete settings; see `CoreSpec.resolve`.
 
+    Those of a guest that was not imported are complete as they are.
+
     Raises:
         ValueError: no such core, or sizes that do not fit each other.
     """
+    if is_guest(config.kind) and not is_registered(config.kind):
+        return config
     return core_spec(config.kind).resolve(config)
 
 
@@ -50,7 +58,7 @@ def make_core(config: CoreConfig, input_size: int) -> Core:
         input_size: features of one input row.
 
     Raises:
-        ValueError: no such core, or sizes that do not fit each other.
+        ValueError: no such core, a guest that is none, or sizes that do not fit each other.
     """
     return core_spec(config.kind).make(resolved(config), input_size)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from .args import complete
 from .base import Core
 from .config import SIZES, CoreConfig
 
@@ -14,6 +16,7 @@ class CoreSpec:
     Args:
         make: builds it from complete settings and the features of one input row.
         sizes: the sizes of `CoreConfig` that it uses, each with this core's default.
+        args: dataclass of the settings that are its own, `CoreConfig.args`.
         kernel: operator of its recurrence, a folder in `models/kernels`.
         has_state: whether it remembers anything.
         state_names: of the state's tensors of one layer, for films. Fast-weight cores are drawn
@@ -24,6 +27,7 @@ class CoreSpec:
 
     make: Callable[[CoreConfig, int], Core]
     sizes: Mapping[str, int] = field(default_factory=dict)
+    args: type[Any] | None = None
     kernel: str | None = None
     has_state: bool = True
     state_names: tuple[str, ...] = ()
@@ -31,10 +35,12 @@ class CoreSpec:
     marker: str
 
     def resolve(self, config: CoreConfig) -> CoreConfig:
-        """Returns settings with a number for each size that the core uses, None for the others.
+        """Returns complete settings of this core: a value for each that it uses.
+
+        A size that it does not use is None.
 
         Raises:
-            ValueError: sizes that do not fit each other.
+            ValueError: sizes that do not fit each other, or an own setting that is not declared.
         """
         sizes: dict[str, int | None] = dict.fromkeys(SIZES)
         for name, default in self.sizes.items():
@@ -46,10 +52,12 @@ class CoreSpec:
                 f"core.hidden_size must be a multiple of core.num_heads = {num_heads}, "
                 f"got {hidden_size}"
             )
-        return replace(config, **sizes)  # type: ignore[arg-type]
+        args = complete(config.kind, self.args, config.args)
+        return replace(config, args=args, **sizes)  # type: ignore[arg-type]
 
     @property
     def unused(self) -> set[str]:
         """Shared settings that make no difference to this core."""
-        always = {"bptt", "kernel"} if not self.has_state else set()
-        return always | {name for name in SIZES if name not in self.sizes}
+        without = {name for name in SIZES if name not in self.sizes}
+        without |= {"kernel"} if self.kernel is None else set()
+        return without | (set() if self.has_state else {"bptt"})

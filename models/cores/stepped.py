@@ -1,0 +1,60 @@
+"""A core from a module that knows one step alone: stepped over the unroll, reset at starts."""
+
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from .base import Core, CoreState
+from .config import Bptt
+
+
+class Cell(Protocol):
+    """One step of a memory, an `nn.Module`."""
+
+    output_size: int
+    """Features of one output row."""
+    state_shapes: tuple[tuple[int, ...], ...]
+    """Shape of each tensor of the state, without the batch."""
+
+    def step(self, x: Tensor, state: CoreState) -> tuple[Tensor, CoreState]:
+        """Returns y [B, output_size] and the new state of x [B, D] and the state before it."""
+
+
+class Stepped(Core):
+    """Steps a cell. State: the cell's.
+
+    Args:
+        cell: an `nn.Module` with what `Cell` asks for.
+        bptt: see `CoreConfig`.
+    """
+
+    def __init__(self, cell: nn.Module, bptt: Bptt) -> None:
+        super().__init__()
+        self.cell = cell
+        self.bptt = bptt
+        self.output_size = self._steps.output_size
+
+    @property
+    def _steps(self) -> Cell:
+        return cast(Cell, self.cell)
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Those of the cell."""
+        return self._steps.state_shapes
+
+    def forward(self, x: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
+        """Steps through an unroll; see `Core.forward`."""
+        outputs = []
+        for x_BD, start_B in zip(x, start, strict=True):
+            state = tuple(self._before_step(tensor, start_B) for tensor in state)
+            y, state = self._steps.step(x_BD, state)
+            outputs.append(y)
+        return torch.stack(outputs), state
+
+    def _before_step(self, tensor: Tensor, start: Tensor) -> Tensor:
+        """Returns a state tensor [B, ...], zero in the rows with a start."""
+        tensor = tensor.detach() if self.bptt == 1 else tensor
+        zero = torch.zeros((), dtype=tensor.dtype, device=tensor.device)
+        return torch.where(start.view(-1, *(1,) * (tensor.ndim - 1)), zero, tensor)

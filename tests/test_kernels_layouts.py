@@ -104,6 +104,48 @@ def test_nan_passes_through_until_a_start_and_stays_in_its_row(op, backend):
         assert all(torch.equal(a, b) for a, b in zip(last, end, strict=True)), name
 
 
+def of_first_row_and_head(dims):
+    """Returns the index of all that batch row 0 and head 0 have of a tensor."""
+    index = {"T": slice(None), "B": 0, "H": 0}
+    return tuple(index[dim] for dim in dims.split() if dim in index)
+
+
+def differing(op, got, want):
+    """Returns which results differ beyond row 0 and head 0; weights are everybody's."""
+    dims = {f"d{name}": dims for name, dims in op.layout.items()} | op.layout
+    dims["y"] = "T B H" if "H" in op.layout[op.states[0]] else "T B"
+    names = []
+    for name in (n for n in op.results if dims[n].startswith(("T", "B"))):
+        own = of_first_row_and_head(dims[name])
+        other = got[name].clone()
+        other[own] = want[name][own]
+        names += [] if torch.equal(other, want[name]) else [name]
+    return names
+
+
+# A thread computes several pairs of row and head in the same memory, padded to 16 floats a row.
+@pytest.mark.parametrize("num_threads", [1, 2])
+@pytest.mark.parametrize("start", [None, 2])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize(("K", "V"), [(24, 24), (13, 13), (32, 32), (11, 40)])
+@named([(op, backend) for op, backend in COMPILED if backend.name == "cpu"])
+def test_a_bad_number_leaves_neither_its_row_nor_its_head(
+    op, backend, K, V, bad, start, num_threads
+):
+    if K != V and not any("V" in dims for dims in op.layout.values()):
+        pytest.skip("has one head size")
+    torch.set_num_threads(num_threads)
+    clean = make_inputs(op, sizes(3, 2, 2, K, V), torch.float32, start_rate=0)
+    if start:
+        clean["start"][start, 0] = True
+    want = outputs_and_gradients(op, run(op, backend), clean)
+    for name in (n for n in op.floats if op.layout[n].startswith(("T", "B"))):
+        spoilt = clean[name].detach().clone()
+        spoilt[of_first_row_and_head(op.layout[name])][:1] = bad
+        got = outputs_and_gradients(op, run(op, backend), clean | {name: spoilt.requires_grad_()})
+        assert differing(op, got, want) == [], name
+
+
 @every_backend
 def test_no_gradient_after_a_start_sees_the_nan_before_it(op, backend):
     tensors = make_inputs(op, SMALL, torch.float32, device_of(backend), start_rate=0)

@@ -72,7 +72,7 @@ class Forward {
     if (h != head_) pack(h);
     const bool save = out_.saved.size(0) == in_.T;
     float* const w = w_.load(matrix_of(state_w_, b, h), matrix_of(out_.state_w, b, h));
-    std::memcpy(y_, row_of(state_y_, b, h), in_.D * sizeof(float));
+    load_row(row_of(state_y_, b, h), y_, in_.D);
     for (int64_t t = 0; t < in_.T; ++t) {
       if (save && t % CHECKPOINT_STEPS == 0) {
         w_.checkpoint(checkpoint_of(out_.checkpoints, t / CHECKPOINT_STEPS, b, h));
@@ -197,7 +197,7 @@ class Backward {
   void operator()(int64_t b, int64_t h) {
     if (h != head_) pack(h);
     w_.begin(matrix_of(in_.dstate_w, b, h), D_, D_);
-    std::memcpy(carry_, row_of(in_.dstate_y, b, h), D_ * sizeof(float));
+    load_row(row_of(in_.dstate_y, b, h), carry_, D_);
     for_each_segment_backwards(
         in_.saved.size(0),
         [&](int64_t segment) {

@@ -58,12 +58,16 @@ class Operator:
         return getattr(self.module, self.name)(*tensors, **options)
 
     def reference(self, *tensors, **options):
-        return self.module.reference.run(*tensors, **options)
+        return self(*tensors, backend="reference", **options)
 
 
 OPERATORS = [
     Operator("linear_attention", {"q": softmax, "k": softmax}),
     Operator("delta_rule", {"q": unit, "k": unit, "beta": torch.sigmoid}),
+    Operator(
+        "gated_delta_rule", {"q": unit, "k": unit, "beta": torch.sigmoid, "alpha": torch.sigmoid}
+    ),
+    Operator("delta_product", {"q": unit, "k": unit, "beta": torch.sigmoid}),
     Operator(
         "delta_rnn",
         dict.fromkeys(["q", "k", "rk"], softmax) | dict.fromkeys(["beta", "rbeta"], torch.sigmoid),
@@ -75,7 +79,7 @@ OPERATORS = [
 
 def sizes(T, B, H, K, V=None):
     """Returns sizes for any operator; one without separate values has D = N = K."""
-    return {"T": T, "B": B, "H": H, "K": K, "V": V or K, "D": K, "N": K}
+    return {"T": T, "M": 3, "B": B, "H": H, "K": K, "V": V or K, "D": K, "N": K}
 
 
 def make_inputs(op, sizes, dtype=torch.float64, device="cpu", seed=0, start_rate=0.2):

@@ -128,5 +128,5 @@ def _check_one_dtype(
 def _arranged(dims: str, tensor: Tensor) -> Tensor:
     if not dims.startswith("T"):
         return tensor.contiguous()
-    is_scalar = dims in ("T B", "T B H")
+    is_scalar = dims.endswith(("B", "H"))
     return tensor if is_scalar or tensor.stride(-1) == 1 else tensor.contiguous()

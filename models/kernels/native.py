@@ -27,9 +27,9 @@ def padded(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def needs_grad(*inputs: Tensor) -> bool:
+def needs_grad(*inputs: Tensor | None) -> bool:
     """Returns whether a call with these inputs must save what its backward needs."""
-    return torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
 
 
 def rejects_dtypes(inputs: Sequence[Tensor], states: Sequence[Tensor]) -> str | None:

@@ -247,8 +247,8 @@ inline void copy_matrix(const float* from, int64_t from_row, float* to, int64_t 
   }
 }
 
-// Copies a row into scratch of `padded(size)` floats. The padding is cleared: a NaN of the batch row
-// and head that used the scratch before may have reached it.
+// Copies a row into scratch of `padded(size)` floats. The padding is cleared: a NaN of the batch
+// row and head that used the scratch before may have reached it.
 inline void load_row(const float* from, float* to, int64_t size) {
   std::memcpy(to, from, size * sizeof(float));
   std::fill(to + size, to + padded(size), 0.0f);

@@ -88,10 +88,10 @@ class Forward {
   FW_INLINE void step(float* w, float* r, int64_t t, int64_t b, int64_t h, SavedStep out) {
     softmax(h_, static_cast<int>(in_.D), width_, out.read);
     delta_step(w, in_.q.row(t, b, h, q_buffer_), in_.k.row(t, b, h, k_buffer_),
-               in_.v.row(t, b, h, v_buffer_), in_.beta.scalar(t, b, h), width_, width_,
+               in_.v.row(t, b, h, v_buffer_), in_.beta.scalar(t, b, h), 1.0f, width_, width_,
                out.w_missing, delta_, z_);
     delta_step(r, out.read, in_.rk.row(t, b, h, k_buffer_), in_.rv.row(t, b, h, v_buffer_),
-               in_.rbeta.scalar(t, b, h), width_, width_, out.r_missing, delta_, h_);
+               in_.rbeta.scalar(t, b, h), 1.0f, width_, width_, out.r_missing, delta_, h_);
     for (int n = 0; n < size(); n += LANES) store(h_ + n, load(h_ + n) + load(z_ + n));
     h_rows_.copy(t, b, h, h_);
   }

@@ -119,7 +119,7 @@ class Forward {
     softmax(pre_ + d, static_cast<int>(in_.D), width_, out.k);
     const float beta = sigmoid(in_.b.scalar(t, b, h) + dot(r_b_, out.a, width_));
     std::fill_n(out.beta, ALIGNMENT, beta);
-    delta_step(w, out.q, out.k, pre_ + 2 * d, beta, width_, width_, out.u, delta_, y_);
+    delta_step(w, out.q, out.k, pre_ + 2 * d, beta, 1.0f, width_, width_, out.u, delta_, y_);
     y_rows_.copy(t, b, h, y_);
   }
 

@@ -19,9 +19,9 @@ WRITES = 2  # a step of the delta product
 LSTM_INPUT_SIZE = 257
 START_RATE = 0.02
 # What a core applies to an argument before the operator sees it.
-SOFTMAX = {"q", "k", "rk"}
+SOFTMAX = {"q", "k", "rk", "x"}
 SIGMOID = {"beta", "rbeta", "alpha"}
-WEIGHTS = {"r_q", "r_k", "r_v", "r_b"}
+WEIGHTS = {"r_q", "r_k", "r_v", "r_b", "w"}
 
 
 @dataclass(frozen=True, slots=True)

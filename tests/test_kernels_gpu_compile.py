@@ -20,6 +20,7 @@ OPERATORS = [
     "delta_product",
     "delta_rnn",
     "rdn",
+    "srwm",
 ]
 T, B, H = 51, 32, 4
 

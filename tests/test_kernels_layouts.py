@@ -26,15 +26,18 @@ SMALL = sizes(5, 2, 1, 8)
 
 def sliced(op, tensors):
     """Returns the same values as slices of one batch-major slow net output, and odd strides."""
-    sequences = [n for n in op.floats if op.layout[n].startswith("T")]
-    rows = [
-        x if x.ndim > 3 or op.name == "lstm" else x.unsqueeze(-1)
-        for x in map(tensors.get, sequences)
-    ]
-    widths = [x.shape[-1] for x in rows]
-    joined = torch.cat([x.detach() for x in rows], dim=-1)
-    slow = joined.transpose(0, 1).contiguous().transpose(0, 1)
-    parts = dict(zip(sequences, slow.split(widths, dim=-1), strict=True))
+    rows = {
+        name: tensors[name].detach().unsqueeze(-1) if dims.endswith("H") else tensors[name].detach()
+        for name, dims in op.layout.items()
+        if dims.startswith("T") and name != "start"
+    }
+    parts = {}
+    for lead in {x.shape[:-1] for x in rows.values()}:
+        together = {name: x for name, x in rows.items() if x.shape[:-1] == lead}
+        joined = torch.cat(list(together.values()), dim=-1)
+        slow = joined.transpose(0, 1).contiguous().transpose(0, 1)
+        widths = [x.shape[-1] for x in together.values()]
+        parts |= dict(zip(together, slow.split(widths, dim=-1), strict=True))
     result = {}
     for name, x in tensors.items():
         part = parts.get(name, x.detach())
@@ -92,7 +95,7 @@ def test_nan_passes_through_until_a_start_and_stays_in_its_row(op, backend):
     clean["start"][3, 0] = True
     for name in (n for n in op.floats if op.layout[n].startswith("T")):
         dirty = clean | {name: clean[name].detach().clone()}
-        dirty[name][1, 0] = float("nan")
+        dirty[name].select(op.layout[name].split().index("B"), 0)[1] = float("nan")
         got, *last = run(op, backend)(*dirty.values())
         want, *end = run(op, backend)(*clean.values())
         touched = got[1:3, 0].isnan()
@@ -106,7 +109,7 @@ def test_nan_passes_through_until_a_start_and_stays_in_its_row(op, backend):
 
 def of_first_row_and_head(dims):
     """Returns the index of all that batch row 0 and head 0 have of a tensor."""
-    index = {"T": slice(None), "B": 0, "H": 0}
+    index = {"T": slice(None), "M": slice(None), "B": 0, "H": 0}
     return tuple(index[dim] for dim in dims.split() if dim in index)
 
 

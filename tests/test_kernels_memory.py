@@ -16,6 +16,7 @@ FLOATS_KEPT = {
     "delta_product": WRITES * ROWS * D + 10 * B * H * D * D,  # a checkpoint every 16 writes
     "delta_rnn": ROWS * 3 * D + 2 * MATRICES,
     "rdn": ROWS * (4 * D + 16) + MATRICES,
+    "srwm": ROWS * (2 * D + 112 + 16) + SEGMENTS * B * H * D * 112,  # 112: 3 D + 4, padded
     "lstm": T * B * 6 * D,
 }
 

@@ -28,8 +28,8 @@ def case(name, *shape, start_rate=0.0):
 
 @every_operator
 def test_the_gradient_is_the_derivative_of_the_output(op):
-    *floats, start = make_inputs(op, SMALL, start_rate=0.3).values()
-    assert start.any()
+    *floats, start = make_inputs(op, SMALL, start_rate=0).values()
+    start[2, 0] = True
     assert torch.autograd.gradcheck(lambda *xs: op.reference(*xs, start), floats, fast_mode=True)
 
 

@@ -16,6 +16,7 @@ from .gated_delta_rule import gated_delta_rule
 from .linear_attention import linear_attention
 from .lstm import lstm
 from .rdn import rdn
+from .srwm import srwm
 
 __all__ = [
     "delta_product",
@@ -26,6 +27,7 @@ __all__ = [
     "lstm",
     "operators",
     "rdn",
+    "srwm",
 ]
 
 

@@ -35,7 +35,7 @@ def run(
 def rejects(*args: Tensor) -> str | None:
     """Returns why the Triton kernel cannot take this call of any of its operators, or None."""
     *sequences, state, _ = args
-    return triton_launch.rejects_heads(sequences, (state,), state.shape[-2:])
+    return triton_launch.rejects_heads(tuple(sequences), (state,), state.shape[-2:])
 
 
 def _decay(alpha: Tensor | None, beta: Tensor) -> Tensor:

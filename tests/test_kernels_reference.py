@@ -11,6 +11,7 @@ from models.kernels.gated_delta_rule import gated_delta_rule
 from models.kernels.linear_attention import linear_attention
 from models.kernels.lstm import lstm
 from models.kernels.rdn import rdn
+from models.kernels.srwm import srwm
 from tests.kernel_cases import OPERATORS, make_inputs, outputs_and_gradients, sizes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -214,6 +215,32 @@ def test_an_rdn_step_sees_its_last_output_through_tanh_and_transposed_weights():
     want, _ = delta_rule(q[None], k[None], v[None], b.sigmoid()[None], tensors["state_w"], no_start)
     y, *_ = rdn(*tensors.values())
     torch.testing.assert_close(y, want)
+
+
+def test_an_srwm_moves_each_part_of_itself_from_what_its_key_finds_to_what_its_query_finds():
+    D = 4
+    x, w, state, start = case("srwm", 5, 1, 1, D).values()
+    y, last = srwm(x, w, state, start)
+    W = (w + state)[0, 0].detach()
+    for t in range(5):
+        output, q, k, b = (x[t, 0, 0] @ W).tensor_split((D, 2 * D, 3 * D))
+        torch.testing.assert_close(y[t, 0, 0], output)
+        q, k = q.exp() / q.exp().sum(), k.exp() / k.exp().sum()
+        moved = []
+        for part, strength in zip(W.tensor_split((D, 2 * D, 3 * D), dim=1), b, strict=True):
+            rate = 1 / (1 + torch.exp(-strength))
+            moved.append(part + torch.outer(k, rate * (part.T @ q - part.T @ k)))
+        W = torch.cat(moved, dim=1)
+    torch.testing.assert_close(last[0, 0], W - w[0])
+
+
+def test_an_srwm_without_strength_is_one_linear_map_at_every_step():
+    x, w, state, start = (t.detach() for t in case("srwm", 5, 2, 3, 4).values())
+    w[..., -4:] = 0
+    state[..., -4:] = -1e9  # x is positive: every strength is sigmoid of a large negative number
+    y, last = srwm(x, w, state, start)
+    torch.testing.assert_close(y, torch.einsum("tbhd,bhde->tbhe", x, (w + state)[..., :4]))
+    assert torch.equal(last, state)
 
 
 def test_an_lstm_without_starts_is_torch_lstm():

@@ -50,7 +50,7 @@ def _fake(*args: Any) -> tuple[Tensor, ...]:
     )
 
 
-def _fake_backward(dy: Tensor, dstate: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _fake_backward(dy: Tensor, dstate: Tensor, *_: Any) -> tuple[Tensor, ...]:
     doutputs_shape = (*dy.shape[:3], 2, dstate.shape[-1])
     return tuple(dstate.new_empty(shape) for shape in (dy.shape, doutputs_shape, dstate.shape))
 
@@ -62,7 +62,8 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-    saved = x, _, _, rows, _ = ctx.saved_tensors
+    saved = ctx.saved_tensors
+    x, rows = saved[0], saved[3]
     dx, doutputs, dstate = torch.ops.fast_weights.srwm_backward(
         *native.materialised(ctx, grads, rows), *saved, ctx.truncate
     )

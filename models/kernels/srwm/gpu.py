@@ -109,10 +109,9 @@ def _backward(
 
 @_backward.register_fake
 def _fake_backward(dy: Tensor, dstate: Tensor, *_: Any) -> Gradients:
-    T, B, H, _ = dy.shape
     return (
         dstate.new_empty(dy.shape),
-        dstate.new_empty(T, B, H, 2, dstate.shape[-1]),
+        dstate.new_empty(*dy.shape[:3], 2, dstate.shape[-1]),
         dstate.new_empty(dstate.shape),
     )
 
@@ -124,7 +123,8 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 
 def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-    saved = x, _, _, rows_saved = ctx.saved_tensors
+    saved = ctx.saved_tensors
+    x, rows_saved = saved[0], saved[-1]
     dx, doutputs, dstate = _backward(
         *native.materialised(ctx, grads, rows_saved), *saved, ctx.truncate
     )

@@ -36,13 +36,13 @@ def run(
 
     def step(x_BHD: Tensor, S_BHDE: Tensor) -> tuple[Tensor, tuple[Tensor]]:
         W_BHDE = w_HDE + S_BHDE
-        y_BHD, q_BHD, k_BHD, b_BH4 = read(W_BHDE, x_BHD).split(sizes, -1)
+        y_BHD, q_BHD, k_BHD, b_BH4 = read(W_BHDE, x_BHD).split_with_sizes(sizes, -1)
         q_BHD, k_BHD, beta_BH4 = q_BHD.softmax(-1), k_BHD.softmax(-1), b_BH4.sigmoid()
         missing_BHE = read(W_BHDE, q_BHD) - read(W_BHDE, k_BHD)
         written_BHE = torch.cat(
             [
                 beta_BH4[..., part, None] * missing_P
-                for part, missing_P in enumerate(missing_BHE.split(sizes, -1))
+                for part, missing_P in enumerate(missing_BHE.split_with_sizes(sizes, -1))
             ],
             dim=-1,
         )

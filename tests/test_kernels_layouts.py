@@ -14,8 +14,10 @@ from tests.kernel_cases import (
 )
 from tests.test_kernels_backends import (
     BOUND,
+    COMPILED,
     every_backend,
     every_compiled_backend,
+    named,
     run,
 )
 

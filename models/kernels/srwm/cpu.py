@@ -23,18 +23,6 @@ def rejects(x: Tensor, w: Tensor, state: Tensor, start: Tensor) -> str | None:
     )
 
 
-def weight_gradient(x: Tensor, difference: Tensor, doutputs: Tensor) -> Tensor:
-    """Returns the gradient [H, D, E] of w, one product per head over steps and rows.
-
-    Args:
-        x: [T, B, H, D] inputs.
-        difference: [T, B, H, D] query minus key.
-        doutputs: [T, B, H, 2, E] gradients of W^T x and of W^T (query - key).
-    """
-    rows = torch.stack((x.to(difference.dtype), difference), dim=3)
-    return torch.einsum("tbhpi,tbhpj->hij", rows, doutputs)
-
-
 def _saved_size(state: Tensor) -> int:
     D, E = state.shape[-2:]
     return 2 * native.padded(D) + native.padded(E) + native.ALIGNMENT
@@ -67,9 +55,10 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     dx, doutputs, dstate = torch.ops.fast_weights.srwm_backward(
         *native.materialised(ctx, grads, rows), *saved, ctx.truncate
     )
-    D = x.shape[-1]
-    key = native.padded(D)
-    dw = weight_gradient(x, rows[..., :D] - rows[..., key : key + D], doutputs)
+    D, key = x.shape[-1], native.padded(x.shape[-1])
+    difference = rows[..., :D] - rows[..., key : key + D]
+    multiplied = torch.stack((x.float(), difference), dim=3)
+    dw = torch.einsum("tbhpi,tbhpj->hij", multiplied, doutputs)
     return dx.to(x.dtype), dw, dstate, None, None, None
 
 

@@ -4,8 +4,8 @@ The forward keeps the whole weight matrix before every write and the query, key 
 4 T B H (D E + 2 D + 4) bytes with E = 3 D + 4 (85 MB at T = 51, B = 32, H = 4, D = 32), so that the
 backward reads them instead of replaying segments. A call without gradients keeps nothing.
 
-The backward kernel writes the gradients of the two products with W; that of w is one matrix
-product of them with what W was multiplied by.
+The backward kernel writes the gradients of the two products with W; that of w are matrix products
+of them with what W was multiplied by.
 """
 
 from typing import Any
@@ -16,7 +16,9 @@ from torch import Tensor
 from .. import native, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
-from .cpu import weight_gradient
+
+PER_THREAD = 16
+"""Elements of each of six matrices, three parts of w and of the state."""
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
 Gradients = tuple[Tensor, Tensor, Tensor]
@@ -31,13 +33,6 @@ def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
 def rejects(x: Tensor, w: Tensor, state: Tensor, start: Tensor) -> str | None:
     """Returns why the Triton kernel cannot take this call, or None."""
     return triton_launch.rejects_heads((x,), (w, state), (x.shape[-1],))
-
-
-def _blocks(size: int) -> dict[str, int]:
-    """Returns the launch constants of programs that hold w and the state, six square matrices."""
-    block = triton_launch.block_size(size)
-    num_warps = triton_launch.warps_for(8 * block * block, per_thread=64)
-    return {"D": size, "BLOCK": block, "num_warps": num_warps}
 
 
 @torch.library.custom_op("fast_weights_triton::srwm", mutates_args=())
@@ -58,7 +53,7 @@ def _forward(
         T,
         H,
         SAVE=save,
-        **_blocks(D),
+        **triton_launch.square_blocks(D, PER_THREAD),
     )
     return outputs
 
@@ -102,7 +97,7 @@ def _backward(
         T,
         H,
         TRUNCATE=truncate,
-        **_blocks(D),
+        **triton_launch.square_blocks(D, PER_THREAD),
     )
     return gradients
 
@@ -129,7 +124,10 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         *native.materialised(ctx, grads, rows_saved), *saved, ctx.truncate
     )
     query, key, _ = rows_saved.split([x.shape[-1], x.shape[-1], 4], dim=-1)
-    return dx.to(x.dtype), weight_gradient(x, query - key, doutputs), dstate, None, None, None
+    multiplied = torch.stack((x.float(), query - key), dim=3)
+    # A product for each step, then their sum: as one product over all rows, H programs do it all.
+    dw = torch.einsum("tbhpi,tbhpj->thij", multiplied, doutputs).sum(0)
+    return dx.to(x.dtype), dw, dstate, None, None, None
 
 
 _forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)

@@ -37,7 +37,7 @@ from models.kernels import inputs, operators, triton_launch
 
 MODULES = operators()
 ROOT = Path(__file__).resolve().parent.parent
-T, B, H = 51, 32, 4
+T, M, B, H = 51, 2, 32, 4
 POINTERS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.bool: "*i1"}
 WARP_REGISTERS = 65536 // 32
 # Shared memory of one multiprocessor and warps it can hold (CUDA C++ Programming Guide,
@@ -88,7 +88,8 @@ def record(op: str, size: int, dtype: torch.dtype) -> list[Launch]:
     original, triton_launch.launch = triton_launch.launch, recorder
     try:
         module = MODULES[op]
-        y, *_ = module.gpu.run(*_arguments(module.LAYOUT, size, dtype))
+        (fused,) = (b for b in module.BACKENDS if b.name == "triton")
+        y, *_ = fused.run(*_arguments(module.LAYOUT, size, dtype))
         y.float().sum().backward()
     finally:
         triton_launch.launch = original
@@ -96,7 +97,7 @@ def record(op: str, size: int, dtype: torch.dtype) -> list[Launch]:
 
 
 def _arguments(layout: dict[str, str], size: int, dtype: torch.dtype) -> Iterator[Tensor]:
-    sizes = {"T": T, "B": B, "H": H} | dict.fromkeys("KVDN", size)
+    sizes = {"T": T, "M": M, "B": B, "H": H} | dict.fromkeys("KVDN", size)
     for name, dims in layout.items():
         shape = [inputs.size_of(dim, sizes) for dim in dims.split()]
         if name == "start":

@@ -15,12 +15,13 @@ Call = Callable[..., tuple[Tensor, ...]]
 
 OPERATORS = operators()
 OPS = tuple(OPERATORS)
+WRITES = 2  # a step of the delta product
 LSTM_INPUT_SIZE = 257
 START_RATE = 0.02
 # What a core applies to an argument before the operator sees it.
-SOFTMAX = {"q", "k", "rk"}
-SIGMOID = {"beta", "rbeta"}
-WEIGHTS = {"r_q", "r_k", "r_v", "r_b"}
+SOFTMAX = {"q", "k", "rk", "x"}
+SIGMOID = {"beta", "rbeta", "alpha"}
+WEIGHTS = {"r_q", "r_k", "r_v", "r_b", "w"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def make_case(op: str, shape: Shape, device: torch.device, *, compiled: bool = F
     rng = torch.Generator().manual_seed(0)
     start = torch.rand(shape.T, shape.B, generator=rng) < START_RATE
     operator = getattr(module, op)
-    calls: dict[str, Call] = {"reference": module.reference.run}
+    reference: Call = partial(operator, backend="reference")
+    calls: dict[str, Call] = {"reference": reference}
     for backend in module.BACKENDS:
         if backend.device == device.type:
             calls[backend.name] = partial(operator, backend=backend.name)
@@ -82,7 +84,7 @@ def make_case(op: str, shape: Shape, device: torch.device, *, compiled: bool = F
         case = _lstm_case(shape, calls, rng, start.to(device))
     else:
         floats = _floats(module, shape, rng, device)
-        case = Case(op, shape, floats, start.to(device), module.reference.run, calls)
+        case = Case(op, shape, floats, start.to(device), reference, calls)
     if compiled:
         case.candidates["compiled"] = torch.compile(case.reference, dynamic=False)
     return case
@@ -92,7 +94,8 @@ def _floats(
     module: ModuleType, shape: Shape, rng: torch.Generator, device: torch.device
 ) -> dict[str, Tensor]:
     """Returns the arguments of an operator, through its caller's activations."""
-    sizes = {"T": shape.T, "B": shape.B, "H": shape.H} | dict.fromkeys("KVDN", shape.D)
+    sizes = {"T": shape.T, "M": WRITES, "B": shape.B, "H": shape.H}
+    sizes |= dict.fromkeys("KVDN", shape.D)
     floats = {}
     for name, dims in module.LAYOUT.items():
         if name == "start":

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from models.kernels import dispatch
+from models.kernels import dispatch, inputs
 
 
 def softmax(x):
@@ -58,24 +58,30 @@ class Operator:
         return getattr(self.module, self.name)(*tensors, **options)
 
     def reference(self, *tensors, **options):
-        return self.module.reference.run(*tensors, **options)
+        return self(*tensors, backend="reference", **options)
 
 
 OPERATORS = [
     Operator("linear_attention", {"q": softmax, "k": softmax}),
     Operator("delta_rule", {"q": unit, "k": unit, "beta": torch.sigmoid}),
     Operator(
+        "gated_delta_rule", {"q": unit, "k": unit, "beta": torch.sigmoid, "alpha": torch.sigmoid}
+    ),
+    Operator("delta_product", {"q": unit, "k": unit, "beta": torch.sigmoid}),
+    Operator(
         "delta_rnn",
         dict.fromkeys(["q", "k", "rk"], softmax) | dict.fromkeys(["beta", "rbeta"], torch.sigmoid),
     ),
     Operator("rdn", dict.fromkeys(["r_q", "r_k", "r_v", "r_b"], shrunk)),
+    # Smaller weights make query and key nearly equal, and a write the rounding of their difference.
+    Operator("srwm", {"x": softmax}),
     Operator("lstm", {"w_hh": shrunk}),
 ]
 
 
 def sizes(T, B, H, K, V=None):
     """Returns sizes for any operator; one without separate values has D = N = K."""
-    return {"T": T, "B": B, "H": H, "K": K, "V": V or K, "D": K, "N": K}
+    return {"T": T, "M": 3, "B": B, "H": H, "K": K, "V": V or K, "D": K, "N": K}
 
 
 def make_inputs(op, sizes, dtype=torch.float64, device="cpu", seed=0, start_rate=0.2):
@@ -88,11 +94,10 @@ def make_inputs(op, sizes, dtype=torch.float64, device="cpu", seed=0, start_rate
     state_dtype = torch.promote_types(dtype, torch.float32)
     tensors = {}
     for name in op.floats:
-        dims = op.layout[name].split()
-        shape = [4 * sizes["N"] if dim == "4N" else sizes[dim] for dim in dims]
+        shape = [inputs.size_of(dim, sizes) for dim in op.layout[name].split()]
         x = torch.randn(shape, generator=rng, dtype=torch.float64)
         x = op.activations.get(name, lambda x: x)(x)
-        wanted = dtype if dims[0] == "T" else state_dtype
+        wanted = dtype if op.layout[name].startswith("T") else state_dtype
         tensors[name] = x.to(device, wanted).requires_grad_()
     random = torch.rand(sizes["T"], sizes["B"], generator=rng)
     tensors["start"] = (random < start_rate).to(device)

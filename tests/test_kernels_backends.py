@@ -251,11 +251,33 @@ def test_only_the_gradients_asked_for_are_needed(op, backend):
         assert errors({name: got}, {name: want[f"d{name}"]})[name] < BOUND[torch.float32], name
 
 
+@pytest.mark.parametrize("of", ["gated_delta_rule", "delta_product"])
+@named([(op, backend) for op, backend in PAIRS if op.name == "delta_rule"])
+def test_without_decay_and_with_one_write_a_step_it_is_the_delta_rule_to_the_bit(op, backend, of):
+    tensors = make_inputs(
+        op, sizes(num_steps(backend), 2, 2, 24), torch.float32, device_of(backend)
+    )
+    (special,) = (other for other in OPERATORS if other.name == of)
+
+    def call(q, k, v, beta, state, start):
+        if of == "gated_delta_rule":
+            return run(special, backend)(q, k, v, beta, torch.ones_like(beta), state, start)
+        k, v, beta = (x.unsqueeze(1) for x in (k, v, beta))
+        return run(special, backend)(q, k, v, beta, state, start)
+
+    got = outputs_and_gradients(op, call, tensors)
+    want = outputs_and_gradients(op, run(op, backend), tensors)
+    if backend.name == "triton" and not is_interpreted(backend):  # compiled twice, rounded twice
+        assert all(error < BOUND[torch.float32] for error in errors(got, want).values())
+    else:
+        assert [name for name in op.results if not torch.equal(got[name], want[name])] == []
+
+
 @every_backend
 def test_the_last_state_alone_may_enter_the_loss(op, backend):
     tensors = make_inputs(op, sizes(3, 2, 1, 8), torch.float32, device_of(backend), start_rate=0)
     exact = widened(tensors)
-    first = op.floats[0] if op.name == "lstm" else "k"
+    first = "k" if "k" in op.floats else op.floats[0]
     _, state, *_ = run(op, backend)(*tensors.values())
     _, want, *_ = op.reference(*exact.values())
     got, expected = (

@@ -13,6 +13,7 @@ import torch
 
 from models.kernels import build, native
 from models.kernels.rdn import cpu
+from tests.kernel_cases import OPERATORS
 
 ROOT = Path(__file__).parent.parent
 # Keeps a line per call and "compiles" to whatever follows -o; a pause lets two builds meet.
@@ -56,6 +57,7 @@ def test_every_operator_is_built():
         "linear_attention",
         "lstm",
         "rdn",
+        "srwm",
     ]
 
 
@@ -162,29 +164,29 @@ CHECK_EVERY_OPERATOR = """
 import importlib, sys
 from pathlib import Path
 import torch
-from models.kernels import build
+from models.kernels import build, inputs
 
-library = build.build(Path(sys.argv[1]), tuple(sys.argv[2:]))
+library = build.build(Path(sys.argv[1]), tuple(sys.argv[3:]))
 torch.ops.load_library(str(library))
 build.unavailable = lambda: None
 T, B, H, D, N = 20, 2, 2, 24, 20
-SIZES = {"T": T, "B": B, "H": H, "D": D, "K": D, "V": D, "N": N, "4N": 4 * N}
+SIZES = {"T": T, "M": 3, "B": B, "H": H, "D": D, "K": D, "V": D, "N": N}
 torch.manual_seed(0)
-for name in ("linear_attention", "delta_rule", "delta_rnn", "rdn", "lstm"):
+for name in sys.argv[2].split(","):
     module = importlib.import_module(f"models.kernels.{name}")
-    inputs = []
+    floats = []
     for argument, dims in list(module.LAYOUT.items())[:-1]:
-        x = torch.randn([SIZES[d] for d in dims.split()])
-        is_key = argument in ("q", "k", "rk")
-        x = x.softmax(-1) if is_key else x.sigmoid() if dims == "T B H" else x / 4
-        inputs.append(x.requires_grad_())
+        x = torch.randn([inputs.size_of(dim, SIZES) for dim in dims.split()])
+        is_key = argument in ("q", "k", "rk", "x")
+        x = x.softmax(-1) if is_key else x.sigmoid() if dims.endswith("H") else x / 4
+        floats.append(x.requires_grad_())
     start = torch.rand(T, B) < 0.1
     results = []
     for backend, dtype in (("cpu", torch.float32), ("reference", torch.float64)):
-        outputs = getattr(module, name)(*(x.to(dtype) for x in inputs), start, backend=backend)
+        outputs = getattr(module, name)(*(x.to(dtype) for x in floats), start, backend=backend)
         torch.manual_seed(1)
         loss = sum((x * torch.randn(x.shape)).sum() for x in outputs)
-        results.append([*outputs, *torch.autograd.grad(loss, inputs)])
+        results.append([*outputs, *torch.autograd.grad(loss, floats)])
     for got, want in zip(*results):
         error = ((got - want).norm() / want.norm()).item()
         assert error < 1e-6, (name, error)
@@ -195,6 +197,7 @@ for name in ("linear_attention", "delta_rule", "delta_rnn", "rdn", "lstm"):
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names x86 instruction sets")
 @pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
 def test_code_for_a_cpu_without_wide_vectors_is_correct(level, tmp_path):
-    command = [sys.executable, "-c", CHECK_EVERY_OPERATOR, str(tmp_path), *build.FLAGS]
+    names = ",".join(op.name for op in OPERATORS)
+    command = [sys.executable, "-c", CHECK_EVERY_OPERATOR, str(tmp_path), names, *build.FLAGS]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([*command, f"-march={level}"], check=True, env=environment, cwd=tmp_path)

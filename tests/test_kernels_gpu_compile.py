@@ -13,7 +13,15 @@ import pytest
 pytest.importorskip("triton")
 
 ROOT = Path(__file__).parent.parent
-OPERATORS = ["linear_attention", "delta_rule", "delta_rnn", "rdn"]
+OPERATORS = [
+    "linear_attention",
+    "delta_rule",
+    "gated_delta_rule",
+    "delta_product",
+    "delta_rnn",
+    "rdn",
+    "srwm",
+]
 T, B, H = 51, 32, 4
 
 

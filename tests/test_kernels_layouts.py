@@ -14,8 +14,10 @@ from tests.kernel_cases import (
 )
 from tests.test_kernels_backends import (
     BOUND,
+    COMPILED,
     every_backend,
     every_compiled_backend,
+    named,
     run,
 )
 
@@ -26,15 +28,18 @@ SMALL = sizes(5, 2, 1, 8)
 
 def sliced(op, tensors):
     """Returns the same values as slices of one batch-major slow net output, and odd strides."""
-    sequences = [n for n in op.floats if op.layout[n].startswith("T")]
-    rows = [
-        x if x.ndim > 3 or op.name == "lstm" else x.unsqueeze(-1)
-        for x in map(tensors.get, sequences)
-    ]
-    widths = [x.shape[-1] for x in rows]
-    joined = torch.cat([x.detach() for x in rows], dim=-1)
-    slow = joined.transpose(0, 1).contiguous().transpose(0, 1)
-    parts = dict(zip(sequences, slow.split(widths, dim=-1), strict=True))
+    rows = {
+        name: tensors[name].detach().unsqueeze(-1) if dims.endswith("H") else tensors[name].detach()
+        for name, dims in op.layout.items()
+        if dims.startswith("T") and name != "start"
+    }
+    parts = {}
+    for lead in {x.shape[:-1] for x in rows.values()}:
+        together = {name: x for name, x in rows.items() if x.shape[:-1] == lead}
+        joined = torch.cat(list(together.values()), dim=-1)
+        slow = joined.transpose(0, 1).contiguous().transpose(0, 1)
+        widths = [x.shape[-1] for x in together.values()]
+        parts |= dict(zip(together, slow.split(widths, dim=-1), strict=True))
     result = {}
     for name, x in tensors.items():
         part = parts.get(name, x.detach())
@@ -92,7 +97,7 @@ def test_nan_passes_through_until_a_start_and_stays_in_its_row(op, backend):
     clean["start"][3, 0] = True
     for name in (n for n in op.floats if op.layout[n].startswith("T")):
         dirty = clean | {name: clean[name].detach().clone()}
-        dirty[name][1, 0] = float("nan")
+        dirty[name].select(op.layout[name].split().index("B"), 0)[1] = float("nan")
         got, *last = run(op, backend)(*dirty.values())
         want, *end = run(op, backend)(*clean.values())
         touched = got[1:3, 0].isnan()
@@ -102,6 +107,48 @@ def test_nan_passes_through_until_a_start_and_stays_in_its_row(op, backend):
         after[1:3, 0] = want[1:3, 0]
         assert torch.equal(after, want), name
         assert all(torch.equal(a, b) for a, b in zip(last, end, strict=True)), name
+
+
+def of_first_row_and_head(dims):
+    """Returns the index of all that batch row 0 and head 0 have of a tensor."""
+    index = {"T": slice(None), "M": slice(None), "B": 0, "H": 0}
+    return tuple(index[dim] for dim in dims.split() if dim in index)
+
+
+def differing(op, got, want):
+    """Returns which results differ beyond row 0 and head 0; weights are everybody's."""
+    dims = {f"d{name}": dims for name, dims in op.layout.items()} | op.layout
+    dims["y"] = "T B H" if "H" in op.layout[op.states[0]] else "T B"
+    names = []
+    for name in (n for n in op.results if dims[n].startswith(("T", "B"))):
+        own = of_first_row_and_head(dims[name])
+        other = got[name].clone()
+        other[own] = want[name][own]
+        names += [] if torch.equal(other, want[name]) else [name]
+    return names
+
+
+# A thread computes several pairs of row and head in the same memory, padded to 16 floats a row.
+@pytest.mark.parametrize("num_threads", [1, 2])
+@pytest.mark.parametrize("start", [None, 2])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize(("K", "V"), [(24, 24), (13, 13), (32, 32), (11, 40)])
+@named([(op, backend) for op, backend in COMPILED if backend.name == "cpu"])
+def test_a_bad_number_leaves_neither_its_row_nor_its_head(
+    op, backend, K, V, bad, start, num_threads
+):
+    if K != V and not any("V" in dims for dims in op.layout.values()):
+        pytest.skip("has one head size")
+    torch.set_num_threads(num_threads)
+    clean = make_inputs(op, sizes(3, 2, 2, K, V), torch.float32, start_rate=0)
+    if start:
+        clean["start"][start, 0] = True
+    want = outputs_and_gradients(op, run(op, backend), clean)
+    for name in (n for n in op.floats if op.layout[n].startswith(("T", "B"))):
+        spoilt = clean[name].detach().clone()
+        spoilt[of_first_row_and_head(op.layout[name])][:1] = bad
+        got = outputs_and_gradients(op, run(op, backend), clean | {name: spoilt.requires_grad_()})
+        assert differing(op, got, want) == [], name
 
 
 @every_backend

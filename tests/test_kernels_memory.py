@@ -6,13 +6,17 @@ import torch
 from tests.kernel_cases import OPERATORS, make_inputs, sizes
 
 T, B, H, D = 50, 2, 3, 32
+WRITES = sizes(T, B, H, D)["M"]
 SEGMENTS = 4  # a checkpoint before steps 0, 16, 32 and 48
 ROWS, MATRICES = T * B * H, SEGMENTS * B * H * D * D
 FLOATS_KEPT = {
     "linear_attention": 0,
     "delta_rule": ROWS * D + MATRICES,
+    "gated_delta_rule": ROWS * D + MATRICES,
+    "delta_product": WRITES * ROWS * D + 10 * B * H * D * D,  # a checkpoint every 16 writes
     "delta_rnn": ROWS * 3 * D + 2 * MATRICES,
     "rdn": ROWS * (4 * D + 16) + MATRICES,
+    "srwm": ROWS * (2 * D + 112 + 16) + SEGMENTS * B * H * D * 112,  # 112: 3 D + 4, padded
     "lstm": T * B * 6 * D,
 }
 

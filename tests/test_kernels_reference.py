@@ -4,11 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from models.kernels.delta_product import delta_product
 from models.kernels.delta_rnn import delta_rnn
 from models.kernels.delta_rule import delta_rule
+from models.kernels.gated_delta_rule import gated_delta_rule
 from models.kernels.linear_attention import linear_attention
 from models.kernels.lstm import lstm
 from models.kernels.rdn import rdn
+from models.kernels.srwm import srwm
 from tests.kernel_cases import OPERATORS, make_inputs, outputs_and_gradients, sizes
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,8 +29,8 @@ def case(name, *shape, start_rate=0.0):
 
 @every_operator
 def test_the_gradient_is_the_derivative_of_the_output(op):
-    *floats, start = make_inputs(op, SMALL, start_rate=0.3).values()
-    assert start.any()
+    *floats, start = make_inputs(op, SMALL, start_rate=0).values()
+    start[2, 0] = True
     assert torch.autograd.gradcheck(lambda *xs: op.reference(*xs, start), floats, fast_mode=True)
 
 
@@ -107,6 +110,54 @@ def test_a_full_write_at_a_unit_key_is_recalled_exactly():
     torch.testing.assert_close(y, tensors["v"])
 
 
+def test_a_gated_delta_rule_multiplies_the_memory_by_the_transition_of_the_paper():
+    """Equation 10 of arXiv 2412.06464, for S = W^T: S (alpha (1 - beta k k^T)) + beta v k^T."""
+    tensors = case("gated_delta_rule", 6, 2, 2, 5, 3)
+    q, k, v, beta, alpha, state, _ = tensors.values()
+    S = state.mT
+    want = []
+    for t in range(6):
+        b, a = beta[t][..., None, None], alpha[t][..., None, None]
+        key, value = k[t].unsqueeze(-1), v[t].unsqueeze(-1)
+        S = S @ (a * (torch.eye(5, dtype=S.dtype) - b * (key @ key.mT))) + b * (value @ key.mT)
+        want.append((S @ q[t].unsqueeze(-1)).squeeze(-1))
+    y, last = gated_delta_rule(*tensors.values())
+    torch.testing.assert_close(y, torch.stack(want))
+    torch.testing.assert_close(last, S.mT)
+
+
+def test_a_memory_that_decays_to_nothing_is_that_of_a_start():
+    tensors = case("gated_delta_rule", 4, 2, 2, 5, 3)
+    tensors["alpha"] = tensors["alpha"].detach().clone()
+    tensors["alpha"][2] = 0
+    q, k, v, beta, _, state, start = tensors.values()
+    start = start.clone()
+    start[2] = True
+    started = (q, k, v, beta, tensors["alpha"], state, start)
+    got, want = gated_delta_rule(*tensors.values()), gated_delta_rule(*started)
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+def test_a_delta_product_multiplies_the_memory_by_the_transitions_of_its_writes():
+    """Arxiv 2502.10297, section 3: A = (1 - b_M k_M k_M^T) ... (1 - b_1 k_1 k_1^T)."""
+    M = SMALL["M"]
+    tensors = case("delta_product", 2, 2, 2, 5, 4)
+    q, k, v, beta, W, _ = tensors.values()
+    want = []
+    for t in range(2):
+        b, key = beta[t][..., None, None], k[t].unsqueeze(-1)
+        one_write = torch.eye(5, dtype=W.dtype) - b * (key @ key.mT)
+        after = [torch.eye(5, dtype=W.dtype)]  # what happens to write m after it
+        for m in reversed(range(M)):
+            after.insert(0, after[0] @ one_write[m])
+        written = sum(after[m + 1] @ (b[m] * (key[m] @ v[t, m].unsqueeze(-2))) for m in range(M))
+        W = after[0] @ W + written
+        want.append((W.mT @ q[t].unsqueeze(-1)).squeeze(-1))
+    y, last = delta_product(*tensors.values())
+    torch.testing.assert_close(y, torch.stack(want))
+    torch.testing.assert_close(last, W)
+
+
 def test_linear_attention_is_causal_attention_without_a_softmax():
     q, k, v, state, start = case("linear_attention", 7, 2, 3, 5, 4).values()
     y, last = linear_attention(q, k, v, state, start)
@@ -164,6 +215,32 @@ def test_an_rdn_step_sees_its_last_output_through_tanh_and_transposed_weights():
     want, _ = delta_rule(q[None], k[None], v[None], b.sigmoid()[None], tensors["state_w"], no_start)
     y, *_ = rdn(*tensors.values())
     torch.testing.assert_close(y, want)
+
+
+def test_an_srwm_moves_each_part_of_itself_from_what_its_key_finds_to_what_its_query_finds():
+    D = 4
+    x, w, state, start = case("srwm", 5, 1, 1, D).values()
+    y, last = srwm(x, w, state, start)
+    W = (w + state)[0, 0].detach()
+    for t in range(5):
+        output, q, k, b = (x[t, 0, 0] @ W).tensor_split((D, 2 * D, 3 * D))
+        torch.testing.assert_close(y[t, 0, 0], output)
+        q, k = q.exp() / q.exp().sum(), k.exp() / k.exp().sum()
+        moved = []
+        for part, strength in zip(W.tensor_split((D, 2 * D, 3 * D), dim=1), b, strict=True):
+            rate = 1 / (1 + torch.exp(-strength))
+            moved.append(part + torch.outer(k, rate * (part.T @ q - part.T @ k)))
+        W = torch.cat(moved, dim=1)
+    torch.testing.assert_close(last[0, 0], W - w[0])
+
+
+def test_an_srwm_without_strength_is_one_linear_map_at_every_step():
+    x, w, state, start = (t.detach() for t in case("srwm", 5, 2, 3, 4).values())
+    w[..., -4:] = 0
+    state[..., -4:] = -1e9  # x is positive: every strength is sigmoid of a large negative number
+    y, last = srwm(x, w, state, start)
+    torch.testing.assert_close(y, torch.einsum("tbhd,bhde->tbhe", x, (w + state)[..., :4]))
+    assert torch.equal(last, state)
 
 
 def test_an_lstm_without_starts_is_torch_lstm():

@@ -9,13 +9,26 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
+from .delta_product import delta_product
 from .delta_rnn import delta_rnn
 from .delta_rule import delta_rule
+from .gated_delta_rule import gated_delta_rule
 from .linear_attention import linear_attention
 from .lstm import lstm
 from .rdn import rdn
+from .srwm import srwm
 
-__all__ = ["delta_rnn", "delta_rule", "linear_attention", "lstm", "operators", "rdn"]
+__all__ = [
+    "delta_product",
+    "delta_rnn",
+    "delta_rule",
+    "gated_delta_rule",
+    "linear_attention",
+    "lstm",
+    "operators",
+    "rdn",
+    "srwm",
+]
 
 
 def operators() -> dict[str, ModuleType]:

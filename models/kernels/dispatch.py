@@ -13,6 +13,7 @@ from typing import Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 logger = logging.getLogger(__name__)
 _logged: set[str] = set()
@@ -118,8 +119,21 @@ def run(
 
     Raises:
         ValueError: as `choose`.
+        NotImplementedError: an input carries a tangent; only the reference takes it along.
     """
     backend = choose(kernel, backends, requested, *args)
     if args[-1].numel() == 0:
         backend = backends[-1]
+    if backend is not backends[-1] and _is_forward_mode(args):
+        raise NotImplementedError(
+            f"{kernel}: {backend.name} has no forward-mode derivatives; the reference kernel has"
+        )
     return backend.run(*args, bptt=bptt)
+
+
+def _is_forward_mode(tensors: tuple[Tensor, ...]) -> bool:
+    """Returns whether a forward-mode derivative is taken of one of these tensors."""
+    if getattr(forward_ad, "_current_level", 0) < 0:
+        return False  # nobody takes one: acting pays for this line alone
+    unpack = forward_ad.unpack_dual
+    return any(unpack(x).tangent is not None for x in tensors)  # type: ignore[no-untyped-call]  # torch has no types here

@@ -5,6 +5,7 @@ such as {"k": "T B H K", "state": "B H K V", "start": "T B"}. The first dimensio
 an argument is: T a sequence, B a state, anything else a weight.
 """
 
+import re
 from collections.abc import Mapping
 
 import torch
@@ -14,6 +15,8 @@ Layout = Mapping[str, str]
 
 SEQUENCE_DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 STATE_DTYPES = (torch.float32, torch.float64)
+
+_DIMENSION = re.compile(r"(\d*)([A-Z])(?:\+(\d+))?")
 
 _accepted: set[tuple[object, ...]] = set()
 """Signatures of calls that passed the checks: acting makes the same call at every step."""
@@ -31,7 +34,7 @@ def prepare(
     Args:
         kernel: name for messages.
         layout: dimensions of each argument. A size is read off the first argument that has
-            it; "4N" is four times N.
+            it; "4N" is four times N, "3D+4" three times D and four.
         tensors: in the order of `layout`, the last one `start`.
         bptt: "full" or 1.
 
@@ -78,15 +81,21 @@ def _sizes(layout: Layout, named: Mapping[str, Tensor]) -> dict[str, int]:
 
 
 def size_of(dim: str, sizes: Mapping[str, int]) -> int:
-    """Returns the size of a dimension such as "B" or "4N" where those of letters are known."""
-    letter = dim.lstrip("0123456789")
-    factor = int(dim[: -len(letter)] or 1)
-    return factor * sizes[letter]
+    """Returns the size of a dimension such as "B" or "3D+4" where those of letters are known."""
+    factor, letter, more = _parts(dim)
+    return int(factor or 1) * sizes[letter] + int(more or 0)
 
 
 def _size(dim: str, sizes: Mapping[str, int]) -> int | str:
     """Returns the size of a dimension, or "?" where it is not known yet."""
-    return size_of(dim, sizes) if dim.lstrip("0123456789") in sizes else "?"
+    return size_of(dim, sizes) if _parts(dim)[1] in sizes else "?"
+
+
+def _parts(dim: str) -> tuple[str, str, str]:
+    """Returns factor, letter and addend of a dimension; "" for what it does without."""
+    match = _DIMENSION.fullmatch(dim)
+    assert match, dim
+    return match[1], match[2], match[3] or ""
 
 
 def _check_devices(kernel: str, named: Mapping[str, Tensor]) -> None:
@@ -128,5 +137,5 @@ def _check_one_dtype(
 def _arranged(dims: str, tensor: Tensor) -> Tensor:
     if not dims.startswith("T"):
         return tensor.contiguous()
-    is_scalar = dims in ("T B", "T B H")
+    is_scalar = dims.endswith(("B", "H"))
     return tensor if is_scalar or tensor.stride(-1) == 1 else tensor.contiguous()

@@ -4,6 +4,7 @@ The operators live in `torch.ops.fast_weights` once `build.unavailable()` has lo
 Each has a forward that also returns what its backward needs, and a backward of its own.
 """
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,9 +27,9 @@ def padded(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def needs_grad(*inputs: Tensor) -> bool:
+def needs_grad(*inputs: Tensor | None) -> bool:
     """Returns whether a call with these inputs must save what its backward needs."""
-    return torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
 
 
 def rejects_dtypes(inputs: Sequence[Tensor], states: Sequence[Tensor]) -> str | None:
@@ -84,7 +85,28 @@ def register(
     operator = f"fast_weights::{name}"
     torch.library.register_fake(operator, fake)
     torch.library.register_fake(f"{operator}_backward", fake_backward)
-    torch.library.register_autograd(operator, backward, setup_context=save)
+    torch.library.register_autograd(operator, once_differentiable(backward), setup_context=save)
+
+
+def once_differentiable(
+    backward: Callable[..., tuple[Tensor | None, ...]],
+) -> Callable[..., tuple[Tensor | None, ...]]:
+    """Returns a backward that refuses to make gradients which could be differentiated again.
+
+    Autograd sees nothing inside a compiled kernel: left to it, their derivatives would be zero.
+    torch's decorator of this name does not help where such a gradient is only a part of a loss.
+    """
+
+    @functools.wraps(backward)
+    def first_order(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise NotImplementedError(
+                "this kernel is once differentiable, but create_graph=True was asked for; "
+                "the reference kernel has second derivatives"
+            )
+        return backward(ctx, *grads)
+
+    return first_order
 
 
 def fake_saved_rows(state: Tensor, shape: Sequence[int], save: bool) -> Tensor:

@@ -1,14 +1,16 @@
-// One head's fast weight matrix under the delta rule, forward and backward.
+// One head's fast weight matrix under the delta rule with decay, forward and backward.
 //
-//     u = v - W^T k        W' = W + k (beta u)^T        y = W'^T q
+//     u = v - alpha W^T k        W' = alpha W + k (beta u)^T        y = W'^T q
 //
 // Backward, with g = dL/dy and G = dL/dW' (which already holds q g^T):
 //
 //     r = G^T k     dv = beta r     dbeta = u . r
-//     dq = W' g     dk = beta G u - W dv     dL/dW = G - k dv^T
+//     dq = W' g     dk = beta G u - alpha W dv
+//     dL/dW = alpha (G - k dv^T)     dalpha = <G, W> - k . W dv
 //
-// `dq` uses W' g = W g + k (beta u . g), so that one stored state per step serves both.
-// States are replayed transposed, since backward multiplies them from the other side.
+// `dq` uses W' g = alpha W g + k (beta u . g), so that one stored state per step serves both.
+// States and their gradient are held transposed, since backward multiplies states from the other
+// side. Where nothing decays alpha is 1: multiplying by it changes no bit.
 #pragma once
 
 #include "matrix.h"
@@ -16,17 +18,33 @@
 
 namespace fast_weights {
 
-// Writes v at k, reads at q; leaves u for the backward pass. `delta` is scratch.
+// Leaves u for the backward pass, and beta u in `delta`.
 template <int FK, int FV>
-FW_INLINE void delta_step(float* w, const float* q, const float* k, const float* v, float beta,
-                          Width<FK> key, Width<FV> value, float* u, float* delta, float* y) {
+FW_INLINE void delta_error(const float* w, const float* k, const float* v, float beta, float alpha,
+                           Width<FK> key, Width<FV> value, float* u, float* delta) {
   combine_rows(w, k, key.floats(), value, u);
   for (int j = 0; j < value.floats(); j += LANES) {
-    const Vec missing = load(v + j) - load(u + j);
+    const Vec missing = load(v + j) - load(u + j) * alpha;
     store(u + j, missing);
     store(delta + j, missing * beta);
   }
-  write_and_combine(w, k, delta, q, key.floats(), value, y);
+}
+
+// Writes v at k, reads at q; leaves u for the backward pass. `delta` is scratch.
+template <int FK, int FV>
+FW_INLINE void delta_step(float* w, const float* q, const float* k, const float* v, float beta,
+                          float alpha, Width<FK> key, Width<FV> value, float* u, float* delta,
+                          float* y) {
+  delta_error(w, k, v, beta, alpha, key, value, u, delta);
+  write_and_combine(w, alpha, k, delta, q, key.floats(), value, y);
+}
+
+// The same without the read.
+template <int FK, int FV>
+FW_INLINE void delta_write(float* w, const float* k, const float* v, float beta, float alpha,
+                           Width<FK> key, Width<FV> value, float* u, float* delta) {
+  delta_error(w, k, v, beta, alpha, key, value, u, delta);
+  write(w, w, alpha, k, delta, key.floats(), value);
 }
 
 // The backward pass of one head, segment by segment.
@@ -50,7 +68,7 @@ class DeltaBackward {
   // dL/dW after the last step, [K, V].
   void begin(const float* from, int64_t K, int64_t V) {
     cut();
-    copy_matrix(from, V, gradient_, value_.floats(), K, V);
+    transpose_matrix(from, V, gradient_, key_.floats(), K, V);
   }
 
   // The stored state before step 0 of a segment.
@@ -60,30 +78,38 @@ class DeltaBackward {
   }
 
   // Makes the state before step i + 1 of the segment from the one before step i.
-  void replay(int i, bool start, bool is_last, const float* k, const float* u, float beta) {
+  void replay(int i, bool start, bool is_last, const float* k, const float* u, float beta,
+              float alpha = 1.0f) {
     float* const state = states_ + i * size();
     if (start) std::memset(state, 0, size() * sizeof(float));
     if (is_last) return;
     scale(u, beta, delta_);
-    write(state, state + size(), delta_, k, value_.floats(), key_);
+    write(state, state + size(), alpha, delta_, k, value_.floats(), key_);
   }
 
-  // Step i of the segment; g = dL/dy. Writes dq, dk, dv and returns dbeta.
+  // Step i of the segment; g = dL/dy. Writes dq, dk, dv and, if it is asked for, dalpha, and
+  // returns dbeta.
   FW_INLINE float step(int i, const float* q, const float* k, const float* u, float beta,
-                       const float* g, float* dq, float* dk, float* dv) {
-    accumulate_and_multiply(gradient_, {q, g}, {pending_k_, pending_dv_}, k, u, key_.floats(),
-                            value_, dv, key_products_);
+                       const float* g, float* dq, float* dk, float* dv, float alpha = 1.0f,
+                       float* dalpha = nullptr) {
+    const float* const state = states_ + i * size();
+    accumulate_and_multiply(gradient_, pending_alpha_, {g, q}, {pending_dv_, pending_k_}, u, k,
+                            value_.floats(), key_, key_products_, dv);
     const float dbeta = dot(u, dv, value_);
     scale(dv, beta, dv);
     scale(u, beta, delta_);
     const float read = dot(delta_, g, value_);
-    combine_rows_twice(states_ + i * size(), g, dv, value_.floats(), key_, dq, dk);
+    combine_rows_twice(state, g, dv, value_.floats(), key_, dq, dk);
+    if (dalpha != nullptr) {
+      *dalpha = inner_product(gradient_, state, value_.floats(), key_) - dot(k, dk, key_);
+    }
     for (int n = 0; n < key_.floats(); n += LANES) {
-      store(dq + n, load(dq + n) + load(k + n) * read);
-      store(dk + n, load(key_products_ + n) * beta - load(dk + n));
-      store(pending_k_ + n, -load(k + n));
+      store(dq + n, load(dq + n) * alpha + load(k + n) * read);
+      store(dk + n, load(key_products_ + n) * beta - load(dk + n) * alpha);
+      store(pending_k_ + n, load(k + n) * -alpha);
     }
     std::memcpy(pending_dv_, dv, value_.floats() * sizeof(float));
+    pending_alpha_ = alpha;
     return dbeta;
   }
 
@@ -92,12 +118,13 @@ class DeltaBackward {
     std::memset(gradient_, 0, size() * sizeof(float));
     std::memset(pending_k_, 0, key_.floats() * sizeof(float));
     std::memset(pending_dv_, 0, value_.floats() * sizeof(float));
+    pending_alpha_ = 1.0f;
   }
 
   // dL/dW before the first step, [K, V].
   void finish(float* to, int64_t K, int64_t V) {
-    write(gradient_, gradient_, pending_k_, pending_dv_, key_.floats(), value_);
-    copy_matrix(gradient_, value_.floats(), to, V, K, V);
+    write(gradient_, gradient_, pending_alpha_, pending_dv_, pending_k_, value_.floats(), key_);
+    transpose_matrix(gradient_, key_.floats(), to, V, V, K);
   }
 
  private:
@@ -108,12 +135,13 @@ class DeltaBackward {
 
   Width<FK> key_;
   Width<FV> value_;
-  float* gradient_;
+  float* gradient_;  // [V, K]; complete once alpha and the outer product that are pending are in
   float* states_;
   float* pending_k_;
   float* pending_dv_;
   float* delta_;
   float* key_products_;
+  float pending_alpha_ = 1.0f;
 };
 
 // Visits a sequence backwards, one segment between checkpoints at a time: `load(segment)`,

@@ -8,6 +8,7 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <memory>
 #include <tuple>
 
@@ -244,6 +245,13 @@ inline void copy_matrix(const float* from, int64_t from_row, float* to, int64_t 
   for (int64_t i = 0; i < K; ++i) {
     std::memcpy(to + i * to_row, from + i * from_row, V * sizeof(float));
   }
+}
+
+// Copies a row into scratch of `padded(size)` floats. The padding is cleared: a NaN of the batch
+// row and head that used the scratch before may have reached it.
+inline void load_row(const float* from, float* to, int64_t size) {
+  std::memcpy(to, from, size * sizeof(float));
+  std::fill(to + size, to + padded(size), 0.0f);
 }
 
 // to[j][i] = from[i][j]; rows of `from_row` and of `to_row` floats.

@@ -40,6 +40,11 @@ struct Block {
 #pragma GCC unroll 8
     for (int c = 0; c < C; ++c) store(p + c * LANES, v[c]);
   }
+  friend FW_INLINE Block operator*(float x, Block y) {
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c) y.v[c] *= x;
+    return y;
+  }
   FW_INLINE void add(float x, const Block& y) {
 #pragma GCC unroll 8
     for (int c = 0; c < C; ++c) v[c] += x * y.v[c];
@@ -108,9 +113,9 @@ FW_INLINE void combine_rows_twice(const float* __restrict m, const float* __rest
   }
 }
 
-// M += x z^T, then y = M^T q.
+// M = scale M + x z^T, then y = M^T q.
 template <int FIXED>
-FW_INLINE void write_and_combine(float* __restrict m, const float* __restrict x,
+FW_INLINE void write_and_combine(float* __restrict m, float scale, const float* __restrict x,
                                  const float* __restrict z, const float* __restrict q, int rows,
                                  Width<FIXED> width, float* __restrict y) {
   constexpr int C = column_block<FIXED>();
@@ -122,7 +127,7 @@ FW_INLINE void write_and_combine(float* __restrict m, const float* __restrict x,
     for (int i = 0; i < rows; i += U) {
 #pragma GCC unroll 8
       for (int u = 0; u < U; ++u) {
-        auto m_i = Block<C>::at(m + (i + u) * row + first);
+        auto m_i = scale * Block<C>::at(m + (i + u) * row + first);
         m_i.add(x[i + u], z_block);
         m_i.to(m + (i + u) * row + first);
         sums[u].add(q[i + u], m_i);
@@ -132,16 +137,16 @@ FW_INLINE void write_and_combine(float* __restrict m, const float* __restrict x,
   }
 }
 
-// to = from + x z^T; the two may be the same matrix.
+// to = scale from + x z^T; the two may be the same matrix.
 template <int FIXED>
-FW_INLINE void write(const float* from, float* to, const float* x, const float* z, int rows,
-                     Width<FIXED> width) {
+FW_INLINE void write(const float* from, float* to, float scale, const float* x, const float* z,
+                     int rows, Width<FIXED> width) {
   constexpr int C = column_block<FIXED>();
   const int row = width.floats();
   for (int first = 0; first < row; first += C * LANES) {
     const auto z_block = Block<C>::at(z + first);
     for (int i = 0; i < rows; ++i) {
-      auto m_i = Block<C>::at(from + i * row + first);
+      auto m_i = scale * Block<C>::at(from + i * row + first);
       m_i.add(x[i], z_block);
       m_i.to(to + i * row + first);
     }
@@ -154,9 +159,9 @@ struct Outer {
   const float* z;
 };
 
-// M += a + b, then r = M^T k and p = M u, all in one pass over M.
+// M = scale M + a + b, then r = M^T k and p = M u, all in one pass over M.
 template <int FIXED>
-FW_INLINE void accumulate_and_multiply(float* __restrict m, Outer a, Outer b,
+FW_INLINE void accumulate_and_multiply(float* __restrict m, float scale, Outer a, Outer b,
                                        const float* __restrict k, const float* __restrict u,
                                        int rows, Width<FIXED> width, float* __restrict r,
                                        float* __restrict p) {
@@ -174,7 +179,7 @@ FW_INLINE void accumulate_and_multiply(float* __restrict m, Outer a, Outer b,
 #pragma GCC unroll 4
         for (int l = 0; l < 4; ++l) {
           const int n = i + 4 * j + l;
-          auto m_n = Block<C>::at(m + n * row + first);
+          auto m_n = scale * Block<C>::at(m + n * row + first);
           m_n.add(a.x[n], a_z);
           m_n.add(b.x[n], b_z);
           m_n.to(m + n * row + first);
@@ -188,6 +193,19 @@ FW_INLINE void accumulate_and_multiply(float* __restrict m, Outer a, Outer b,
     }
     total<2>(sums).to(r + first);
   }
+}
+
+// The sum of the products of all entries of two matrices.
+template <int FIXED>
+FW_INLINE float inner_product(const float* m, const float* m2, int rows, Width<FIXED> width) {
+  constexpr int U = 4;
+  Vec sums[U] = {};
+  const int size = rows * width.floats();
+  for (int i = 0; i < size; i += U * LANES) {
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) sums[u] += load(m + i + u * LANES) * load(m2 + i + u * LANES);
+  }
+  return sum_of_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 template <int FIXED>

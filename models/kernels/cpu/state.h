@@ -13,10 +13,12 @@ class ForwardState {
 
   static int64_t floats(int64_t K, int64_t V) { return int64_t{padded(K)} * padded(V); }
 
-  // The padded matrix to work in; `from` is copied to it, and `to` gets it at the end.
+  // The padded matrix to work in; `from` is copied to it, and `to` gets it at the end. The padding
+  // is cleared: a NaN of the matrix before may have reached it.
   float* load(const float* from, float* to) {
     to_ = to;
     matrix_ = buffer_ != nullptr ? buffer_ : to;
+    if (buffer_ != nullptr) clear();
     copy_matrix(from, V_, matrix_, padded(V_), K_, V_);
     return matrix_;
   }

@@ -69,11 +69,12 @@ def delta_rnn(
     Returns:
         Outputs h [T, B, H, D] in v's dtype, and after step T - 1: W [B, H, D, D],
         R [B, H, D, D] and h [B, H, D].
-        Differentiable in every argument but `start`; no argument is changed.
+        Once differentiable in every argument but `start`; no argument is changed.
 
     Raises:
         ValueError: an argument does not fit LAYOUT (`inputs.prepare` has the rules), or
             `backend` cannot run this call.
+        NotImplementedError: a second or forward-mode derivative, which only the reference has.
     """
     args = (q, k, v, beta, rk, rv, rbeta, state_w, state_r, state_h, start)
     prepared = inputs.prepare("delta_rnn", LAYOUT, args, bptt)

@@ -57,7 +57,7 @@ class Forward {
     const bool save = out_.saved.size(0) == in_.T;
     float* const w = w_.load(matrix_of(states_.w, b, h), matrix_of(out_.states.w, b, h));
     float* const r = r_.load(matrix_of(states_.r, b, h), matrix_of(out_.states.r, b, h));
-    std::memcpy(h_, row_of(states_.h, b, h), in_.D * sizeof(float));
+    load_row(row_of(states_.h, b, h), h_, in_.D);
     for (int64_t t = 0; t < in_.T; ++t) {
       if (save && t % CHECKPOINT_STEPS == 0) {
         w_.checkpoint(checkpoint_of(out_.w_checkpoints, t / CHECKPOINT_STEPS, b, h));
@@ -88,10 +88,10 @@ class Forward {
   FW_INLINE void step(float* w, float* r, int64_t t, int64_t b, int64_t h, SavedStep out) {
     softmax(h_, static_cast<int>(in_.D), width_, out.read);
     delta_step(w, in_.q.row(t, b, h, q_buffer_), in_.k.row(t, b, h, k_buffer_),
-               in_.v.row(t, b, h, v_buffer_), in_.beta.scalar(t, b, h), width_, width_,
+               in_.v.row(t, b, h, v_buffer_), in_.beta.scalar(t, b, h), 1.0f, width_, width_,
                out.w_missing, delta_, z_);
     delta_step(r, out.read, in_.rk.row(t, b, h, k_buffer_), in_.rv.row(t, b, h, v_buffer_),
-               in_.rbeta.scalar(t, b, h), width_, width_, out.r_missing, delta_, h_);
+               in_.rbeta.scalar(t, b, h), 1.0f, width_, width_, out.r_missing, delta_, h_);
     for (int n = 0; n < size(); n += LANES) store(h_ + n, load(h_ + n) + load(z_ + n));
     h_rows_.copy(t, b, h, h_);
   }
@@ -171,7 +171,7 @@ class Backward {
   void operator()(int64_t b, int64_t h) {
     w_.begin(matrix_of(grads_.dstates.w, b, h), in_.D, in_.D);
     r_.begin(matrix_of(grads_.dstates.r, b, h), in_.D, in_.D);
-    std::memcpy(carry_, row_of(grads_.dstates.h, b, h), in_.D * sizeof(float));
+    load_row(row_of(grads_.dstates.h, b, h), carry_, in_.D);
     for_each_segment_backwards(
         in_.T,
         [&](int64_t segment) {

@@ -9,58 +9,68 @@ from .. import native
 from ..dispatch import Bptt
 
 
-def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
-    """Runs the compiled kernel; arguments and results as in `delta_rule`."""
+def run(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    beta: Tensor,
+    state: Tensor,
+    start: Tensor,
+    *,
+    alpha: Tensor | None = None,
+    bptt: Bptt = "full",
+) -> tuple[Tensor, Tensor]:
+    """Runs the compiled kernel; arguments and results as in `reference.run`."""
     load()
+    args = (q, k, v, beta, alpha, state, start)
     y, state, *_ = torch.ops.fast_weights.delta_rule(*args, bptt == 1, native.needs_grad(*args))
     return y, state
 
 
-def rejects(
-    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, state: Tensor, start: Tensor
-) -> str | None:
-    """Returns why the compiled kernel cannot take this call, or None."""
+def rejects(*args: Tensor) -> str | None:
+    """Returns why the compiled kernel cannot take this call of any of its operators, or None."""
+    *sequences, state, _ = args
     return (
-        native.rejects_dtypes((q, k, v, beta), (state,))
-        or native.rejects_head_sizes(k.shape[-1], v.shape[-1])
+        native.rejects_dtypes(sequences, (state,))
+        or native.rejects_head_sizes(*state.shape[-2:])
         or load()
     )
 
 
 def _fake(*args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    _, _, v, _, state, _, _, save = args
+    q, _, v, _, _, state, _, _, save = args
     return (
-        v.new_empty(v.shape),
+        v.new_empty(len(q), *v.shape[1:]),
         state.new_empty(state.shape),
         native.fake_saved_rows(state, v.shape, save),
         native.fake_checkpoints(state, len(v), save),
     )
 
 
-def _fake_backward(
-    dy: Tensor, dstate: Tensor, q: Tensor, k: Tensor, beta: Tensor, *_: Any
-) -> tuple[Tensor, ...]:
-    return tuple(
-        dstate.new_empty(shape) for shape in (q.shape, k.shape, dy.shape, beta.shape, dstate.shape)
-    )
+def _fake_backward(dy: Tensor, dstate: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    q, k, beta, alpha, *_ = args
+    dv_shape = (*beta.shape, dy.shape[-1])
+    dalpha_shape = (0, *beta.shape[1:]) if alpha is None else alpha.shape
+    shapes = (q.shape, k.shape, dv_shape, beta.shape, dalpha_shape, dstate.shape)
+    return tuple(dstate.new_empty(shape) for shape in shapes)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    q, k, v, beta, _, start, ctx.truncate, _ = inputs
+    q, k, _, beta, alpha, _, start, ctx.truncate, _ = inputs
     y, state, missing, checkpoints = output
     native.keep_outputs(ctx, (y, state), (missing, checkpoints))
-    ctx.dtypes = [x.dtype for x in (q, k, v, beta)]
-    ctx.save_for_backward(q, k, beta, start, missing, checkpoints)
+    ctx.dtype = q.dtype
+    ctx.save_for_backward(q, k, beta, alpha, start, missing, checkpoints)
 
 
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-    q, k, beta, start, missing, checkpoints = ctx.saved_tensors
-    dy, dstate = native.materialised(ctx, grads, missing)
+    q, k, beta, alpha, *rest = ctx.saved_tensors
+    dy, dstate = native.materialised(ctx, grads, rest[-1])
     *inputs, dstate = torch.ops.fast_weights.delta_rule_backward(
-        dy, dstate, q, k, beta, start, missing, checkpoints, ctx.truncate
+        dy, dstate, q, k, beta, alpha, *rest, ctx.truncate
     )
-    inputs = [x.to(dtype) for x, dtype in zip(inputs, ctx.dtypes, strict=True)]
-    return (*inputs, dstate, None, None, None)
+    *inputs, dalpha = [x.to(ctx.dtype) for x in inputs]
+    return (*inputs, None if alpha is None else dalpha, dstate, None, None, None)
 
 
 @native.once

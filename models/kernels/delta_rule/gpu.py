@@ -15,17 +15,32 @@ from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
 
 
-def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
-    """Runs the Triton kernel; arguments and results as in `delta_rule`."""
+def run(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    beta: Tensor,
+    state: Tensor,
+    start: Tensor,
+    *,
+    alpha: Tensor | None = None,
+    bptt: Bptt = "full",
+) -> tuple[Tensor, Tensor]:
+    """Runs the Triton kernel; arguments and results as in `reference.run`."""
+    args = (q, k, v, beta, alpha, state, start)
     y, state, _ = _forward(*args, bptt == 1, native.needs_grad(*args))
     return y, state
 
 
-def rejects(
-    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, state: Tensor, start: Tensor
-) -> str | None:
-    """Returns why the Triton kernel cannot take this call, or None."""
-    return triton_launch.rejects_heads((q, k, v, beta), (state,), (k.shape[-1], v.shape[-1]))
+def rejects(*args: Tensor) -> str | None:
+    """Returns why the Triton kernel cannot take this call of any of its operators, or None."""
+    *sequences, state, _ = args
+    return triton_launch.rejects_heads(tuple(sequences), (state,), state.shape[-2:])
+
+
+def _decay(alpha: Tensor | None, beta: Tensor) -> Tensor:
+    """Returns alpha, or something empty of its dtype where nothing decays."""
+    return beta[:0] if alpha is None else alpha
 
 
 @torch.library.custom_op("fast_weights_triton::delta_rule", mutates_args=())
@@ -34,6 +49,7 @@ def _forward(
     k: Tensor,
     v: Tensor,
     beta: Tensor,
+    alpha: Tensor | None,
     state: Tensor,
     start: Tensor,
     truncate: bool,
@@ -41,20 +57,23 @@ def _forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     from . import gpu_kernels
 
-    y, final_state, states = _fake(q, k, v, beta, state, start, truncate, save)
-    T, B, H, K = k.shape
+    y, final_state, states = _fake(q, k, v, beta, alpha, state, start, truncate, save)
+    decay = _decay(alpha, beta)
+    T, B, H, K = q.shape
     V = v.shape[-1]
     blocks = triton_launch.column_blocks(K, V)
     triton_launch.launch(
         gpu_kernels.forward,
         (B * H, -(-V // blocks["BLOCK_V"])),
-        *(q, k, v, beta, state, start, y, final_state, states),
-        *(leading_strides(x) for x in (q, k, v, beta)),
+        *(q, k, v, beta, decay, state, start, y, final_state, states),
+        *(leading_strides(x) for x in (q, k, v, beta, decay)),
         leading_strides(start, 2),
         leading_strides(y),
         B * H * K * V,
         T,
         H,
+        M=len(k) // T,
+        DECAYS=alpha is not None,
         SAVE=save,
         **blocks,
     )
@@ -63,10 +82,10 @@ def _forward(
 
 @_forward.register_fake
 def _fake(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
-    _, _, v, _, state, _, _, save = args
+    q, _, v, _, _, state, _, _, save = args
     saved_steps = len(v) if save else 0
     return (
-        v.new_empty(v.shape),
+        v.new_empty(len(q), *v.shape[1:]),
         state.new_empty(state.shape),
         state.new_empty(saved_steps, *state.shape),
     )
@@ -80,57 +99,63 @@ def _backward(
     k: Tensor,
     v: Tensor,
     beta: Tensor,
+    alpha: Tensor | None,
     start: Tensor,
     states: Tensor,
     truncate: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     from . import gpu_kernels
 
-    T, B, H, K = k.shape
+    T, B, H, K = q.shape
     V = v.shape[-1]
     dy = rows(dy)
     blocks = triton_launch.column_blocks(K, V)
     num_tiles = -(-V // blocks["BLOCK_V"])
-    dq, dk, dbeta = (triton_launch.new_partials(x, num_tiles) for x in (q, k, beta))
+    decay = _decay(alpha, beta)
+    partials = [triton_launch.new_partials(x, num_tiles) for x in (q, k, beta, decay)]
+    dq, dk, dbeta, dalpha = partials
     dv, dinitial = v.new_empty(v.shape), dstate.new_empty(dstate.shape)
     triton_launch.launch(
         gpu_kernels.backward,
         (B * H, num_tiles),
-        *(q, k, v, beta, start, states, dy, dstate.contiguous()),
-        *(dq, dk, dv, dbeta, dinitial),
-        *(leading_strides(x) for x in (q, k, v, beta)),
+        *(q, k, v, beta, decay, start, states, dy, dstate.contiguous()),
+        *(dq, dk, dv, dbeta, dalpha, dinitial),
+        *(leading_strides(x) for x in (q, k, v, beta, decay)),
         leading_strides(start, 2),
         leading_strides(dy),
         B * H * K * V,
         B,
         T,
         H,
+        M=len(k) // T,
+        DECAYS=alpha is not None,
         TRUNCATE=truncate,
         **blocks,
     )
-    dq, dk, dbeta = (
-        triton_launch.sum_partials(parts, x) for parts, x in ((dq, q), (dk, k), (dbeta, beta))
-    )
-    return dq, dk, dv, dbeta, dinitial
+    dq, dk, dbeta, dalpha = map(triton_launch.sum_partials, partials, (q, k, beta, decay))
+    return dq, dk, dv, dbeta, dalpha, dinitial
 
 
 @_backward.register_fake
 def _fake_backward(_dy: Tensor, dstate: Tensor, *args: Any) -> tuple[Tensor, ...]:
-    q, k, v, beta, *_ = args
-    return tuple(x.new_empty(x.shape) for x in (q, k, v, beta, dstate))
+    q, k, v, beta, alpha, *_ = args
+    decay = _decay(alpha, beta)
+    return tuple(x.new_empty(x.shape) for x in (q, k, v, beta, decay, dstate))
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    q, k, v, beta, _, start, ctx.truncate, _ = inputs
+    q, k, v, beta, alpha, _, start, ctx.truncate, _ = inputs
     native.keep_outputs(ctx, output[:2], output[2:])
-    ctx.save_for_backward(q, k, v, beta, start, output[2])
+    ctx.save_for_backward(q, k, v, beta, alpha, start, output[2])
 
 
 def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-    q, k, v, beta, start, states = ctx.saved_tensors
-    dy, dstate = native.materialised(ctx, grads, states)
-    inputs = _backward(dy, dstate, q, k, v, beta, start, states, ctx.truncate)
-    return (*inputs, None, None, None)
+    saved = ctx.saved_tensors
+    has_alpha = saved[4] is not None
+    *inputs, dalpha, dstate = _backward(
+        *native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
+    )
+    return (*inputs, dalpha if has_alpha else None, dstate, None, None, None)
 
 
-_forward.register_autograd(_autograd, setup_context=_save)
+_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)

@@ -50,11 +50,12 @@ def linear_attention(
 
     Returns:
         Outputs [T, B, H, V] in v's dtype and the state [B, H, K, V] after step T - 1.
-        Differentiable in every argument but `start`; no argument is changed.
+        Once differentiable in every argument but `start`; no argument is changed.
 
     Raises:
         ValueError: an argument does not fit LAYOUT (`inputs.prepare` has the rules), or
             `backend` cannot run this call.
+        NotImplementedError: a second or forward-mode derivative, which only the reference has.
     """
     args = (q, k, v, state, start)
     prepared = inputs.prepare("linear_attention", LAYOUT, args, bptt)

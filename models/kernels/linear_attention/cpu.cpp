@@ -45,7 +45,7 @@ class Forward {
         y_.prefetch(t + PREFETCH_STEPS, b, h);
       }
       float* const y = y_.begin(t, b, h, y_buffer_);
-      write_and_combine(w, in_.k.row(t, b, h, k_buffer_), in_.v.row(t, b, h, v_buffer_),
+      write_and_combine(w, 1.0f, in_.k.row(t, b, h, k_buffer_), in_.v.row(t, b, h, v_buffer_),
                         in_.q.row(t, b, h, q_buffer_), key_.floats(), value_, y);
       y_.finish(t, b, h, y);
     }
@@ -141,7 +141,7 @@ class Backward {
         dq_rows_.prefetch(t + PREFETCH_STEPS, b, h);
       }
       float* const dq = dq_rows_.begin(t, b, h, key_buffer_);
-      write_and_combine(matrix_, in_.v.row(t, b, h, v_), in_.k.row(t, b, h, k_),
+      write_and_combine(matrix_, 1.0f, in_.v.row(t, b, h, v_), in_.k.row(t, b, h, k_),
                         dy_rows_.row(t, b, h, dy_), value_.floats(), key_, dq);
       dq_rows_.finish(t, b, h, dq);
     }
@@ -152,7 +152,7 @@ class Backward {
     float* const dk = dk_rows_.begin(t, b, h, key_buffer_);
     float* const dv = dv_rows_.begin(t, b, h, value_buffer_);
     accumulate_and_multiply(
-        matrix_, {in_.q.row(t, b, h, q_), dy_rows_.row(t, b, h, dy_)}, {no_key_, no_value_},
+        matrix_, 1.0f, {in_.q.row(t, b, h, q_), dy_rows_.row(t, b, h, dy_)}, {no_key_, no_value_},
         in_.k.row(t, b, h, k_), in_.v.row(t, b, h, v_), key_.floats(), value_, dv, dk);
     dk_rows_.finish(t, b, h, dk);
     dv_rows_.finish(t, b, h, dv);

@@ -113,4 +113,4 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return (*_backward(dy, dstate, q, k, v, state, start, ctx.truncate), None, None)
 
 
-_forward.register_autograd(_autograd, setup_context=_save)
+_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)

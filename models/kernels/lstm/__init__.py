@@ -50,11 +50,12 @@ def lstm(
 
     Returns:
         Outputs h [T, B, N] in the gates' dtype, and after step T - 1: h [B, N] and c [B, N].
-        Differentiable in every argument but `start`; no argument is changed.
+        Once differentiable in every argument but `start`; no argument is changed.
 
     Raises:
         ValueError: an argument does not fit LAYOUT (`inputs.prepare` has the rules), or
             `backend` cannot run this call.
+        NotImplementedError: a second or forward-mode derivative, which only the reference has.
     """
     args = (gates, w_hh, state_h, state_c, start)
     prepared = inputs.prepare("lstm", LAYOUT, args, bptt)

@@ -142,4 +142,4 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return dgates.to(ctx.dtype), dw_hh, dstate_h, dstate_c, None, None, None
 
 
-_forward.register_autograd(_autograd, setup_context=_save)
+_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)

@@ -69,11 +69,12 @@ def rdn(
     Returns:
         Outputs y [T, B, H, D] in v's dtype, and after step T - 1: W [B, H, D, D] and
         y [B, H, D].
-        Differentiable in every argument but `start`; no argument is changed.
+        Once differentiable in every argument but `start`; no argument is changed.
 
     Raises:
         ValueError: an argument does not fit LAYOUT (`inputs.prepare` has the rules), or
             `backend` cannot run this call.
+        NotImplementedError: a second or forward-mode derivative, which only the reference has.
     """
     args = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y, start)
     prepared = inputs.prepare("rdn", LAYOUT, args, bptt)

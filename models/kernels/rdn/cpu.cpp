@@ -72,7 +72,7 @@ class Forward {
     if (h != head_) pack(h);
     const bool save = out_.saved.size(0) == in_.T;
     float* const w = w_.load(matrix_of(state_w_, b, h), matrix_of(out_.state_w, b, h));
-    std::memcpy(y_, row_of(state_y_, b, h), in_.D * sizeof(float));
+    load_row(row_of(state_y_, b, h), y_, in_.D);
     for (int64_t t = 0; t < in_.T; ++t) {
       if (save && t % CHECKPOINT_STEPS == 0) {
         w_.checkpoint(checkpoint_of(out_.checkpoints, t / CHECKPOINT_STEPS, b, h));
@@ -119,7 +119,7 @@ class Forward {
     softmax(pre_ + d, static_cast<int>(in_.D), width_, out.k);
     const float beta = sigmoid(in_.b.scalar(t, b, h) + dot(r_b_, out.a, width_));
     std::fill_n(out.beta, ALIGNMENT, beta);
-    delta_step(w, out.q, out.k, pre_ + 2 * d, beta, width_, width_, out.u, delta_, y_);
+    delta_step(w, out.q, out.k, pre_ + 2 * d, beta, 1.0f, width_, width_, out.u, delta_, y_);
     y_rows_.copy(t, b, h, y_);
   }
 
@@ -197,7 +197,7 @@ class Backward {
   void operator()(int64_t b, int64_t h) {
     if (h != head_) pack(h);
     w_.begin(matrix_of(in_.dstate_w, b, h), D_, D_);
-    std::memcpy(carry_, row_of(in_.dstate_y, b, h), D_ * sizeof(float));
+    load_row(row_of(in_.dstate_y, b, h), carry_, D_);
     for_each_segment_backwards(
         in_.saved.size(0),
         [&](int64_t segment) {

@@ -1,0 +1,66 @@
+"""Which derivatives the kernels have: the reference all, the others the first alone or an error."""
+
+import pytest
+import torch
+from torch.autograd import forward_ad
+
+from tests.kernel_cases import OPERATORS, device_of, make_inputs, sizes
+from tests.test_kernels_backends import every_compiled_backend, run
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = sizes(3, 2, 1, 8)
+
+every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
+
+
+@every_operator
+def test_the_reference_has_second_derivatives_and_those_of_forward_mode(op):
+    *floats, start = make_inputs(op, sizes(2, 1, 1, 2)).values()
+    checked = {"check_fwd_over_rev": False, "fast_mode": True}
+    assert torch.autograd.gradgradcheck(lambda *xs: op.reference(*xs, start), floats, **checked)
+    checked = {"check_forward_ad": True, "check_backward_ad": False, "fast_mode": True}
+    assert torch.autograd.gradcheck(lambda *xs: op.reference(*xs, start), floats, **checked)
+
+
+# Of a linear loss the incoming gradients are constants, which torch's own check looks at.
+@pytest.mark.parametrize("loss", [torch.square, torch.positive])
+@every_compiled_backend
+def test_a_second_derivative_is_refused_whichever_input_it_is_of(op, backend, loss):
+    for name in op.floats:
+        tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))
+        alone = {n: x if n == name else x.detach() for n, x in tensors.items()}
+        total = sum(loss(x).sum() for x in run(op, backend)(*alone.values()))
+        with pytest.raises(NotImplementedError, match="once differentiable"):
+            torch.autograd.grad(total, alone[name], create_graph=True)
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+@every_compiled_backend
+def test_a_forward_mode_derivative_is_refused_whichever_input_it_is_of(op, backend, requires_grad):
+    tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))
+    for name in op.floats:
+        x = tensors[name].detach().requires_grad_(requires_grad)
+        with forward_ad.dual_level():
+            dual = tensors | {name: forward_ad.make_dual(x, torch.ones_like(x))}
+            with pytest.raises(NotImplementedError, match=f"{op.name}: {backend.name} has no forw"):
+                run(op, backend)(*dual.values())
+
+
+@every_compiled_backend
+def test_a_transform_of_torch_func_is_refused(op, backend):
+    tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))
+    *floats, start = (x.detach() for x in tensors.values())
+    floats = tuple(floats)
+    tangents = tuple(map(torch.ones_like, floats))
+    with pytest.raises(NotImplementedError, match="has no forward-mode derivatives"):
+        torch.func.jvp(lambda *xs: run(op, backend)(*xs, start), floats, tangents)
+
+
+@every_compiled_backend
+def test_a_dual_level_that_no_input_takes_part_in_changes_nothing(op, backend):
+    tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))
+    want = run(op, backend)(*tensors.values())
+    with forward_ad.dual_level():
+        got = run(op, backend)(*tensors.values())
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))

@@ -35,3 +35,14 @@ def use(name: str) -> None:
     if not callable(found):
         raise ValueError(f"{name} must be a function that returns an environment, it is {found!r}")
     guest.register(name, found)
+
+
+def adopt(make: guest.MakeGuest) -> str:
+    """Makes a function of this process known as what makes an environment; returns its name.
+
+    Raises:
+        ValueError: it has no name of its own.
+    """
+    name = plugins.adopt(make)
+    guest.register(name, make)
+    return name

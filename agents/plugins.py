@@ -1,6 +1,7 @@
 """Makes a user's own cores and environments known, by the names that the command line gives."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -40,6 +41,21 @@ def use(name: str) -> None:
     found = getattr(module, attribute, None) or guest.from_gymnasium(attribute)
     if found is None:
         raise plugins.attribute_missing(name, module)
+    _register(name, found)
+
+
+def adopt(found: Any) -> str:
+    """Makes a core's class, or what makes an environment, known; returns the name it has then.
+
+    Raises:
+        ValueError: it is neither, or has no name of its own.
+    """
+    name = plugins.adopt(found)
+    _register(name, found)
+    return name
+
+
+def _register(name: str, found: Any) -> None:
     if isinstance(found, type) and issubclass(found, nn.Module):
         cores.register(name, found)
     elif callable(found):

@@ -48,6 +48,26 @@ def load(name: str) -> tuple[ModuleType, str]:
     return module, attribute
 
 
+def adopt(found: Any) -> str:
+    """Takes a class or a function of this process as a plugin.
+
+    Returns:
+        The name by which a command line would import it, where it lies in a file or module.
+
+    Raises:
+        ValueError: it has no name of its own.
+    """
+    attribute = getattr(found, "__qualname__", "<none>")
+    if "<" in attribute:
+        raise ValueError(f"a plugin is a class or a function at the top of a module, got {found!r}")
+    module = sys.modules[found.__module__]
+    file = getattr(module, "__file__", None)
+    is_script = module.__name__ == "__main__" and file
+    name = f"{file if is_script else module.__name__}:{attribute}"
+    LOADED[name] = {"sha256": _sha256(module)}
+    return name
+
+
 def attribute_missing(name: str, module: ModuleType) -> ValueError:
     """Returns the error for a plugin whose module has nothing of its name."""
     place, _, attribute = name.rpartition(":")

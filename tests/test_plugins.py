@@ -3,12 +3,16 @@
 import json
 import subprocess
 import sys
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import yaml
 
+from agents.impala.config import config_from_values
 from agents.plugins import use, use_named
+from agents.runs import train
 from envs import EnvConfig, make_env
 from experiment import plugins
 from experiment.arguments import typed_values
@@ -208,3 +212,29 @@ def test_a_guest_is_trained_evaluated_filmed_and_compared_with_no_edit(game, tmp
     said = check("compare", "out", "--out=report", cwd=tmp_path)
     assert f"on {game}" in said
     assert game in (tmp_path / "report/report.md").read_text()
+
+
+VALUES = {
+    "env": {},
+    "core": {"kind": "lstm", "hidden_size": 8},
+    "encoder": {"kind": "mlp"},
+    "learner": {"unroll_length": 4, "batch_size": 2},
+    "total_frames": 16,
+}
+
+
+def test_training_takes_a_function_of_this_process():
+    module, _ = plugins.load(GUEST)
+    plugins.LOADED.clear()
+    run = train(config_from_values(VALUES), env=module.make)
+    name = f"{module.__name__}:make"
+    assert yaml.safe_load((run / "config.yaml").read_text())["game"] == name
+    origin = json.loads((run / "provenance.json").read_text())
+    assert origin["plugins"] == {name: {"sha256": sha256(MY_ENV.read_bytes()).hexdigest()}}
+
+
+@pytest.mark.parametrize("env", [lambda: None, partial(int)], ids=["lambda", "partial"])
+def test_a_function_without_a_name_of_its_own_is_refused(env):
+    with pytest.raises(ValueError, match="at the top of a module"):
+        train(config_from_values(VALUES), env=env)
+    assert not list(Path().iterdir())

@@ -21,7 +21,7 @@ from experiment.metrics import read_metrics
 from experiment.nonfinite import NonFiniteUpdate
 from experiment.report import RunningReport
 from experiment.run_dir import RunDir, read_config
-from models import tensor_file
+from models import load, tensor_file
 from tests.fault_campaign import Report
 from tests.file_mutations import (
     GOOD_CONFIG,
@@ -65,17 +65,18 @@ def go_on(path):
             report.take_row()
 
 
+READERS = {
+    "part": (go_on, load_policy, load.load_policy),
+    "checkpoint": (load_policy, load.load_policy),
+    "config": (lambda path: config_from_values(read_config(path.parent)),),
+    "metrics": (read_metrics,),
+}
+
+
 def read_mutant(kind, path):
-    if kind == "part":
-        for read in (go_on, load_policy):
-            with Watched():
-                read(path)
-    elif kind == "checkpoint":
-        load_policy(path)
-    elif kind == "config":
-        config_from_values(read_config(path.parent))
-    else:
-        read_metrics(path)
+    for read in READERS[kind]:
+        with Watched():
+            read(path)
 
 
 NAMES = {
@@ -103,8 +104,7 @@ def try_mutants(folder, kind, number, seed):
     before, count = peak_bytes(), 0
     for mutant in mutants(kind, number, seed):
         path.write_bytes(mutant)
-        with Watched():
-            read_mutant(kind, path)
+        read_mutant(kind, path)
         count += 1
     grown = peak_bytes() - before
     assert grown < MOST_MEMORY_BYTES
@@ -138,7 +138,8 @@ def test_good_files_are_read(tmp_path):
         ("metrics", GOOD_METRICS),
     ):
         (tmp_path / NAMES[kind]).write_bytes(content)
-        read_mutant(kind, tmp_path / NAMES[kind])
+        for read in READERS[kind]:
+            read(tmp_path / NAMES[kind])
 
 
 SQUARE = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
@@ -234,9 +235,7 @@ def test_deep_values_are_refused_or_unread(tmp_path, name):
         for text in (deep, of_deep.replace('"deep"', deep)):
             changed = header | {"__metadata__": metadata | {name: text}}
             path.write_bytes(sealed(changed, tensor_bytes))
-            for read in (go_on, load_policy):
-                with Watched():
-                    read(path)
+            read_mutant("part", path)
 
 
 @contextmanager

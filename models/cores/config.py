@@ -1,6 +1,6 @@
 """The settings of a core: which memory, how large, how it is trained and what computes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Bptt = Literal["full", 1]
@@ -30,7 +30,7 @@ class CoreConfig:
 
     kind: str = "lstm"
     bptt: Bptt = "full"
-    kernel: KernelName = "auto"
+    kernel: KernelName = field(default="auto", metadata={"role": "incidental"})
     num_layers: int | None = None
     hidden_size: int | None = None
     num_heads: int | None = None

@@ -5,7 +5,7 @@ import json
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
@@ -49,7 +49,10 @@ def train_parser() -> ArgumentParser:
 
     parser = settings_parser(TrainConfig, "Train an agent.")
     parser.add_argument(
-        "--resume", type=Path | None, default=None, help="run folder to continue, as it was set"
+        "--resume",
+        type=Path | None,
+        default=None,
+        help="run folder to go on with; settings given beside it change, where they may",
     )
     _add_plugin(parser)
     parser.add_class_arguments(SessionConfig, skip={"requeue"})
@@ -179,17 +182,12 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     from agents.runs import resume, train
     from experiment.run_dir import read_status
     from experiment.session import SessionConfig
+    from experiment.settings import given_values
     from models.cores import refuse_unused
 
     session = fields_of(SessionConfig, parsed)
     if parsed.resume is not None:
-        own = {"resume", "requeue", "plugin", *(field.name for field in fields(SessionConfig))}
-        if settings := typed(arguments) - own:
-            raise ValueError(
-                "--resume takes the settings of its run folder; leave out "
-                + ", ".join(sorted(settings))
-            )
-        path = resume(parsed.resume, session)
+        path = resume(parsed.resume, session, given_values(TrainConfig, parser, arguments))
     else:
         config = fields_of(TrainConfig, parsed)
         refuse_unused(config.core.kind, typed(arguments))

@@ -1,7 +1,9 @@
 """Runs of agents: begun from settings, or gone on with from a folder."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -9,6 +11,7 @@ from agents import plugins
 from agents.impala.config import TrainConfig
 from agents.impala.trainer import Trainer
 from envs.guest import MakeGuest
+from experiment import resume as run_on
 from experiment import run
 from experiment.session import SessionConfig
 from models.cores import resolved
@@ -38,6 +41,10 @@ def train(
     return run.begin(Trainer, config, session)
 
 
-def resume(path: Path, session: SessionConfig = run.DEFAULT_SESSION) -> Path:
-    """Continues the training of an agent; see `experiment.run.resume`."""
-    return run.resume(Trainer, path, session)
+def resume(
+    path: Path,
+    session: SessionConfig = run.DEFAULT_SESSION,
+    given: Mapping[str, Any] | None = None,
+) -> Path:
+    """Goes on with the training of an agent; see `experiment.resume.resume`."""
+    return run_on.resume(Trainer, path, session, given)

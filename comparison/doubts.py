@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from comparison.evaluation_record import default_episodes
-from comparison.grouping import Task
-from comparison.origins import arithmetic, machines, sessions, source_hashes
+from comparison.grouping import ROLES, Task
+from comparison.origins import arithmetic, changed_settings, machines, sessions, source_hashes
 from comparison.run_record import RunRecord
 from comparison.statistics import MIN_RUNS
 
@@ -60,6 +60,8 @@ def _of_run(run: RunRecord) -> Iterator[str]:
         yield f"{run.name}: still being written, or killed; what is there so far counts."
     elif run.status in ("stopped", "failed"):
         yield f"{run.name}: the run has {run.status} before its end."
+    if resized := [name for name in changed_settings(run) if ROLES.get(name) == "resumable"]:
+        yield f"{run.name}: it was resumed with other settings than before: {', '.join(resized)}."
     if run.metrics.is_cut:
         yield f"{run.name}: the last line of metrics.jsonl is cut short; the whole lines count."
     if not run.metrics.end:

@@ -14,22 +14,11 @@ from numpy.typing import NDArray
 from agents.impala.config import TrainConfig
 from comparison.run_record import RunRecord
 from envs import Scores, family_of
+from experiment.setting_roles import setting_roles
 from experiment.settings import flat_values
 from models.cores import CORES, resolved
 
-# Settings that name a run, or say where and how it computes, but not what it computes.
-INCIDENTAL = {
-    "seed",
-    "run_dir",
-    "device",
-    "num_threads",
-    "env.num_threads",
-    "core.kernel",
-    "log_interval_seconds",
-    "checkpoint_interval_seconds",
-    "keep_checkpoints",
-    "milestone_interval_frames",
-}
+ROLES = setting_roles(TrainConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +63,7 @@ def settings(run: RunRecord) -> dict[str, Any]:
     """Returns the settings of a run that can change its result, by dotted name."""
     config = replace(run.config, core=resolved(run.config.core))  # as older runs meant it
     values = flat_values(asdict(config)) | {"game": run.game}
-    return {k: v for k, v in values.items() if k not in INCIDENTAL}
+    return {k: v for k, v in values.items() if ROLES[k] not in ("name", "incidental")}
 
 
 def core_name(config: TrainConfig) -> str:

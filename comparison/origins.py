@@ -22,6 +22,12 @@ def source_hashes(run: RunRecord) -> list[str]:
     return _distinct([str(of["source_hash"])[:8] for of in sessions(run) if "source_hash" in of])
 
 
+def changed_settings(run: RunRecord) -> list[str]:
+    """Returns the settings, by full name, that a run was resumed with other values of."""
+    changes = [session.get("changed") for session in sessions(run)]
+    return _distinct([str(name) for of in changes if isinstance(of, dict) for name in of])
+
+
 def machines(run: RunRecord) -> list[str]:
     """Returns the processors and GPUs that a run names, or "unknown"."""
     return _distinct([_machine(session.get("hardware")) for session in sessions(run)])

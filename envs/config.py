@@ -1,6 +1,6 @@
 """Settings of an environment: which Atari protocol, which frames, how long a memory task is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 PresetName = Literal["default", "paper2021", "impala", "machado2018"]
@@ -35,7 +35,7 @@ class EnvConfig:
     life_loss: LifeLoss | None = None
     frame_stack: int = 4
     frame_size: int = 84
-    num_threads: int = 0
+    num_threads: int = field(default=0, metadata={"role": "incidental"})
     length: int = 20
     num_pairs: int = 4
     num_values: int = 8

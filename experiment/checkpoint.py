@@ -13,9 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from experiment.config import RunConfig
 from experiment.files import sync_folder, temporary_of, write_atomically
-from experiment.settings import plain_values, settings_from_values
 from models import tensor_file
 
 logger = logging.getLogger(__name__)
@@ -28,7 +26,7 @@ NUMBERED = re.compile(rf"[0-9]{{12}}({re.escape(MILESTONE)})?{re.escape(SUFFIX)}
 TENSOR, TENSORS = "$tensor", "$tensors"
 """Stand in the JSON for a tensor, by its name, and for a mapping of tensors alone."""
 Check = Callable[[dict[str, Any]], None]
-"""Raises ValueError where a payload cannot be used; its message is a predicate of the file."""
+"""Raises ValueError or Foreign where a payload cannot be used, as a predicate of the file."""
 
 
 class Foreign(ValueError):
@@ -59,7 +57,7 @@ def load_checkpoint(path: Path, check: Check | None = None) -> dict[str, Any]:
         check: refuses what its reader cannot use.
 
     Raises:
-        Foreign: of a format that this code cannot read.
+        Foreign: of a format that this code cannot read, or refused as that by `check`.
         ValueError: missing, not a checkpoint, damaged, or refused by `check`.
     """
     if not path.is_file():
@@ -155,27 +153,21 @@ def newest_number(folder: Path) -> int:
     return _number(found[-1])
 
 
-def load_newest(
-    folder: Path, check: Check | None = None, config: RunConfig | None = None
-) -> dict[str, Any]:
+def load_newest(folder: Path, check: Check | None = None) -> dict[str, Any]:
     """Reads the newest usable checkpoint of a run, and says which ones it passed over.
 
     Args:
         folder: where `save_numbered` wrote.
         check: refuses what its reader cannot use.
-        config: settings of the run that the checkpoint must be of; None takes any.
 
     Raises:
-        Foreign: one is of another format, game, environment, encoder or core.
+        Foreign: one is of another format, or refused as that by `check`.
         ValueError: there is none.
     """
     unusable: list[str] = []
     for path in reversed(numbered(folder)):
         try:
-            payload = load_checkpoint(path)
-            if config is not None:
-                _refuse_another_run(path, payload, config)
-            _refuse(path, payload, check)
+            payload = load_checkpoint(path, check)
         except Foreign:
             raise
         except ValueError as error:
@@ -192,28 +184,11 @@ def _number(path: Path) -> int:
 
 
 def _refuse(path: Path, payload: dict[str, Any], check: Check | None) -> None:
-    """Raises ValueError, naming the file, where `check` refuses its payload."""
+    """Raises ValueError or Foreign, naming the file, where `check` refuses its payload."""
     if check is None:
         return
     try:
         check(payload)
     except ValueError as error:
-        raise ValueError(f"{path} {' '.join(str(error).split())}") from None
-
-
-def _refuse_another_run(path: Path, payload: Mapping[str, Any], config: RunConfig) -> None:
-    """Raises Foreign where a checkpoint was trained with other settings than `config`."""
-    saved = payload.get("config")
-    if not isinstance(saved, Mapping):
-        raise ValueError(f"{path} holds no run: it has no config")
-    try:
-        theirs = plain_values(settings_from_values(type(config), saved))
-    except ValueError as error:
-        raise Foreign(f"{path} is of another run: {' '.join(str(error).split())}") from None
-    ours = plain_values(config)
-    for name in config.IDENTITY:
-        if theirs[name] != ours[name]:
-            raise Foreign(
-                f"{path} is of another run: its {name} is {theirs[name]}, "
-                f"the run's config.yaml has {ours[name]}"
-            )
+        kind = Foreign if isinstance(error, Foreign) else ValueError
+        raise kind(f"{path} {' '.join(str(error).split())}") from None

@@ -1,8 +1,8 @@
 """The settings that every run has, whatever it trains."""
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 MAX_THREADS = 1024
 """Where a process cannot begin its threads, the system ends it without a word."""
@@ -11,6 +11,8 @@ MAX_THREADS = 1024
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """When a run logs and saves, where, and with what; what it trains adds settings of its own.
+
+    The metadata of a field says what role the setting plays (`experiment/setting_roles.py`).
 
     Args:
         seed: root of every random stream of the run.
@@ -22,16 +24,13 @@ class RunConfig:
         keep_checkpoints: newest checkpoints kept.
     """
 
-    IDENTITY: ClassVar[tuple[str, ...]] = ()
-    """Settings that decide which weights fit."""
-
-    seed: int = 1
-    run_dir: str | None = None
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    num_threads: int = 0
-    log_interval_seconds: float = 5.0
-    checkpoint_interval_seconds: float = 60.0
-    keep_checkpoints: int = 3
+    seed: int = field(default=1, metadata={"role": "name"})
+    run_dir: str | None = field(default=None, metadata={"role": "name"})
+    device: Literal["auto", "cpu", "cuda"] = field(default="auto", metadata={"role": "incidental"})
+    num_threads: int = field(default=0, metadata={"role": "incidental"})
+    log_interval_seconds: float = field(default=5.0, metadata={"role": "incidental"})
+    checkpoint_interval_seconds: float = field(default=60.0, metadata={"role": "incidental"})
+    keep_checkpoints: int = field(default=3, metadata={"role": "incidental"})
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -38,7 +38,8 @@ def failure(
     why = cause(error, memory_settings)
     lost = record(run_dir, why)
     if isinstance(error, OSError | FloatingPointError) or out_of_memory(error):
-        return RunFailed(f"{why}; {found}{how_to_go_on(run_dir.path)}{lost}")
+        smaller = " and smaller settings as flags" if out_of_memory(error) else ""
+        return RunFailed(f"{why}; {found}{how_to_go_on(run_dir.path)}{smaller}{lost}")
     if isinstance(error, ValueError):  # no longer the user's: the settings were accepted
         return RuntimeError(f"training failed: {error}")
     return error

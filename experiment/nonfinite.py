@@ -16,8 +16,8 @@ class NonFiniteUpdate(FloatingPointError):
 
     def __init__(self, what: str, update: int, batch: Mapping[str, Any]) -> None:
         super().__init__(
-            f"{what} at update {update}; try a smaller learner.learning_rate or "
-            "learner.max_gradient_norm, or learner.skip_nonfinite true"
+            f"{what} at update {update}; try another run with a smaller learner.learning_rate or "
+            "learner.max_gradient_norm, or go on with --learner.skip_nonfinite true"
         )
         self.update = update
         self.batch = batch

@@ -1,4 +1,4 @@
-"""A run from its start, or from a checkpoint, to its end, in its folder; whatever it trains.
+"""A run from its start, or from where it stands, to its end, in its folder; whatever it trains.
 
 Order of events: one step is learned, its metrics are gathered; a row is written every
 `log_interval_seconds`; a checkpoint every `checkpoint_interval_seconds`, at milestones, and at the
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from experiment.checkpoint import SUFFIX, load_newest, save_checkpoint, save_numbered
+from experiment.checkpoint import SUFFIX, save_checkpoint, save_numbered
 from experiment.config import RunConfig
 from experiment.failure import cause, end_process, failure, out_of_memory
 from experiment.files import unused_path
@@ -23,9 +23,10 @@ from experiment.metrics import MetricsWriter
 from experiment.nonfinite import NonFiniteUpdate
 from experiment.progress import ProgressDisplay
 from experiment.report import RunningReport
-from experiment.run_dir import RunDir, read_config
+from experiment.run_dir import RunDir
 from experiment.session import Session, SessionConfig
-from experiment.settings import flat_values, plain_values, settings_from_values
+from experiment.setting_roles import NO_CHANGES, Changes
+from experiment.settings import flat_values, plain_values
 from experiment.stop_signals import stop_signals
 from experiment.trainable import Trainable
 from experiment.watchdog import Watchdog
@@ -55,36 +56,13 @@ def begin(
     path = Path(config.run_dir or Path("runs") / kind.run_name(config))
     RunDir.refuse_used(path)
     set_threads(config)
-    trainable: Trainable = _fitting(kind, kind, config)
+    trainable: Trainable = fitting(kind, kind, config)
     report = RunningReport(trainable)
     run_dir = RunDir.create(path, plain_values(trainable.config), checkpoint_of(trainable, report))
     return Run(run_dir, trainable, report).train(session)
 
 
-def resume(kind: type[Trainable], path: Path, session: SessionConfig = DEFAULT_SESSION) -> Path:
-    """Continues the run in a folder from its newest usable checkpoint.
-
-    Raises:
-        ValueError: it is no run folder, has no usable checkpoint, or is being trained; nothing in
-            it is changed.
-    """
-    config = settings_from_values(kind.Config, read_config(path))
-    RunDir.refuse_without_checkpoint(path)
-    run_dir = RunDir(path)
-    set_threads(config)
-    with closing(_fitting(kind, kind.state_check, config)) as stand_in:
-        payload = load_newest(run_dir.checkpoints, stand_in.check, config)
-    restored = partial(kind.restored, config, payload["trainable"])
-    trainable = _fitting(kind, restored, payload["policy"])
-    if trainable.done >= trainable.total:
-        logger.warning(
-            "%s has its %d %s already: nothing is left to do", path, trainable.done, kind.unit
-        )
-    report = RunningReport(trainable, payload["seconds"])  # its clock leaves out the loading
-    return Run(run_dir, trainable, report).train(session)
-
-
-def _fitting(kind: type[Trainable], make: Callable[[Any], Made], of: Any) -> Made:
+def fitting(kind: type[Trainable], make: Callable[[Any], Made], of: Any) -> Made:
     """Returns what is made of settings.
 
     Raises:
@@ -112,10 +90,20 @@ class Run:
         )
         self._saved = self._logged = time.monotonic()
 
-    def train(self, session: SessionConfig) -> Path:
-        """Learns until the run or the session ends; returns the folder."""
+    def train(self, session: SessionConfig, changes: Changes = NO_CHANGES) -> Path:
+        """Learns until the run or the session ends.
+
+        Args:
+            session: when to stop before the run's end.
+            changes: settings that were others before the session.
+
+        Returns:
+            The run folder.
+        """
         of = self.trainable
-        self.run_dir.record_session(of.unit, of.done, of.arithmetic)
+        self.run_dir.record_session(of.unit, of.done, of.arithmetic, changes)
+        if changes:
+            self.run_dir.change_config(plain_values(self.config))
         self.metrics.describe(flat_values(plain_values(self.config)))
         self.run_dir.set_status("running")
         watchdog = Watchdog(session.stall_seconds, of.parts, partial(end_process, self.run_dir))

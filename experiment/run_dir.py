@@ -23,6 +23,7 @@ from experiment.files import (
 )
 from experiment.plugins import warn_of_changes
 from experiment.provenance import provenance
+from experiment.setting_roles import NO_CHANGES, Changes
 
 CHECKPOINTS = "checkpoints"
 MAX_CONFIG_BYTES = 2**16
@@ -66,7 +67,7 @@ class RunDir:
         with _lock(path):
             cls.refuse_used(path)  # by a process that was faster
             save_numbered(folder_within(path, CHECKPOINTS), 0, first, keep=1)
-            write_atomically(path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
+            _write_config(path, config)
         return cls(path)
 
     @staticmethod
@@ -91,16 +92,27 @@ class RunDir:
                 f"--config {path / 'config.yaml'} --run_dir ANOTHER_FOLDER"
             )
 
-    def record_session(self, unit: str, done: int, arithmetic: Mapping[str, str | None]) -> None:
+    def change_config(self, config: dict[str, Any]) -> None:
+        """Replaces the settings by others, as plain values."""
+        _write_config(self.path, config)
+
+    def record_session(
+        self,
+        unit: str,
+        done: int,
+        arithmetic: Mapping[str, str | None],
+        changes: Changes = NO_CHANGES,
+    ) -> None:
         """Adds where this session comes from to provenance.json.
 
         The first session's stands there as it is; those that resumed it follow in a list, each
-        with how far the run was.
+        with how far the run was and which settings it changed.
 
         Args:
             unit: what the run counts.
             done: units learned from before the session.
             arithmetic: what computes, by name: what settings that say "auto" came to.
+            changes: settings that were others before the session.
         """
         session = provenance() | {"arithmetic": dict(arithmetic)}
         file = self.path / "provenance.json"
@@ -111,7 +123,7 @@ class RunDir:
         if not isinstance(origin, dict) or not isinstance(origin.setdefault("resumed", []), list):
             raise ValueError(f"{file} holds no provenance")
         warn_of_changes(origin)
-        origin["resumed"].append({unit: done} | session)
+        origin["resumed"].append({unit: done, "changed": changes} | session)
         write_json(file, origin)
 
     @property
@@ -126,6 +138,10 @@ class RunDir:
     def close(self) -> None:
         """Lets another process train here."""
         self._lock.close()
+
+
+def _write_config(path: Path, config: dict[str, Any]) -> None:
+    write_atomically(path / "config.yaml", yaml.safe_dump(config, sort_keys=False).encode())
 
 
 def _lock(path: Path) -> IO[str]:

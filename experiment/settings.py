@@ -48,6 +48,15 @@ def nested_values(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
+def with_values(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns nested values with some of them replaced."""
+    replaced = {
+        name: with_values(values[name], value) if isinstance(value, Mapping) else value
+        for name, value in given.items()
+    }
+    return dict(values) | replaced
+
+
 def settings_parser(kind: type[Any], description: str) -> ArgumentParser:
     """Returns a parser of every setting of a dataclass, and of `--config`, a file of them."""
     parser = ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
@@ -66,6 +75,21 @@ def settings_from_arguments(
         ValueError: a value out of bounds.
     """
     return fields_of(kind, parser.instantiate(parser.parse_args(list(arguments))))
+
+
+def given_values(
+    kind: type[Any], parser: ArgumentParser, arguments: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the settings that arguments of `settings_parser` name, nested, without defaults.
+
+    Raises:
+        ArgumentError: an unknown name or a wrong type.
+        ValueError: they name a file of settings.
+    """
+    given = parser.parse_args(list(arguments), defaults=False).as_dict()
+    if "config" in given:
+        raise ValueError("--config begins a run; one that goes on takes single settings as flags")
+    return {field.name: given[field.name] for field in fields(kind) if field.name in given}
 
 
 def settings_from_values(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

@@ -7,13 +7,19 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor
 
 from experiment.config import RunConfig
+from experiment.setting_roles import NO_CHANGES, Changes
 
 
 class StateCheck(Protocol):
     """Whether a trainable can go on from a checkpoint, found out before anything is touched."""
 
-    def check(self, payload: Mapping[str, Any]) -> None:
-        """Raises ValueError, as a predicate of the file, where it cannot."""
+    def check(self, payload: Mapping[str, Any], changes: Changes) -> None:
+        """Raises ValueError, as a predicate of the file, where it cannot.
+
+        Args:
+            payload: content of the checkpoint.
+            changes: settings that are others now than in the checkpoint.
+        """
 
     def close(self) -> None:
         """Releases what checking held."""
@@ -60,9 +66,26 @@ class Trainable(ABC):
     @classmethod
     @abstractmethod
     def restored(
-        cls, config: Any, state: Mapping[str, Any], weights: Mapping[str, Tensor]
+        cls,
+        config: Any,
+        state: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
+        changes: Changes = NO_CHANGES,
     ) -> "Trainable":
-        """Returns a trainable as it was when `state_dict` and `weights` returned these."""
+        """Returns a trainable that goes on from what `state_dict` and `weights` returned.
+
+        Counts and schedules go on from what happened; what does not fit changed settings begins
+        anew. What follows from the changes is logged.
+
+        Args:
+            config: its settings now.
+            state: of a trainable with the same settings but for the changes.
+            weights: likewise.
+            changes: settings that were others when the state was saved; all of them may change.
+
+        Raises:
+            ValueError: one cannot change so.
+        """
 
     @property
     @abstractmethod

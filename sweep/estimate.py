@@ -65,7 +65,7 @@ def trial(config: TrainConfig) -> float:
     with closing(Trainer(config)) as trainer, closing(trainer.rows()) as rows:
         began, frames = time.perf_counter(), 0
         next(rows)
-        if trainer.total_rollouts > 1:
+        if trainer.rollouts_left:
             began, frames = time.perf_counter(), trainer.frames
         while time.perf_counter() - began < TRIAL_SECONDS and next(rows, None) is not None:
             pass

@@ -158,6 +158,15 @@ def test_where_a_run_was_resumed_counts_as_much_as_where_it_began(tmp_path):
     assert warned(tmp_path, "Made on 2 kinds of machine")
 
 
+def test_a_run_that_was_resumed_with_other_settings_is_named(tmp_path):
+    change = {"from": 1, "to": 2}
+    changed = {"learner.batch_size": change, "num_threads": change, "<b>": change}
+    origin = ORIGIN | {"resumed": [ORIGIN | {"changed": changed}, ORIGIN | {"changed": [1]}]}
+    path = write_run(tmp_path / "a", origin=origin)
+    message = f"{path}: it was resumed with other settings than before: learner.batch_size."
+    assert warned(tmp_path, message)
+
+
 def test_runs_that_were_all_resumed_elsewhere_are_warned_of(tmp_path):
     origin = ORIGIN | {"resumed": [ORIGIN | {"hardware": {"cpu": "other", "cores": 2}}]}
     for seed in (1, 2):

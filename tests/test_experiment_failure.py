@@ -46,6 +46,12 @@ def test_a_failure_names_its_cause_and_the_last_checkpoint(run, error, message):
     assert message in read_status(run.path)["why"]
 
 
+def test_a_run_that_is_out_of_memory_is_told_to_go_on_with_less(run):
+    assert str(failure(run, MemoryError(), "learner.batch_size")).endswith(
+        f"go on with --resume {run.path} and smaller settings as flags"
+    )
+
+
 def test_a_folder_that_is_gone_is_said_to_be(run):
     shutil.rmtree(run.path)
     assert str(failure(run, FileNotFoundError(2, "gone"), "")).endswith(

@@ -129,7 +129,7 @@ def test_the_clock_of_a_resumed_run_leaves_out_its_loading(tmp_path, monkeypatch
     run = train(config(tmp_path / "run"), SessionConfig(stop_after_updates=0))
     made = []
     report = lambda *args: made.append("report") or RunningReport(*args)  # noqa: E731
-    monkeypatch.setattr("experiment.run.RunningReport", report)
+    monkeypatch.setattr("experiment.resume.RunningReport", report)
     restore = Trainer.load_state_dict
     monkeypatch.setattr(
         Trainer, "load_state_dict", lambda *args: made.append("trainer") or restore(*args)

@@ -145,10 +145,10 @@ def test_help_explains_every_field(tmp_path):
         (["train", "--resume", "absent"], "absent is no run folder"),
         (["train", *SMOKE, "--run_dir", "used"], "used exists already"),
         (["train", *SMOKE, "--run_dir", "bad.yaml/run"], "Not a directory"),
-        (["train", "--resume", "used", "--seed=1"], "of its run folder; leave out seed"),
+        (["train", "--resume", "used", "--seed=1"], "used is no run folder: it has no config.yaml"),
         (
             ["train", "--resume", "used", *SMOKE, "--learner.num_passes", "1"],
-            "of its run folder; leave out config, learner.num_passes",
+            "--config begins a run; one that goes on takes single settings as flags",
         ),
         (["train", "--num_threads", "99999999999"], "num_threads must be in 0 to 1024"),
         (["train", "--env.num_threads", "100000"], "num_threads must be in 0 to 1024"),

@@ -89,7 +89,7 @@ def test_a_checkpoint_of_another_core_or_environment_is_not_resumed(
     config = yaml.safe_load((run / "config.yaml").read_text())
     config[section][name] = value
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    message = f"{checkpoint_of(run).name} is of another run: its {section} is {{"
+    message = f"{checkpoint_of(run).name} was trained otherwise: {section}.{name} cannot change"
     assert_refused(["train", "--resume", "run"], message, capfd)
 
 

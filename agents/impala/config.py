@@ -50,10 +50,10 @@ class LearnerConfig:
             deviation of 1 these undo what was learned.
     """
 
-    unroll_length: int = 50
-    batch_size: int = 32
+    unroll_length: int = field(default=50, metadata={"role": "resumable"})
+    batch_size: int = field(default=32, metadata={"role": "resumable"})
     num_passes: int = 1
-    num_minibatches: int = 1
+    num_minibatches: int = field(default=1, metadata={"role": "resumable"})
     optimizer: Literal["rmsprop", "adam"] = "rmsprop"
     learning_rate: float = 6e-4
     anneal: bool = True
@@ -72,7 +72,7 @@ class LearnerConfig:
     vtrace_lambda: float = 1.0
     normalise_advantages: bool = False
     min_advantage_deviation: float = 1e-8
-    skip_nonfinite: bool = False
+    skip_nonfinite: bool = field(default=False, metadata={"role": "resumable"})
 
     def __post_init__(self) -> None:
         for name in ("unroll_length", "batch_size", "num_passes", "num_minibatches"):
@@ -133,21 +133,19 @@ class TrainConfig(RunConfig):
             none.
     """
 
-    IDENTITY = ("game", "env", "policy", "encoder", "core")
-
-    game: str = "Pong-v5"
-    env: EnvConfig = field(default_factory=EnvConfig)
-    policy: PolicyConfig = field(default_factory=PolicyConfig)
-    core: CoreConfig = field(default_factory=CoreConfig)
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    game: str = field(default="Pong-v5", metadata={"role": "identity"})
+    env: EnvConfig = field(default_factory=EnvConfig, metadata={"role": "identity"})
+    policy: PolicyConfig = field(default_factory=PolicyConfig, metadata={"role": "identity"})
+    core: CoreConfig = field(default_factory=CoreConfig, metadata={"role": "identity"})
+    encoder: EncoderConfig = field(default_factory=EncoderConfig, metadata={"role": "identity"})
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     mode: Literal["serial", "async"] = "serial"
-    num_actors: int = 1
-    num_groups: int = 1
+    num_actors: int = field(default=1, metadata={"role": "resumable"})
+    num_groups: int = field(default=1, metadata={"role": "resumable"})
     max_policy_lag: int = 20
     exact_lag: int | None = None
-    total_frames: int = 200_000_000
-    milestone_interval_frames: int | None = None
+    total_frames: int = field(default=200_000_000, metadata={"role": "resumable"})
+    milestone_interval_frames: int | None = field(default=None, metadata={"role": "incidental"})
 
     def __post_init__(self) -> None:
         super().__post_init__()

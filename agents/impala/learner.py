@@ -27,7 +27,7 @@ FIGURES = (*(f"loss/{name}" for name in Loss._fields), GRADIENT_NORM)
 
 
 class Learner:
-    """Owns the optimiser and counts updates.
+    """Owns the optimiser and counts updates and frames.
 
     On a GPU it does not wait for the device after every update to see whether loss and gradient
     are finite, but once, after all of a rollout's. Where something is not, it goes back to where
@@ -37,7 +37,8 @@ class Learner:
     Args:
         policy: the weights to improve, in place.
         config: how.
-        total_updates: updates of the whole run, over which the step size decays.
+        total_frames: emulator frames of the whole run, over which the step size decays.
+        frame_skip: emulator frames in one row of a rollout.
         generator: random stream of the minibatches, on the CPU.
     """
 
@@ -46,15 +47,18 @@ class Learner:
         policy: Policy,
         config: LearnerConfig,
         *,
-        total_updates: int,
+        total_frames: int,
+        frame_skip: int,
         generator: torch.Generator,
     ) -> None:
         self.policy = policy
         self.config = config
-        self.total_updates = total_updates
+        self.total_frames = total_frames
+        self.frame_skip = frame_skip
         self.generator = generator
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
+        self.frames = 0  # emulator frames learned from
         self.skipped_updates = 0
         self.device = next(policy.parameters()).device
         self.checks_every_update = self.device.type == "cpu"
@@ -76,9 +80,11 @@ class Learner:
         weight_norm = {WEIGHT_NORM: metrics.pop(WEIGHT_NORM)}
         if spoilt := first_nonfinite(weight_norm):
             raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values())
+        rate = self._step_size(rollout, self.config.updates_per_rollout - 1)  # of the last
+        self.frames += self._frames_of(rollout)
         metrics["learner/lag_updates"] = float(lag)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
-        metrics["learner/learning_rate"] = self._learning_rate(self.version - 1)
+        metrics["learner/learning_rate"] = rate
         return metrics
 
     def _checked_passes(self, rollout: Rollout) -> dict[str, float]:
@@ -100,9 +106,10 @@ class Learner:
         logits_by_pass = None  # [first and last, T, B, A]
         if self.config.num_passes > 1:
             logits_by_pass = torch.zeros(2, T, B, self.policy.num_actions, device=self.device)
-        figures = []
+        figures: list[Tensor] = []
         for pass_index, minibatches in enumerate(self._minibatches(B).to(self.device)):
             for columns in minibatches:
+                self._set_learning_rate(self._step_size(rollout, len(figures)))
                 found, logits = self._update(rollout, columns, check=check)
                 figures.append(found)
                 if logits_by_pass is not None:
@@ -127,7 +134,6 @@ class Learner:
 
     def _update(self, rollout: Rollout, columns: Tensor, *, check: bool) -> tuple[Tensor, Tensor]:
         """Makes one optimiser step on some environments; returns FIGURES and logits [T, b, A]."""
-        self._set_learning_rate(self.version)
         if self._graphed is not None and not check:
             found = self._graphed(rollout, columns)
         else:
@@ -173,18 +179,27 @@ class Learner:
         )
         return torch.stack((*loss, norm)), output.logits[:-1].detach()
 
-    def _learning_rate(self, update: int) -> float:
-        """Returns the step size of an update, counted from 0."""
-        left = max(0.0, 1.0 - update / self.total_updates) if self.config.anneal else 1.0
-        return self.config.learning_rate * left
+    def _frames_of(self, rollout: Rollout) -> int:
+        return rollout.action.numel() * self.frame_skip
 
-    def _set_learning_rate(self, update: int) -> None:
-        """Sets the step size of an update: on a GPU in the tensor that a graph reads."""
+    def _step_size(self, rollout: Rollout, update: int) -> float:
+        """Returns the step size of one of a rollout's updates, counted from 0.
+
+        It falls from update to update, to 0 after the last of the rollout that reaches the total.
+        Frames are counted in parts of an update, so that all numbers are whole.
+        """
+        frames, updates = self._frames_of(rollout), self.config.updates_per_rollout
+        left = -(-(self.total_frames - self.frames) // frames) * frames  # in whole rollouts
+        done = self.frames * updates + update * frames
+        return step_size(self.config, done, (self.frames + left) * updates)
+
+    def _set_learning_rate(self, rate: float) -> None:
+        """Sets the step size of the next updates: on a GPU in the tensor that a graph reads."""
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(self._learning_rate(update))
+                group["lr"].fill_(rate)
             else:
-                group["lr"] = self._learning_rate(update)
+                group["lr"] = rate
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything the next update depends on, except the rollout and the weights."""
@@ -192,6 +207,7 @@ class Learner:
             "optimizer": list(self.optimizer.state_dict()["state"].values()),
             "generator": self.generator.get_state(),
             "version": self.version,
+            "frames": self.frames,
             "skipped_updates": self.skipped_updates,
         }
 
@@ -203,9 +219,14 @@ class Learner:
         self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
         self.generator.set_state(state["generator"])
         self.version = state["version"]
-        if self.version:
-            self._set_learning_rate(self.version - 1)
+        self.frames = state["frames"]
         self.skipped_updates = state["skipped_updates"]
+
+
+def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:
+    """Returns the step size where `frames` of `total_frames` are done, in any unit."""
+    left = max(0.0, 1.0 - frames / total_frames) if config.anneal else 1.0
+    return config.learning_rate * left
 
 
 def mean_divergence(log_policy_by_pass: Tensor, valid: Tensor) -> Tensor:

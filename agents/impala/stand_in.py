@@ -14,9 +14,10 @@ from torch import Tensor
 from agents.impala.actor import Actor
 from agents.impala.config import TrainConfig
 from agents.impala.learner import Learner, optimizer_state_of
-from agents.impala.trainer import choose_device, make_policy
+from agents.impala.trainer import GAMES_DEPEND_ON, choose_device, make_policy
 from envs import make_env
 from envs.spec import StatefulVecEnv
+from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.structure import ANY, ListOf, check_like
 
 STREAM_BYTES = (5056, 16)
@@ -40,7 +41,7 @@ class StandIn:
         with torch.device("meta"):
             policy = make_policy(config, self._env.spec)
         self._learner = Learner(
-            policy, config.learner, total_updates=1, generator=torch.Generator()
+            policy, config.learner, total_frames=1, frame_skip=1, generator=torch.Generator()
         )
         self._actor = Actor(
             self._env,
@@ -50,7 +51,7 @@ class StandIn:
             generator=torch.Generator(choose_device(config.device)),
         )
 
-    def check(self, payload: Mapping[str, Any]) -> None:
+    def check(self, payload: Mapping[str, Any], changes: Changes = NO_CHANGES) -> None:
         """Raises ValueError, as a predicate of the file, where a run cannot go on from it."""
         trainer = payload.get("trainable")
         try:
@@ -59,7 +60,7 @@ class StandIn:
             check_like(trainer, self._trainer_like(), "trainable")
             assert isinstance(trainer, Mapping)
             self._check_learner(trainer["learner"])
-            if self._config.mode == "serial":
+            if self._config.mode == "serial" and not changes.keys() & GAMES_DEPEND_ON:
                 self._check_actors(trainer["actors"], trainer["num_learned"])
         except (ValueError, IndexError, OverflowError, RuntimeError) as error:
             raise ValueError(f"holds no run to go on with: {error}") from None

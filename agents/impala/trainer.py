@@ -18,13 +18,14 @@ from agents.impala.actor import Actor, collect
 from agents.impala.allocator import keep_freed_memory
 from agents.impala.config import TrainConfig
 from agents.impala.episodes import Episode
-from agents.impala.learner import Learner
+from agents.impala.learner import Learner, step_size
 from agents.impala.rollout import Rollout
 from agents.impala.threads import ActorThreads
 from envs import make_env
 from envs.spec import EnvSpec, VecEnv
 from experiment.files import file_name
 from experiment.seeding import derive_seed
+from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.trainable import StateCheck, Trainable
 from models.cores import CoreConfig, kernel_backend
 from models.encoders import resolved
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 PARTS = ("env", "inference", "learner")
 GAMES_IN_MEAN = 100
 WAITS = ("actor", "learner")
+GAMES_DEPEND_ON = {"learner.batch_size", "num_groups"}
+"""Settings that decide how many games an actor plays, and so which saved ones it can go on with."""
 Crew = list[Actor]
 """Actors that take turns in one thread and fill one rollout together."""
 
@@ -95,7 +98,8 @@ class Trainer(Trainable):
         self.learner = Learner(
             self.policy,
             config.learner,
-            total_updates=self.total_rollouts * config.learner.updates_per_rollout,
+            total_frames=config.total_frames,
+            frame_skip=self.spec.frame_skip,
             generator=_generator(derive_seed(config.seed, "minibatches"), torch.device("cpu")),
         )
         self.crews = [self._make_crew(crew) for crew in range(num_crews)]
@@ -114,11 +118,28 @@ class Trainer(Trainable):
 
     @classmethod
     def restored(
-        cls, config: TrainConfig, state: Mapping[str, Any], weights: Mapping[str, Tensor]
+        cls,
+        config: TrainConfig,
+        state: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
+        changes: Changes = NO_CHANGES,
     ) -> "Trainer":
-        """Returns a trainer as it was when `state_dict` and `weights` returned these."""
+        """Returns a trainer that goes on from what `state_dict` and `weights` returned.
+
+        Raises:
+            ValueError: total_frames has become less than what is done.
+        """
+        frames, total = state["learner"]["frames"], config.total_frames
+        if "total_frames" in changes and total < frames:
+            raise ValueError(f"total_frames cannot become {total}: {frames} frames are done")
+        if changes.keys() & GAMES_DEPEND_ON:
+            state = {**state, "actors": []}
+            logger.warning("the games begin anew, with another number of environments")
         trainer = cls(config, num_learned=state["num_learned"])
         trainer.load_state_dict(state, weights)
+        if totals := changes.get("total_frames"):
+            rates = [step_size(config.learner, frames, totals[of]) for of in ("from", "to")]
+            logger.warning("learning rate at %s frames: %g before, %g now", f"{frames:,}", *rates)
         return trainer
 
     @property
@@ -152,19 +173,19 @@ class Trainer(Trainable):
 
     @property
     def frames_per_rollout(self) -> int:
-        """Emulator frames in one rollout."""
+        """Emulator frames in a rollout of the present sizes."""
         learner = self.config.learner
         return learner.unroll_length * learner.batch_size * self.spec.frame_skip
 
     @property
-    def total_rollouts(self) -> int:
-        """Rollouts that reach total_frames."""
-        return -(-self.config.total_frames // self.frames_per_rollout)
+    def rollouts_left(self) -> int:
+        """Rollouts of the present sizes that reach total_frames."""
+        return max(0, -((self.frames - self.config.total_frames) // self.frames_per_rollout))
 
     @property
     def frames(self) -> int:
         """Emulator frames learned from."""
-        return self.num_learned * self.frames_per_rollout
+        return self.learner.frames
 
     def rows(self) -> Generator[dict[str, float], None, None]:
         """Learns rollout after rollout up to total_frames; yields each one's metrics."""
@@ -180,7 +201,7 @@ class Trainer(Trainable):
 
     def _serial(self) -> Generator[dict[str, float], None, None]:
         rollout = self._allocate()
-        while self.num_learned < self.total_rollouts:
+        while self.rollouts_left:
             rollout.version = self.learner.version
             collect(self.crews[0], rollout)
             yield self._learn(rollout)
@@ -189,11 +210,10 @@ class Trainer(Trainable):
         num_slots = 1 + self.config.max_policy_lag // self.config.learner.updates_per_rollout
         num_slots = min(num_slots, len(self.crews) + 1)
         slots = [self._allocate() for _ in range(num_slots)]
-        threads = ActorThreads(
-            self.crews, slots, self.config, first=self.num_learned, last=self.total_rollouts
-        )
+        first, last = self.num_learned, self.num_learned + self.rollouts_left
+        threads = ActorThreads(self.crews, slots, self.config, first=first, last=last)
         with threads.running(self.learner):
-            while self.num_learned < self.total_rollouts:
+            while self.rollouts_left:
                 rollout = threads.queue.take()
                 metrics = self._learn(rollout)
                 threads.publish(self.learner, self.num_learned)
@@ -268,13 +288,14 @@ class Trainer(Trainable):
     def load_state_dict(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Restores what `state_dict` and `weights` returned.
 
-        In a trainer made with the `num_learned` of that state.
+        In a trainer made with the `num_learned` of that state. Games begin anew where it holds no
+        actors.
         """
         self.policy.load_state_dict(weights)
         self.num_learned = state["num_learned"]
         self._recent_returns.extend(state["recent_returns"])
         self.learner.load_state_dict(state["learner"])
-        if self.config.mode == "serial":
+        if state["actors"]:
             pairs = list(zip(self._actors(), state["actors"], strict=True))
             for actor, saved in pairs:
                 actor.load_state_dict(saved)

@@ -35,7 +35,7 @@ class CoreConfig:
 
     kind: str = "lstm"
     bptt: Bptt = "full"
-    kernel: KernelName = "auto"
+    kernel: KernelName = field(default="auto", metadata={"role": "incidental"})
     num_layers: int | None = None
     hidden_size: int | None = None
     num_heads: int | None = None

@@ -36,11 +36,12 @@ def test_every_block_of_the_page_runs(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "page", ModuleType("page"))
     namespace = {"__name__": "page"}
     found = blocks(PAGE.read_text())
-    assert len(found) == 8
+    assert len(found) == 9
     for block in found:
         exec(compile(block, str(PAGE), "exec"), namespace)
     assert list(namespace["y"].shape) == [16, 4, 2, 16]
     assert namespace["spec"]["game"] == "Pong-v5"
+    assert namespace["policy"].core.output_size == 16
     assert namespace["result"]["game"] == "page:hidden_cart_pole"
     assert namespace["result"]["mean_return"] >= 1
     assert read_status(namespace["run"])["status"] == "finished"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from . import tensor_file
-from .cores import CoreConfig, is_guest, is_registered
+from .cores import CoreConfig, is_guest, is_registered, register
 from .encoders import EncoderConfig
 from .policy import Policy, PolicyConfig
 
@@ -24,14 +24,19 @@ UNUSABLE = (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, Va
 """What settings of wrong names, types and sizes come to where a policy is built of them."""
 
 
-def load_policy(path: str | Path) -> Policy:
+def load_policy(path: str | Path, core: type[nn.Module] | None = None) -> Policy:
     """Returns the policy of a `policy.safetensors` or a checkpoint, ready to play, on the CPU.
 
     It computes with the kernel that fits this machine, whichever one trained it. Nothing in the
     file is run.
 
+    Args:
+        path: the file.
+        core: class of the core where it is no built-in one: the file holds its name alone.
+
     Raises:
-        ValueError: no such file, a damaged one, or one that holds no policy.
+        ValueError: no such file, a damaged one, or one that holds no policy; `core` is missing, or
+            is no core, or there is no need of it.
     """
     tensors, values = tensor_file.read(Path(path))
     weights = {
@@ -40,9 +45,29 @@ def load_policy(path: str | Path) -> Policy:
         if name.startswith(WEIGHTS)
     }
     try:
+        _register(core, values)
         return policy_from_values(values, weights)
     except ValueError as error:
         raise ValueError(f"{path} {error}") from None
+
+
+def _register(core: type[nn.Module] | None, values: Mapping[str, Any]) -> None:
+    """Has the guest that a file's values name made from a class.
+
+    Raises:
+        ValueError: they name no guest, or one whose class is not known; a predicate of the file.
+    """
+    kind = _described(values).core.kind
+    if core is None:
+        if is_guest(kind) and not is_registered(kind):
+            raise ValueError(
+                f"holds a policy with the core {kind}, which is code from outside: "
+                "give its class, load_policy(path, core=...)"
+            )
+    elif is_guest(kind):
+        register(kind, core)
+    else:
+        raise ValueError(f"holds a policy with the built-in core {kind}: leave out core=")
 
 
 def policy_from_values(values: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Policy:
@@ -62,10 +87,10 @@ def check_policy(values: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
 
     The policy is built without memory: both must agree before any is allocated.
     """
+    described = _described(values)
+    if is_guest(described.core.kind) and not is_registered(described.core.kind):
+        return  # whoever makes the policy is told what is missing
     try:
-        described = _described(values)
-        if is_guest(described.core.kind) and not is_registered(described.core.kind):
-            return  # whoever makes the policy is told what is missing
         with torch.device("meta"), _Uninitialised():
             like = Policy(*described).state_dict()
     except UNUSABLE as error:
@@ -109,17 +134,24 @@ class _Described(NamedTuple):
 
 
 def _described(values: Mapping[str, Any]) -> _Described:
-    """Returns what a file's values say of its policy; settings that they lack have defaults."""
-    config, spec = values["config"], values["spec"]
-    return _Described(
-        tuple(spec["observation_shape"]),
-        spec["observation_dtype"],
-        spec["num_actions"],
-        EncoderConfig(**config.get("encoder", {})),
-        replace(CoreConfig(**config.get("core", {})), kernel="auto"),
-        PolicyConfig(**config.get("policy", {})),
-        tuple(spec.get("symbols", ())),
-    )
+    """Returns what a file's values say of its policy; settings that they lack have defaults.
+
+    Raises:
+        ValueError: they say too little, or what cannot be; a predicate of the file.
+    """
+    try:
+        config, spec = values["config"], values["spec"]
+        return _Described(
+            tuple(spec["observation_shape"]),
+            spec["observation_dtype"],
+            spec["num_actions"],
+            EncoderConfig(**config.get("encoder", {})),
+            replace(CoreConfig(**config.get("core", {})), kernel="auto"),
+            PolicyConfig(**config.get("policy", {})),
+            tuple(spec.get("symbols", ())),
+        )
+    except UNUSABLE as error:
+        raise ValueError(f"holds no policy: {_one_line(error)}") from None
 
 
 def _difference(weights: Mapping[str, Any], like: Mapping[str, Tensor]) -> str | None:

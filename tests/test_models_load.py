@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from models import tensor_file
 from models.cores import CORES, CoreConfig
@@ -146,3 +147,55 @@ def test_weights_of_another_policy_are_refused(tmp_path, name, weight, message):
 def test_no_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no file at"):
         load_policy(tmp_path / "policy.safetensors")
+
+
+class Summed(nn.Module):
+    """A core of somebody else: sums its inputs."""
+
+    output_size, state_shapes = 16, ((16,),)
+
+    def __init__(self, input_size, scale=1.0):
+        super().__init__()
+        self.project = nn.Linear(input_size, 16)
+        self.scale = scale
+
+    def step(self, x, state):
+        h = state[0] + self.scale * self.project(x)
+        return h, (h,)
+
+
+@pytest.fixture
+def guest(tmp_path, monkeypatch):
+    """A file that names a core from outside, whose class is not known."""
+    monkeypatch.setattr("models.cores.guest._CLASSES", {"my.py:Summed": Summed})
+    config = CoreConfig(kind="my.py:Summed", args={"scale": 2.0})
+    sees = PolicyConfig(last_action=True)
+    policy = Policy((5,), "float32", 3, EncoderConfig(kind="mlp"), config, sees)
+    monkeypatch.setattr("models.cores.guest._CLASSES", {})
+    tree = changed(config__core={"kind": "my.py:Summed", "args": {"scale": 2.0}})
+    return written(tmp_path, tree, policy.state_dict()), policy
+
+
+def test_the_class_of_a_core_from_outside_is_given(guest):
+    path, saved = guest
+    loaded = load_policy(path, core=Summed)
+    with torch.no_grad():
+        wanted, _ = saved(*inputs(), saved.initial_state(2))
+        output, _ = loaded(*inputs(), loaded.initial_state(2))
+    assert torch.equal(output.logits, wanted.logits)
+
+
+def test_a_core_from_outside_is_asked_for(guest):
+    with pytest.raises(ValueError, match=r"core my.py:Summed, which is code from outside: give"):
+        load_policy(guest[0])
+
+
+def test_what_is_no_core_is_refused(guest):
+    with pytest.raises(ValueError, match="has neither step"):
+        load_policy(guest[0], core=nn.Linear)
+
+
+def test_a_class_for_a_built_in_core_is_refused(tmp_path):
+    path = written(tmp_path, values(), a_policy().state_dict())
+    with pytest.raises(ValueError, match="built-in core rdn: leave out core="):
+        load_policy(path, core=Summed)

@@ -11,6 +11,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from experiment.arguments import (
+    config_first,
     fields_of,
     show_below,
     typed,
@@ -157,7 +158,7 @@ def bench_parser() -> ArgumentParser:
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Returns what arguments say, with every plugin imported that they name."""
     _use_named(parser, arguments)
-    parsed: Namespace = parser.instantiate(parser.parse_args(arguments))
+    parsed: Namespace = parser.instantiate(parser.parse_args(config_first(arguments)))
     return parsed
 
 

@@ -1,5 +1,6 @@
 """From parsed command lines to the dataclasses that hold settings."""
 
+import itertools
 import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Collection, Iterator, Sequence
@@ -47,6 +48,20 @@ def show_below(parser: ArgumentParser, settings: type[object], prefix: str) -> N
     _, _, options = own.format_help().partition("\n\n")
     parser.epilog = (parser.epilog or "") + options
     parser.formatter_class = _Help
+
+
+def config_first(arguments: Sequence[str]) -> list[str]:
+    """Returns a command line with `--config` before its other options: what comes later wins."""
+    words = iter(arguments)
+    others: list[str] = []
+    config: list[str] = []
+    for word in words:
+        if word == "--config":
+            config += [word, *itertools.islice(words, 1)]
+        else:
+            (config if word.startswith("--config=") else others).append(word)
+    place = next((i for i, word in enumerate(others) if word.startswith("-")), len(others))
+    return [*others[:place], *config, *others[place:]]
 
 
 def with_close_names(message: str, parser: ArgumentParser) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from experiment.arguments import fields_of
+from experiment.arguments import config_first, fields_of
 
 Settings = TypeVar("Settings")
 
@@ -65,7 +65,7 @@ def settings_from_arguments(
         ArgumentError: an unknown name or a wrong type.
         ValueError: a value out of bounds.
     """
-    return fields_of(kind, parser.instantiate(parser.parse_args(list(arguments))))
+    return fields_of(kind, parser.instantiate(parser.parse_args(config_first(arguments))))
 
 
 def settings_from_values(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

@@ -108,6 +108,37 @@ def test_print_config_resolves_without_running(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+GAME, BUDGET = ["--game", "parity"], ["--total_frames=500"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [[*SMOKE, *GAME, *BUDGET], [*GAME, *SMOKE, *BUDGET], [*GAME, *BUDGET, f"--config={SMOKE[1]}"]],
+    ids=["first", "between", "last"],
+)
+def test_the_command_line_wins_over_its_config_file_wherever_it_stands(capsys, typed):
+    with pytest.raises(SystemExit):
+        main(["train", *typed, "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert (config["game"], config["total_frames"]) == ("parity", 500)
+    assert config["log_interval_seconds"] == 0  # of the file
+
+
+def test_a_benchmark_takes_its_config_file_anywhere(capsys):
+    asked = ["bench", "throughput", *GAME, *SMOKE, "--print_config"]
+    with pytest.raises(SystemExit):
+        main(asked)
+    assert yaml.safe_load(capsys.readouterr().out)["game"] == "parity"
+
+
+def test_a_later_config_file_wins_over_an_earlier_one(tmp_path, capsys):
+    (tmp_path / "other.yaml").write_text("seed: 9\n")
+    with pytest.raises(SystemExit):
+        main(["train", *SMOKE, "--config", str(tmp_path / "other.yaml"), "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert (config["seed"], config["game"]) == (9, "tmaze")
+
+
 SLOW_TO_IMPORT = ("torch._dynamo", "scipy", "matplotlib", "tensorboard", "envpool")
 STARTED = f"""
 import sys, run_atari

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import signal
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from experiment.arguments import (
     typed_values,
     with_close_names,
 )
+from experiment.stop_signals import interrupts
 
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
 
@@ -297,7 +299,18 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one command; returns the exit code, 2 for what the user can mend."""
+    """Runs one command; returns the exit code, 2 for what the user can mend, 128 + a signal's."""
+    try:
+        with interrupts():
+            return run_command(arguments)
+    except KeyboardInterrupt as error:
+        number = signal.Signals(*error.args)
+        print(f"interrupted by {number.name}", file=sys.stderr)
+        return 128 + number
+
+
+def run_command(arguments: list[str]) -> int:
+    """Runs one command, and says in one line what the user can mend; returns the exit code."""
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0

@@ -11,14 +11,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from experiment.arguments import (
-    config_first,
-    fields_of,
-    show_below,
-    typed,
-    typed_values,
-    with_close_names,
-)
+from experiment.arguments import fields_of, in_order, show_below, typed, typed_values
+from experiment.complaints import close_hint, explained
 from experiment.stop_signals import interrupts
 
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
@@ -135,11 +129,16 @@ def bench_parser() -> ArgumentParser:
     """Returns the parser of `bench`, with a subcommand per benchmark."""
     from agents.impala.config import TrainConfig
     from benchmarks import kernels, throughput
+    from benchmarks.kernel_cases import OPS
 
     parser = _parser("Measure this machine.")
+    parser.prog = "run_atari.py bench"
     benchmarks = parser.add_subcommands(dest="benchmark")
     kernel_parser = _parser("Check and time every recurrence in every backend, side by side.")
-    kernel_parser.add_class_arguments(kernels.Settings, skip={"compiled", "quick"})
+    kernel_parser.add_class_arguments(kernels.Settings, skip={"compiled", "quick", "ops"})
+    kernel_parser.add_argument(
+        "--ops", type=str, nargs="+", default=list(OPS), help="recurrences to time"
+    )
     kernel_parser.add_argument(
         "--compiled", action="store_true", help="also the loop under torch.compile: minutes"
     )
@@ -154,13 +153,14 @@ def bench_parser() -> ArgumentParser:
     for name, benchmark in (("kernels", kernel_parser), ("throughput", loop_parser)):
         benchmark.add_argument("--json", action="store_true", help="print the result file")
         benchmarks.add_subcommand(name, benchmark)
+        benchmark.prog = f"{parser.prog} {name}"
     return parser
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Returns what arguments say, with every plugin imported that they name."""
     _use_named(parser, arguments)
-    parsed: Namespace = parser.instantiate(parser.parse_args(config_first(arguments)))
+    parsed: Namespace = parser.instantiate(parser.parse_args(in_order(arguments)))
     return parsed
 
 
@@ -316,7 +316,8 @@ def run_command(arguments: list[str]) -> int:
         return 0
     if not arguments or arguments[0] not in COMMANDS:
         given = repr(arguments[0]) if arguments else "none"
-        print(f"error: want a command ({', '.join(COMMANDS)}), got {given}", file=sys.stderr)
+        hint = close_hint(arguments[0], COMMANDS) if arguments else ""
+        print(f"error: want a command ({', '.join(COMMANDS)}), got {given}{hint}", file=sys.stderr)
         return 2
     gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
     from experiment.failure import RunFailed, cause, out_of_memory
@@ -329,7 +330,7 @@ def run_command(arguments: list[str]) -> int:
     try:
         return run(parser, arguments[1:]) or 0
     except ArgumentError as error:
-        print(f"error: {with_close_names(one_line(error), parser)}", file=sys.stderr)
+        print(f"error: {explained(one_line(error), parser, arguments)}", file=sys.stderr)
         return 2
     except (ValueError, OSError) as error:  # what a user can get wrong
         print(f"error: {one_line(error)}", file=sys.stderr)

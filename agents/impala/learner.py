@@ -75,7 +75,7 @@ class Learner:
         metrics = self._checked_passes(rollout)
         weight_norm = {WEIGHT_NORM: metrics.pop(WEIGHT_NORM)}
         if spoilt := first_nonfinite(weight_norm):
-            raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values())
+            raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values(), skippable=False)
         metrics["learner/lag_updates"] = float(lag)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = self._learning_rate(self.version - 1)
@@ -149,7 +149,7 @@ class Learner:
         checked = (TOTAL_LOSS, GRADIENT_NORM)
         spoilt = first_nonfinite({name: figures[FIGURES.index(name)].item() for name in checked})
         if spoilt and not self.config.skip_nonfinite:
-            raise NonFiniteUpdate(spoilt, self.version, minibatch.values())
+            raise NonFiniteUpdate(spoilt, self.version, minibatch.values(), skippable=True)
         if spoilt:
             self.skipped_updates += 1
         else:

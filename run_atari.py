@@ -84,6 +84,9 @@ def evaluate_parser() -> ArgumentParser:
     parser.add_class_arguments(EvaluationConfig, skip={"greedy"})
     _add_greedy(parser)
     _add_plugin(parser)
+    parser.add_argument(
+        "--out", type=Path | None, default=None, help="folder of the results; null is the policy's"
+    )
     parser.add_argument("--all", action="store_true", help="every checkpoint of a run folder")
     parser.add_argument(
         "--json", action="store_true", help="print the result, with --all a list of them, as JSON"
@@ -213,22 +216,30 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     """Evaluates and prints."""
     from agents.evaluation.evaluate import (
         EvaluationConfig,
-        evaluate_and_save,
+        evaluate,
         kept_checkpoints,
+        result_folder,
+        save_result,
         summary,
     )
 
     parsed = _parse(parser, arguments)
     config = fields_of(EvaluationConfig, parsed)
     sources = kept_checkpoints(parsed.source) if parsed.all else [parsed.source]
+    folder = result_folder(sources[0], parsed.out)  # before hours are played for nothing
     results = []
-    for source in sources:
-        path, result = evaluate_and_save(source, config)
-        results.append(result)
-        if not parsed.json:
-            print(summary(result, path))
-    if parsed.json:
-        print(json.dumps(results if parsed.all else results[0], indent=2))
+    try:
+        for source in sources:
+            result = evaluate(source, config)
+            results.append(result)
+            if not parsed.json:
+                print(summary(result), flush=True)
+            path = save_result(folder, result, config)
+            if not parsed.json:
+                print(f"written to {path}", flush=True)
+    finally:  # what was played is printed, whatever befell the disk
+        if parsed.json and results:
+            print(json.dumps(results if parsed.all else results[0], indent=2))
 
 
 def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:

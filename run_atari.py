@@ -2,6 +2,7 @@
 
 import gc
 import json
+import signal
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable
@@ -10,13 +11,9 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from experiment.arguments import (
-    fields_of,
-    show_below,
-    typed,
-    typed_values,
-    with_close_names,
-)
+from experiment.arguments import fields_of, in_order, show_below, typed, typed_values
+from experiment.complaints import close_hint, explained
+from experiment.stop_signals import interrupts
 
 REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
 
@@ -90,6 +87,9 @@ def evaluate_parser() -> ArgumentParser:
     parser.add_class_arguments(EvaluationConfig, skip={"greedy"})
     _add_greedy(parser)
     _add_plugin(parser)
+    parser.add_argument(
+        "--out", type=Path | None, default=None, help="folder of the results; null is the policy's"
+    )
     parser.add_argument("--all", action="store_true", help="every checkpoint of a run folder")
     parser.add_argument(
         "--json", action="store_true", help="print the result, with --all a list of them, as JSON"
@@ -135,11 +135,16 @@ def bench_parser() -> ArgumentParser:
     """Returns the parser of `bench`, with a subcommand per benchmark."""
     from agents.impala.config import TrainConfig
     from benchmarks import kernels, throughput
+    from benchmarks.kernel_cases import OPS
 
     parser = _parser("Measure this machine.")
+    parser.prog = "run_atari.py bench"
     benchmarks = parser.add_subcommands(dest="benchmark")
     kernel_parser = _parser("Check and time every recurrence in every backend, side by side.")
-    kernel_parser.add_class_arguments(kernels.Settings, skip={"compiled", "quick"})
+    kernel_parser.add_class_arguments(kernels.Settings, skip={"compiled", "quick", "ops"})
+    kernel_parser.add_argument(
+        "--ops", type=str, nargs="+", default=list(OPS), help="recurrences to time"
+    )
     kernel_parser.add_argument(
         "--compiled", action="store_true", help="also the loop under torch.compile: minutes"
     )
@@ -154,13 +159,14 @@ def bench_parser() -> ArgumentParser:
     for name, benchmark in (("kernels", kernel_parser), ("throughput", loop_parser)):
         benchmark.add_argument("--json", action="store_true", help="print the result file")
         benchmarks.add_subcommand(name, benchmark)
+        benchmark.prog = f"{parser.prog} {name}"
     return parser
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Returns what arguments say, with every plugin imported that they name."""
     _use_named(parser, arguments)
-    parsed: Namespace = parser.instantiate(parser.parse_args(arguments))
+    parsed: Namespace = parser.instantiate(parser.parse_args(in_order(arguments)))
     return parsed
 
 
@@ -208,22 +214,30 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     """Evaluates and prints."""
     from agents.evaluation.evaluate import (
         EvaluationConfig,
-        evaluate_and_save,
+        evaluate,
         kept_checkpoints,
+        result_folder,
+        save_result,
         summary,
     )
 
     parsed = _parse(parser, arguments)
     config = fields_of(EvaluationConfig, parsed)
     sources = kept_checkpoints(parsed.source) if parsed.all else [parsed.source]
+    folder = result_folder(sources[0], parsed.out)  # before hours are played for nothing
     results = []
-    for source in sources:
-        path, result = evaluate_and_save(source, config)
-        results.append(result)
-        if not parsed.json:
-            print(summary(result, path))
-    if parsed.json:
-        print(json.dumps(results if parsed.all else results[0], indent=2))
+    try:
+        for source in sources:
+            result = evaluate(source, config)
+            results.append(result)
+            if not parsed.json:
+                print(summary(result), flush=True)
+            path = save_result(folder, result, config)
+            if not parsed.json:
+                print(f"written to {path}", flush=True)
+    finally:  # what was played is printed, whatever befell the disk
+        if parsed.json and results:
+            print(json.dumps(results if parsed.all else results[0], indent=2))
 
 
 def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
@@ -294,13 +308,25 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one command; returns the exit code, 2 for what the user can mend."""
+    """Runs one command; returns the exit code, 2 for what the user can mend, 128 + a signal's."""
+    try:
+        with interrupts():
+            return run_command(arguments)
+    except KeyboardInterrupt as error:
+        number = signal.Signals(*error.args)
+        print(f"interrupted by {number.name}", file=sys.stderr)
+        return 128 + number
+
+
+def run_command(arguments: list[str]) -> int:
+    """Runs one command, and says in one line what the user can mend; returns the exit code."""
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0
     if not arguments or arguments[0] not in COMMANDS:
         given = repr(arguments[0]) if arguments else "none"
-        print(f"error: want a command ({', '.join(COMMANDS)}), got {given}", file=sys.stderr)
+        hint = close_hint(arguments[0], COMMANDS) if arguments else ""
+        print(f"error: want a command ({', '.join(COMMANDS)}), got {given}{hint}", file=sys.stderr)
         return 2
     gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
     from experiment.failure import RunFailed, cause, out_of_memory
@@ -313,7 +339,7 @@ def main(arguments: list[str]) -> int:
     try:
         return run(parser, arguments[1:]) or 0
     except ArgumentError as error:
-        print(f"error: {with_close_names(one_line(error), parser)}", file=sys.stderr)
+        print(f"error: {explained(one_line(error), parser, arguments)}", file=sys.stderr)
         return 2
     except (ValueError, OSError) as error:  # what a user can get wrong
         print(f"error: {one_line(error)}", file=sys.stderr)

@@ -8,7 +8,7 @@ events as Python launches it.
 import copy
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -70,13 +70,14 @@ class Settings:
 
     compiled: bool = False
     quick: bool = False
-    ops: tuple[str, ...] = OPS
+    ops: Sequence[str] = OPS
     rounds: int = 15
 
     def __post_init__(self) -> None:
         unknown = set(self.ops) - set(OPS)
         if unknown or not self.ops:
-            raise ValueError(f"ops must be among {', '.join(OPS)}, got {sorted(unknown)}")
+            given = " ".join(sorted(unknown)) or "none"
+            raise ValueError(f"ops must be among {', '.join(OPS)}, got {given}")
         if self.rounds < 1:
             raise ValueError(f"rounds must be >= 1, got {self.rounds}")
 

@@ -1,10 +1,11 @@
 """From parsed command lines to the dataclasses that hold settings."""
 
+import itertools
 import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
-from difflib import get_close_matches
+from decimal import Decimal
 from typing import TypeVar
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
@@ -49,13 +50,34 @@ def show_below(parser: ArgumentParser, settings: type[object], prefix: str) -> N
     parser.formatter_class = _Help
 
 
-def with_close_names(message: str, parser: ArgumentParser) -> str:
-    """Returns a parser's complaint; one about an unknown name with the names spelt like it."""
-    unknown = re.search(r"(?:unrecognized arguments: --|[Oo]ption ')([\w.]+)", message)
-    if unknown is None:
-        return message
-    known = [str(name) for name, _ in parser.get_defaults().items()]
-    last_word = {name: name.rpartition(".")[2] for name in known}
-    close = get_close_matches(unknown[1].rpartition(".")[2], last_word.values(), n=3)
-    spelt_like_it = [name for name, word in last_word.items() if word in close]
-    return f"{message}; close: {', '.join(spelt_like_it)}" if close else f"{message}; see --help"
+def in_order(arguments: Sequence[str]) -> list[str]:
+    """Returns a command line with `--config` before its other options, as what comes later wins.
+
+    Its numbers are plain.
+    """
+    words = iter(with_plain_numbers(arguments))
+    others: list[str] = []
+    config: list[str] = []
+    for word in words:
+        if word == "--config":
+            config += [word, *itertools.islice(words, 1)]
+        else:
+            (config if word.startswith("--config=") else others).append(word)
+    place = next((i for i, word in enumerate(others) if word.startswith("-")), len(others))
+    return [*others[:place], *config, *others[place:]]
+
+
+def with_plain_numbers(arguments: Sequence[str]) -> list[str]:
+    """Returns a command line with whole numbers such as 6e6 written out, and inf as in YAML."""
+    return [_NUMBER.sub(_plain_number, word) for word in arguments]
+
+
+_NUMBER = re.compile(r"(?<![^=])(\d+(?:\.\d+)?e\+?\d{1,2}|-?inf)$", re.IGNORECASE)
+
+
+def _plain_number(found: re.Match[str]) -> str:
+    word = found[0].lower()
+    if "inf" in word:
+        return word.replace("inf", ".inf")
+    number = Decimal(word)
+    return str(int(number)) if number == int(number) else word

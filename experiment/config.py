@@ -18,7 +18,8 @@ class RunConfig:
         seed: root of every random stream of the run.
         run_dir: folder of the run; null derives one from what is trained and the seed.
         device: where the model computes; auto takes CUDA where there is one.
-        num_threads: torch's threads; 0 leaves torch's own choice.
+        num_threads: torch's threads; 0 leaves torch's own choice, which differs between machines.
+            Results are the same bit for bit under the same number alone; provenance.json has it.
         log_interval_seconds: seconds between rows of metrics; 0 logs every step.
         checkpoint_interval_seconds: seconds between checkpoints; 0 saves after every step.
         keep_checkpoints: newest checkpoints kept.

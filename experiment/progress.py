@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
@@ -55,11 +56,16 @@ class ProgressDisplay:
         trace: TracebackType | None,
     ) -> None:
         """Leaves the last state on screen."""
-        if self._live:
-            self._live.stop()
+        with suppress(OSError):
+            if self._live:
+                self._live.stop()
 
     def update(self, row: dict[str, Any]) -> None:
-        """Shows a row of metrics."""
+        """Shows a row of metrics; where the terminal was closed, nothing."""
+        with suppress(OSError):
+            self._show(row)
+
+    def _show(self, row: dict[str, Any]) -> None:
         self._bar.update(self._task, completed=row[self._unit])
         shown = [(label, form.format(row[tag])) for tag, label, form in self._shown if tag in row]
         if self._live:

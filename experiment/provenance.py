@@ -30,6 +30,7 @@ def provenance() -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         "hardware": hardware(),
+        "torch_threads": torch.get_num_threads(),  # another number adds up in another order
     }
 
 

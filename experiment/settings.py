@@ -7,11 +7,31 @@ from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from jsonargparse import ArgumentParser
+import yaml
+from jsonargparse import ArgumentParser, get_loader, set_loader
 
-from experiment.arguments import fields_of
+from experiment.arguments import fields_of, in_order
 
 Settings = TypeVar("Settings")
+
+
+_load_yaml = get_loader("yaml")
+
+
+def load_yaml(text: str) -> Any:
+    """Returns the value of YAML, whose whole numbers may be written as 6e6, and infinity as inf."""
+    return _as_meant(_load_yaml(text))
+
+
+def _as_meant(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_meant(inner) for name, inner in value.items()}
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # a field of real numbers takes it too
+    return float(value) if value in ("inf", "-inf") else value
+
+
+set_loader("yaml", load_yaml, exceptions=(yaml.YAMLError,), json_superset=True)
 
 
 def plain_values(settings: Any) -> dict[str, Any]:
@@ -74,7 +94,7 @@ def settings_from_arguments(
         ArgumentError: an unknown name or a wrong type.
         ValueError: a value out of bounds.
     """
-    return fields_of(kind, parser.instantiate(parser.parse_args(list(arguments))))
+    return fields_of(kind, parser.instantiate(parser.parse_args(in_order(arguments))))
 
 
 def given_values(

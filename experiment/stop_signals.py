@@ -1,11 +1,17 @@
-"""SIGINT, SIGTERM and Slurm's SIGUSR1 ask a run to stop after its update; a second one kills it."""
+"""What the signals that end a process do: a run stops after its update, all else at once.
 
+SIGINT is Ctrl-C, SIGTERM comes from schedulers, SIGHUP from a terminal that was closed (nohup has
+it ignored), SIGUSR1 from Slurm, before its time limit.
+"""
+
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+FATAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
@@ -18,15 +24,46 @@ class StopRequest:
         self.signal_name = signal.Signals(number).name
         for other in SIGNALS:
             signal.signal(other, signal.SIG_DFL)
+        leave_lost_terminal()
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Yields a request that the signals set while the block runs."""
+    """Yields a request that the signals set while the block runs; a second one kills."""
     request = StopRequest()
-    previous = {number: signal.signal(number, request._receive) for number in SIGNALS}
-    try:
+    with _handled(SIGNALS, request._receive):
         yield request
+
+
+@contextmanager
+def interrupts() -> Iterator[None]:
+    """Has signals raise KeyboardInterrupt, with their number, so that what is open is closed."""
+    with _handled(FATAL, _interrupt):
+        yield
+
+
+def leave_lost_terminal() -> None:
+    """Sends to nowhere what can no longer be printed, as the terminal was closed."""
+    for output in (1, 2):
+        try:
+            os.write(output, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    leave_lost_terminal()
+    raise KeyboardInterrupt(number)
+
+
+@contextmanager
+def _handled(
+    numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    ignored = [n for n in numbers if n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN]
+    previous = {n: signal.signal(n, handler) for n in numbers if n not in ignored}
+    try:
+        yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)

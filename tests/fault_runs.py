@@ -225,9 +225,6 @@ def _child(arguments, folder: Path, fault: Fault | None) -> None:
     except SystemExit as error:
         code = 1
         print(error, file=sys.stderr)
-    except KeyboardInterrupt:  # before a session: as the interpreter ends it
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
     except BaseException:
         traceback.print_exc()
         code = 1

@@ -126,7 +126,7 @@ def test_times_on_a_gpu_have_limits():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--ops", "[rdm]"], "got ['rdm']"),
+        (["--ops", "rdm"], "got rdm"),
         (["--rounds", "0"], "rounds must be >= 1, got 0"),
     ],
 )

@@ -27,6 +27,7 @@ from experiment.checkpoint import load_newest, save_checkpoint
 from models.cores import CoreConfig
 from models.encoders import ENCODERS, EncoderConfig
 from models.policy import Policy
+from run_atari import main
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +90,10 @@ def test_a_game_that_goes_on_without_lives_has_no_life_more():
 
 def test_a_game_without_lives_counts_none(run):
     assert not count([(0, 0, False), (1, 0, True)]).has_lives
-    path, result = evaluate_and_save(run, EvaluationConfig(episodes=3))
+    _, result = evaluate_and_save(run, EvaluationConfig(episodes=3))
     assert result["per_life_mean_return"] is None
-    assert "life" not in summary(result, path)
-    assert "mean per life     2.50\n" in summary(result | {"per_life_mean_return": 2.5}, path)
+    assert "life" not in summary(result)
+    assert "mean per life     2.50" in summary(result | {"per_life_mean_return": 2.5})
 
 
 def test_the_same_seed_plays_the_same_games_and_another_does_not(run):
@@ -223,3 +224,28 @@ def test_a_policy_of_another_action_set_is_refused(run):
     other = dataclasses.replace(saved, config=dataclasses.replace(saved.config, game="key_value"))
     with pytest.raises(ValueError, match=r"the policy has \d+ actions, key_value here has 8"):
         play(other, EvaluationConfig(), 4)
+
+
+def test_a_folder_that_takes_no_result_is_named_before_anything_is_played(tmp_path):
+    export_policy_to = tmp_path / "policy.safetensors"
+    export_policy_to.write_text("not read: the folder comes first")
+    (tmp_path / "evaluation").write_text("in the way")
+    with pytest.raises(ValueError, match=r"no result can be written: .*; choose a folder by --out"):
+        evaluate_and_save(export_policy_to, EvaluationConfig(episodes=1))
+
+
+def test_a_result_is_printed_where_the_disk_fails_and_goes_where_out_says(
+    run, tmp_path, monkeypatch, capsys
+):
+    how = ["evaluate", str(run), "--episodes", "2", "--out", str(tmp_path / "other")]
+    assert main(how) == 0
+    assert len(list((tmp_path / "other").glob("*-sampled-2-0.json"))) == 1
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("agents.evaluation.evaluate.write_json", fail)
+    assert main(how) == 2
+    said = capsys.readouterr()
+    assert "mean return" in said.out.partition("written to")[2]
+    assert said.err == "error: no space left\n"

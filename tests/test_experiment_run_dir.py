@@ -125,3 +125,7 @@ def test_peak_memory_is_in_bytes(monkeypatch, platform, unit):
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setattr("resource.getrusage", lambda _: counted)
     assert peak_memory_bytes(cpu) == 7 * unit
+
+
+def test_the_threads_that_ran_are_recorded(one_thread):
+    assert provenance()["torch_threads"] == 1

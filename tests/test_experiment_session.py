@@ -8,7 +8,7 @@ import time
 import pytest
 
 from experiment.session import Session, SessionConfig
-from experiment.stop_signals import SIGNALS, StopRequest, stop_signals
+from experiment.stop_signals import SIGNALS, StopRequest, interrupts, stop_signals
 
 
 def test_a_session_without_limits_goes_on():
@@ -38,6 +38,14 @@ def test_a_first_signal_asks_and_a_second_one_kills(number):
         assert session.reason_to_end(0) == number.name
         assert all(signal.getsignal(other) == signal.SIG_DFL for other in SIGNALS)
     assert signal.getsignal(number) == before
+
+
+def test_a_closed_terminal_ends_nothing_that_nohup_protects():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with interrupts(), stop_signals() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.signal_name is None
+    assert signal.signal(signal.SIGHUP, before) == signal.SIG_IGN
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,64 @@ def test_print_config_resolves_without_running(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+GAME, BUDGET = ["--game", "parity"], ["--total_frames=500"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [[*SMOKE, *GAME, *BUDGET], [*GAME, *SMOKE, *BUDGET], [*GAME, *BUDGET, f"--config={SMOKE[1]}"]],
+    ids=["first", "between", "last"],
+)
+def test_the_command_line_wins_over_its_config_file_wherever_it_stands(capsys, typed):
+    with pytest.raises(SystemExit):
+        main(["train", *typed, "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert (config["game"], config["total_frames"]) == ("parity", 500)
+    assert config["log_interval_seconds"] == 0  # of the file
+
+
+def test_a_benchmark_takes_its_config_file_anywhere(capsys):
+    asked = ["bench", "throughput", *GAME, *SMOKE, "--print_config"]
+    with pytest.raises(SystemExit):
+        main(asked)
+    assert yaml.safe_load(capsys.readouterr().out)["game"] == "parity"
+
+
+def test_a_later_config_file_wins_over_an_earlier_one(tmp_path, capsys):
+    (tmp_path / "other.yaml").write_text("seed: 9\n")
+    with pytest.raises(SystemExit):
+        main(["train", *SMOKE, "--config", str(tmp_path / "other.yaml"), "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert (config["seed"], config["game"]) == (9, "tmaze")
+
+
+def test_numbers_are_taken_as_people_write_them(capsys):
+    typed = ["--total_frames", "6e6", "--seed=2e0", "--learner.reward_clip", "inf"]
+    with pytest.raises(SystemExit):
+        main(["train", *typed, "--run_dir", "runs/1e3", "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert (config["total_frames"], config["seed"], config["run_dir"]) == (6000000, 2, "runs/1e3")
+    assert config["learner"]["reward_clip"] == float("inf")
+
+
+def test_a_file_takes_numbers_as_people_write_them(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text(
+        "total_frames: 6e6\nlearner: {reward_clip: inf, discount: 1}\n"
+    )
+    with pytest.raises(SystemExit):
+        main(["train", "--config", str(tmp_path / "c.yaml"), "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["total_frames"] == 6000000
+    assert config["learner"]["reward_clip"] == float("inf")
+    assert type(config["learner"]["discount"]) is float
+
+
+def test_the_help_of_a_benchmark_shows_the_command_as_typed(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "kernels", "--help"])
+    assert capsys.readouterr().out.startswith("usage: run_atari.py bench kernels ")
+
+
 SLOW_TO_IMPORT = ("torch._dynamo", "scipy", "matplotlib", "tensorboard", "envpool")
 STARTED = f"""
 import sys, run_atari
@@ -136,7 +194,8 @@ def test_help_explains_every_field(tmp_path):
         (["train", *SMOKE, "--game", "Pung"], "unknown game 'Pung'; close: Pong-v5"),
         (["train", *SMOKE, "--core.kind", "rdm"], "core.kind"),
         (["train", *SMOKE, "--core.knd", "rdn"], "--core.knd rdn; close: core.kind"),
-        (["train", *SMOKE, "--learner.lr", "1"], "--learner.lr 1; see --help"),
+        (["train", *SMOKE, "--learner.lr", "1"], "--learner.lr 1; close: learner.learning_rate"),
+        (["train", *SMOKE, "--learner.xyz", "1"], "--learner.xyz 1; see --help"),
         (["train", *SMOKE, "--seed", "x"], "seed"),
         (["train", *SMOKE, "--encoder.kind", "small"], "small"),
         (["train", *SMOKE, "--learner.discount", "1.5"], "discount must be in [0, 1], got 1.5"),
@@ -160,6 +219,19 @@ def test_help_explains_every_field(tmp_path):
         (["evaluate", "used", "--length", "0"], "length must be at least 1, got 0"),
         (["sweep", *SMOKE, "--cores", "rdm", "--out", "o"], "core.kind"),
         (["sweep", *SMOKE, "--cores", "rdn", "--out", "bad.yaml"], "bad.yaml is a file"),
+        (["train", "--config", "core.yaml"], "core holds settings by name"),
+        (["train", "--core", "rdn"], "got 'rdn'; want --core.kind rdn"),
+        (["train", "--encoder", "impala"], "got 'impala'; want --encoder.kind impala"),
+        (["train", "--env", "Pong"], "got 'Pong'; want --game Pong"),
+        (["train", "--total_frames", "1.5e0"], "total_frames must be a whole number, got 1.5"),
+        (["train", "--core.kind", "LSTM"], "got 'LSTM'; close: lstm"),
+        (["train", "--device", "cdua"], "must be one of auto, cpu, cuda, got cdua; close: cuda"),
+        (["train", "--config", "broken.yaml"], "(in broken.yaml)"),
+        (["train", "--config", "kid.yaml"], "'kid'; close: core.kind (in kid.yaml)"),
+        (["train", "--lr", "0.1"], "--lr 0.1; close: learner.learning_rate"),
+        (["bench", "kernels", "--ops", "grv"], "srwm, got grv"),
+        (["evaluate", str(ROOT / "results/pong")], "runs in it: "),
+        (["trian"], "got 'trian'; close: train"),
         (
             ["fly"],
             "want a command (train, sweep, evaluate, watch, compare, check, bench), got 'fly'",
@@ -169,6 +241,9 @@ def test_help_explains_every_field(tmp_path):
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arguments, message):
     (tmp_path / "bad.yaml").write_text("learner:\n  learning_rat: 1.0\n")
+    (tmp_path / "core.yaml").write_text("core: rdn\n")
+    (tmp_path / "broken.yaml").write_text("game: tmaze\n  x: [1\n")
+    (tmp_path / "kid.yaml").write_text("core:\n  kid: rdn\n")
     (tmp_path / "used").mkdir()
     (tmp_path / "used/keep.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
@@ -177,7 +252,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arg
     assert message in said
     assert len(said.strip().splitlines()) == 1, said
     assert (tmp_path / "used/keep.txt").read_text() == "mine"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.yaml", "used"]
+    left = ["bad.yaml", "broken.yaml", "core.yaml", "kid.yaml", "used"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == left
 
 
 def test_a_mistake_is_the_exit_code_of_the_process(tmp_path):

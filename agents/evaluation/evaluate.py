@@ -8,6 +8,7 @@ unclipped games.
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from envs import Backend, EnvConfig, family_of
 from envs.episodes import lost_lives
 from envs.spec import EnvStep
 from experiment.checkpoint import newest_number, numbered
-from experiment.files import folder_within, unused_path, write_json
+from experiment.files import refuse_way_out, unused_path, write_json
 from experiment.provenance import provenance
 from models.policy import Policy
 
@@ -174,12 +175,39 @@ def policy_size(policy: Policy) -> dict[str, int]:
 
 def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
     """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
+    folder = result_folder(source)
     result = evaluate(source, config)
+    return save_result(folder, result, config), result
+
+
+def result_folder(source: Path, out: Path | None = None) -> Path:
+    """Returns the folder of the results of a policy, in which a file can be made; makes nothing.
+
+    Args:
+        source: run folder, checkpoint or policy.safetensors.
+        out: another folder.
+
+    Raises:
+        ValueError: no file can be made there.
+    """
     owner = owner_folder(source)
-    folder_within(owner, RESULTS)
-    path = unused_path(result_path(owner, result["game"], result["updates"], config))
+    folder = out or owner / RESULTS
+    if out is None:
+        refuse_way_out(folder, owner)
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with TemporaryFile(dir=there):
+            return folder
+    except OSError as error:
+        raise ValueError(f"no result can be written: {error}; choose a folder by --out") from None
+
+
+def save_result(folder: Path, result: dict[str, Any], config: EvaluationConfig) -> Path:
+    """Writes a result, never over an earlier one; returns where."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = unused_path(folder / result_name(result["game"], result["updates"], config))
     write_json(path, result)
-    return path, result
+    return path
 
 
 def kept_checkpoints(run: Path) -> list[Path]:
@@ -194,13 +222,18 @@ def kept_checkpoints(run: Path) -> list[Path]:
 
 def result_path(run: Path, game: str, updates: int, config: EvaluationConfig) -> Path:
     """Returns where the first result of a checkpoint's evaluation is written."""
+    return run / RESULTS / result_name(game, updates, config)
+
+
+def result_name(game: str, updates: int, config: EvaluationConfig) -> str:
+    """Returns the name of the first result of a checkpoint's evaluation."""
     how = "greedy" if config.greedy else "sampled"
     name = f"{updates:012d}-{config.backend}-{how}-{num_games(game, config)}-{config.seed}"
     length = "" if config.length is None else f"-length{config.length}"
-    return run / RESULTS / f"{name}{length}.json"
+    return f"{name}{length}.json"
 
 
-def summary(result: dict[str, Any], path: Path) -> str:
+def summary(result: dict[str, Any]) -> str:
     """Returns what a person wants to read of a result."""
     error = result["standard_error"]
     lines = [
@@ -215,4 +248,4 @@ def summary(result: dict[str, Any], path: Path) -> str:
     if result["scale"] is not None:
         ends = ", ".join(f"{name} {score:.4g}" for name, score in result["scale"].items())
         lines.append(f"normalised        {result['normalised']:.3f}  ({ends})")
-    return "\n".join([*lines, f"written to {path}"])
+    return "\n".join(lines)

@@ -15,6 +15,7 @@ from models import load
 from models.policy import Policy
 
 POLICY_PARTS = ("config", "spec", "policy", "progress")
+MAX_LISTED = 8  # runs that a message names
 PROGRESS = {"updates": 0, "frames": 0}
 
 
@@ -87,6 +88,17 @@ def _load(source: Path) -> dict[str, Any]:
     if not (source / "policy.safetensors").exists():
         raise ValueError(
             f"{source} has neither checkpoints nor a policy.safetensors; "
-            "give a run folder that has, a checkpoint or a policy.safetensors"
+            "give a run folder that has, a checkpoint or a policy.safetensors" + _runs_in(source)
         )
     return load_checkpoint(source / "policy.safetensors", check_policy)
+
+
+def _runs_in(folder: Path) -> str:
+    """Returns which runs lie in a folder, at most a task and a core deep."""
+    marks = ("config.yaml", "policy.safetensors")
+    depths = ("*", "*/*", "*/*/*")
+    found = {f.parent for depth in depths for mark in marks for f in folder.glob(f"{depth}/{mark}")}
+    if not found:
+        return ""
+    names = [str(path) for path in sorted(found)[:MAX_LISTED]]
+    return f"; runs in it: {', '.join(names)}" + (", ..." if len(found) > MAX_LISTED else "")

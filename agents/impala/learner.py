@@ -79,7 +79,7 @@ class Learner:
         metrics = self._checked_passes(rollout)
         weight_norm = {WEIGHT_NORM: metrics.pop(WEIGHT_NORM)}
         if spoilt := first_nonfinite(weight_norm):
-            raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values())
+            raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values(), skippable=False)
         rate = self._step_size(rollout, self.config.updates_per_rollout - 1)  # of the last
         self.frames += self._frames_of(rollout)
         metrics["learner/lag_updates"] = float(lag)
@@ -155,7 +155,7 @@ class Learner:
         checked = (TOTAL_LOSS, GRADIENT_NORM)
         spoilt = first_nonfinite({name: figures[FIGURES.index(name)].item() for name in checked})
         if spoilt and not self.config.skip_nonfinite:
-            raise NonFiniteUpdate(spoilt, self.version, minibatch.values())
+            raise NonFiniteUpdate(spoilt, self.version, minibatch.values(), skippable=True)
         if spoilt:
             self.skipped_updates += 1
         else:

@@ -31,7 +31,7 @@ def core_spec(kind: str) -> CoreSpec:
     if is_guest(kind):
         return guest_spec(kind)
     if kind not in CORES:
-        close = get_close_matches(kind, CORES, n=1)
+        close = get_close_matches(kind.lower(), CORES, n=1)
         hint = f"; close: {close[0]}" if close else ""
         raise ValueError(f"core.kind must be one of {', '.join(CORES)}, got {kind!r}{hint}")
     return CORES[kind]

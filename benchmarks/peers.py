@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents.impala.config import TrainConfig
-from agents.impala.trainer import choose_device
+from agents.impala.resolve import choose_device
 from benchmarks.plain_loop import CNNS, lstm_size
 from envs import make_env
 

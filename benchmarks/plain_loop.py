@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agents.impala.config import TrainConfig
-from agents.impala.trainer import choose_device
+from agents.impala.resolve import choose_device
 from benchmarks.timing import now
 from envs import make_env
 from envs.spec import EnvSpec

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from agents.impala import trainer
+from agents.impala import resolve
 from agents.impala.config import TrainConfig
 from benchmarks.autotune import autotune
 from benchmarks.peers import time_recurrent_ppo
@@ -68,7 +68,7 @@ def with_encoder(config: TrainConfig) -> TrainConfig:
     """Returns settings that name the encoder, where they left it open."""
     env = make_env(config.game, config.env, 1, seed=0)
     env.close()
-    return trainer.with_encoder(config, env.spec)
+    return resolve.with_encoder(config, env.spec)
 
 
 def figures(config: TrainConfig, speeds: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from agents.impala import graphs, streams
 from agents.impala.acting import EagerActStep, make_act_step
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.learner import Learner
-from agents.impala.trainer import Trainer, make_policy
+from agents.impala.resolve import make_policy
+from agents.impala.trainer import Trainer
 from agents.impala.upload import Uploader
 from agents.runs import resume, train
 from envs import EnvConfig, make_env

@@ -9,7 +9,7 @@ from agents.evaluation.evaluate import EvaluationConfig
 from agents.evaluation.evaluate import play as evaluate_play
 from agents.evaluation.saved_policy import SavedPolicy, load_policy
 from agents.impala.config import LearnerConfig, TrainConfig
-from agents.impala.trainer import make_policy
+from agents.impala.resolve import make_policy
 from agents.runs import train
 from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
-from agents.impala.trainer import arithmetic, choose_device
+from agents.impala.resolve import arithmetic, choose_device
 from envs import Backend, EnvConfig, family_of
 from envs.episodes import lost_lives
 from envs.spec import EnvStep

@@ -14,7 +14,8 @@ from torch import Tensor
 from agents.impala.actor import Actor
 from agents.impala.config import TrainConfig
 from agents.impala.learner import Learner, optimizer_state_of
-from agents.impala.trainer import GAMES_DEPEND_ON, choose_device, make_policy
+from agents.impala.resolve import choose_device, make_policy
+from agents.impala.trainer import GAMES_DEPEND_ON
 from envs import make_env
 from envs.spec import StatefulVecEnv
 from experiment.setting_roles import NO_CHANGES, Changes

@@ -1,0 +1,60 @@
+"""What settings come to on this machine and for this game: device, encoder, policy, arithmetic."""
+
+from dataclasses import replace
+
+import torch
+
+from agents.impala.config import TrainConfig
+from envs.spec import EnvSpec
+from models.cores import CoreConfig, kernel_backend
+from models.encoders import resolved
+from models.policy import Policy
+
+
+def with_encoder(config: TrainConfig, spec: EnvSpec) -> TrainConfig:
+    """Returns settings that name the encoder, where they left it open.
+
+    Raises:
+        ValueError: it does not fit the observations of `spec`.
+    """
+    encoder = resolved(config.encoder, spec.observation_shape, spec.observation_dtype, spec.symbols)
+    return replace(config, encoder=encoder)
+
+
+def make_policy(config: TrainConfig, spec: EnvSpec) -> Policy:
+    """Returns the policy that `config` describes, for the observations and actions of `spec`."""
+    return Policy(
+        spec.observation_shape,
+        spec.observation_dtype,
+        spec.num_actions,
+        config.encoder,
+        config.core,
+        config.policy,
+        spec.symbols,
+    )
+
+
+def arithmetic(policy: Policy, core: CoreConfig, device: torch.device) -> dict[str, str | None]:
+    """Returns what computes a policy on a device, as plain values: what `auto` stands for there.
+
+    Raises:
+        ValueError: the kernel that the core's settings name cannot run there.
+    """
+    return {
+        "device": device.type,
+        "encoder_precision": policy.encoder.arithmetic_on(device),
+        "core_kernel": kernel_backend(core, device),
+    }
+
+
+def choose_device(name: str) -> torch.device:
+    """Returns the device that `name` ("auto", "cpu" or "cuda") stands for.
+
+    Raises:
+        ValueError: CUDA is asked for where there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: cuda was asked for, but torch sees no CUDA device; use cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

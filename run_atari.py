@@ -350,7 +350,9 @@ def run_command(arguments: list[str]) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        print(f"error: {cause(error, 'batch or model')}", file=sys.stderr)
+        from agents.impala.trainer import Trainer
+
+        print(f"error: {cause(error, Trainer.memory_settings)}", file=sys.stderr)
         return 1
 
 

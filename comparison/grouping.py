@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from agents.impala.config import TrainConfig
 from comparison.run_record import RunRecord
 from envs import Scores, family_of
-from experiment.setting_roles import setting_roles
+from experiment.setting_roles import role_of, setting_roles
 from experiment.settings import flat_values
 from models.cores import CORES, resolved
 
@@ -63,7 +63,7 @@ def settings(run: RunRecord) -> dict[str, Any]:
     """Returns the settings of a run that can change its result, by dotted name."""
     config = replace(run.config, core=resolved(run.config.core))  # as older runs meant it
     values = flat_values(asdict(config)) | {"game": run.game}
-    return {k: v for k, v in values.items() if ROLES[k] not in ("name", "incidental")}
+    return {k: v for k, v in values.items() if role_of(k, ROLES) not in ("name", "incidental")}
 
 
 def core_name(config: TrainConfig) -> str:

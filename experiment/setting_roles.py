@@ -40,12 +40,20 @@ def setting_roles(kind: type, role: str = "", prefix: str = "") -> dict[str, str
     return roles
 
 
+def role_of(name: str, roles: Mapping[str, str]) -> str:
+    """Returns the role of a setting; one within a field of any names has that field's."""
+    while name not in roles:
+        name, dot, _ = name.rpartition(".")
+        assert dot, "a setting belongs to a field"
+    return roles[name]
+
+
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
     """Returns the settings, by full name, that differ between two values of all."""
     return {
-        name: {"from": before[name], "to": value}
-        for name, value in after.items()
-        if before[name] != value
+        name: {"from": before.get(name), "to": after.get(name)}
+        for name in dict.fromkeys((*after, *before))
+        if before.get(name) != after.get(name)
     }
 
 
@@ -57,9 +65,10 @@ def refuse_fixed(changes: Changes, roles: Mapping[str, str]) -> None:
         roles: of all settings.
     """
     refused = [
-        f"{name} cannot change from {change['from']} to {change['to']}: {ROLES[roles[name]]}"
+        f"{name} cannot change from {change['from']} to {change['to']}: "
+        f"{ROLES[role_of(name, roles)]}"
         for name, change in changes.items()
-        if roles[name] not in MAY_CHANGE
+        if role_of(name, roles) not in MAY_CHANGE
     ]
     if refused:
         raise ValueError("; ".join(refused))

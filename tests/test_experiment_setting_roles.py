@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agents.impala.config import TrainConfig
-from experiment.setting_roles import ROLES, changed, refuse_fixed, setting_roles
+from experiment.setting_roles import ROLES, changed, refuse_fixed, role_of, setting_roles
 
 
 @dataclass
@@ -81,3 +81,11 @@ def test_what_may_change_in_a_run_is_what_was_decided():
     }
     sections = {name.partition(".")[0] for name in by_role["identity"]}
     assert sections == {"game", "env", "policy", "core", "encoder"}
+
+
+def test_a_setting_of_a_core_alone_has_the_role_of_its_core():
+    roles = setting_roles(TrainConfig)
+    assert role_of("core.args.key_norm", roles) == roles["core.kind"] == "identity"
+    changes = changed({"core.args.key_norm": "sum"}, {"core.args.other": 1})
+    with pytest.raises(ValueError, match=r"core\.args\.key_norm cannot change from sum to None"):
+        refuse_fixed(changes, roles)

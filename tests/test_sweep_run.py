@@ -167,6 +167,7 @@ def test_folders_that_hold_something_else_are_left_alone(stand_in):
     published, broken = plans = plan_runs(config())
     for run in plans:
         RunDir.create(run.path, {"game": "tmaze"}, {}).close()
+    shutil.rmtree(published.path / "checkpoints")
     (published.path / "metrics.jsonl").touch()
     (broken.path / "status.json").write_text("{")
     before = sorted(Path("out").rglob("*"))

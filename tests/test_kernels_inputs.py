@@ -78,7 +78,7 @@ def test_a_named_backend_never_falls_back(op, backend):
     assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
 
 
-@named([pair for pair in COMPILED if pair[1].name in ("triton", "cpu")])
+@named([(op, b) for op, b in COMPILED if (op.name, b.name) != ("lstm", "triton")])  # takes all
 def test_a_size_beyond_the_limits_is_refused_by_name(op, backend):
     for size in [520] if op.name == "lstm" else [4, 136]:
         tensors = make_inputs(op, sizes(1, 1, 1, size), torch.float32)

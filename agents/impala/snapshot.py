@@ -23,7 +23,7 @@ class Snapshot:
             torch._foreach_copy_(self._copies, tensors)
         else:
             self._copies = [tensor.clone() for tensor in tensors]
-        self._counts = learner.version, learner.skipped_updates
+        self._counts = learner.version, learner.frames, learner.skipped_updates
         self._generator = learner.generator.get_state()
 
     @torch.no_grad()
@@ -32,7 +32,7 @@ class Snapshot:
         if len(tensors_of(learner)) > len(self._copies):  # before the optimiser's first step
             learner.optimizer.state.clear()
         torch._foreach_copy_(tensors_of(learner), self._copies)
-        learner.version, learner.skipped_updates = self._counts
+        learner.version, learner.frames, learner.skipped_updates = self._counts
         learner.generator.set_state(self._generator)
 
 

@@ -49,6 +49,16 @@ def resume(
     config = settings_from_values(kind.Config, with_values(settings, given or {}))
     RunDir.refuse_without_checkpoint(path)
     run_dir = RunDir(path)
+    try:
+        run, changes = _restored(kind, run_dir, config)
+    except BaseException:
+        run_dir.close()  # its lock: the caller may try again, with what was missing
+        raise
+    return run.train(session, changes)
+
+
+def _restored(kind: type[Trainable], run_dir: RunDir, config: RunConfig) -> tuple[Run, Changes]:
+    """Returns the run as its newest usable checkpoint left it, and what changes now."""
     set_threads(config)
     with closing(fitting(kind, kind.state_check, config)) as stand_in:
 
@@ -60,9 +70,9 @@ def resume(
     trainable: Trainable = fitting(
         kind, partial(kind.restored, config, payload["trainable"], payload["policy"]), changes
     )
-    _tell(path, trainable, changes)
+    _tell(run_dir.path, trainable, changes)
     report = RunningReport(trainable, payload["seconds"])  # its clock leaves out the loading
-    return Run(run_dir, trainable, report).train(session, changes)
+    return Run(run_dir, trainable, report), changes
 
 
 def changes_since(payload: Mapping[str, Any], config: RunConfig) -> Changes:

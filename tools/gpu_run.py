@@ -81,7 +81,7 @@ def train(config: str, out: Path, seconds: float, *options: str) -> tuple[str, .
 
 def steps(out: Path) -> tuple[Step, ...]:
     """Returns every step, the most worth first."""
-    quick_loop = loop("--quick", "true", "--rollouts", "2", "--cores", "rdn")
+    quick_loop = loop("--quick", "true", "--rollouts", "2", "--cores", "[rdn]")
     one_pass = ("--num_passes", "1", "--rollouts", "4")
     tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *parallel(), *TESTS)
     return (
@@ -95,7 +95,7 @@ def steps(out: Path) -> tuple[Step, ...]:
             loop("--encoder", "impala", "--cores", "[rdn,lstm]", *one_pass),
             (*quick_loop, "--encoder", "impala"),
         ),
-        Step("loop_one_pass", 30, loop("--cores", "rdn", *one_pass), (*quick_loop, *one_pass)),
+        Step("loop_one_pass", 30, loop("--cores", "[rdn]", *one_pass), (*quick_loop, *one_pass)),
         Step(
             "pong",
             150,

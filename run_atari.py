@@ -183,7 +183,8 @@ def _use_named(parser: ArgumentParser, arguments: list[str]) -> None:
 
 def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
-    parsed = _parse(parser, arguments)  # before the imports, which --help needs not
+    _use_named(parser, arguments)
+    parsed = parser.parse_args(in_order(arguments))  # before the imports, which --help needs not
     from agents.impala.config import TrainConfig
     from agents.runs import resume, train
     from experiment.run_dir import read_status
@@ -195,7 +196,7 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     if parsed.resume is not None:
         path = resume(parsed.resume, session, given_values(TrainConfig, parser, arguments))
     else:
-        config = fields_of(TrainConfig, parsed)
+        config = fields_of(TrainConfig, parser.instantiate(parsed))
         refuse_unused(config.core.kind, typed(arguments))
         path = train(config, session)
     print(f"run folder: {path}")

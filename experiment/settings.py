@@ -71,7 +71,7 @@ def nested_values(flat: Mapping[str, Any]) -> dict[str, Any]:
 def with_values(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns nested values with some of them replaced."""
     replaced = {
-        name: with_values(values[name], value) if isinstance(value, Mapping) else value
+        name: with_values(values.get(name, {}), value) if isinstance(value, Mapping) else value
         for name, value in given.items()
     }
     return dict(values) | replaced
@@ -106,7 +106,7 @@ def given_values(
         ArgumentError: an unknown name or a wrong type.
         ValueError: they name a file of settings.
     """
-    given = parser.parse_args(list(arguments), defaults=False).as_dict()
+    given = parser.parse_args(in_order(arguments), defaults=False).as_dict()
     if "config" in given:
         raise ValueError("--config begins a run; one that goes on takes single settings as flags")
     return {field.name: given[field.name] for field in fields(kind) if field.name in given}

@@ -43,6 +43,18 @@ def test_what_differs_is_named_with_both_values():
     before, after = {"a": 1, "b": None, "c": "x"}, {"a": 1, "b": 2, "c": "y"}
     assert changed(before, after) == {"b": {"from": None, "to": 2}, "c": {"from": "x", "to": "y"}}
     assert changed(before, before) == {}
+    assert changed({"of.x": 1}, {"of.y": 2}) == {
+        "of.x": {"from": 1, "to": None},
+        "of.y": {"from": None, "to": 2},
+    }
+
+
+def test_an_entry_of_a_setting_has_its_role():
+    roles = {"core.args": "identity", "rate": ""}
+    assert role_of("core.args.window", roles) == "identity"
+    assert role_of("rate", roles) == ""
+    with pytest.raises(ValueError, match=r"core\.args\.window cannot change from 4 to None"):
+        refuse_fixed({"core.args.window": {"from": 4, "to": None}}, roles)
 
 
 @pytest.mark.parametrize("role", ["", "identity", "name"])

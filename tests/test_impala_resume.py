@@ -235,7 +235,24 @@ def test_a_change_need_not_fit_the_defaults_of_other_settings(tmp_path):
     """The default batch of 32 is no multiple of 3."""
     learner = dataclasses.replace(CONFIG.learner, batch_size=9)
     run = begin(tmp_path / "run", rollouts=1, learner=learner)
-    assert go_on(run, 2, "--num_groups=3") == 0
+    assert go_on(run, 2, "--num_groups=3", "--learner.num_minibatches=9") == 0
+
+
+def test_a_core_with_settings_of_its_own_goes_on_and_keeps_them(tmp_path, capfd):
+    core = CoreConfig(kind="delta_net", hidden_size=8, num_heads=2, num_layers=1)
+    run = begin(tmp_path / "run", rollouts=1, core=core)
+    message = "core.args.key_norm cannot change from sum to l2: it decides what is trained"
+    assert_refused(run, ["--core.args.key_norm=l2"], message, capfd)
+    assert go_on(run, 2, "--learner.batch_size=2") == 0
+    edit(run, "core.args", {})
+    message = "core.args.key_norm cannot change from sum to None"
+    assert_refused(run, [], message, capfd)
+
+
+def test_numbers_are_written_as_where_a_run_begins(tmp_path):
+    run = begin(tmp_path / "run", rollouts=1)
+    assert go_on(run, 2, "--total_frames", "1e4") == 0
+    assert setting(run, "total_frames") == 10_000
 
 
 def test_a_flag_that_changes_nothing_is_no_change(tmp_path):

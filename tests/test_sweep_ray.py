@@ -84,7 +84,7 @@ def test_a_run_whose_worker_is_killed_goes_on_and_a_failure_is_told(tmp_path):
     workers = []
 
     def kill_once():
-        if not workers and list(killed.path.glob("checkpoints/*.safetensors")):
+        if not workers and (killed.path / "status.json").exists():  # its first session is recorded
             workers.append(parent_of(process_of(killed)))
             os.kill(workers[0], signal.SIGKILL)
 
@@ -116,7 +116,7 @@ def test_a_stop_ends_runs_in_progress_with_a_checkpoint_and_drops_the_others(tmp
     stop = StopRequest()
 
     def stop_when_two_train():
-        training = [run for run in runs if list(run.path.glob("checkpoints/*.safetensors"))]
+        training = [run for run in runs if (run.path / "status.json").exists()]
         if len(training) == 2:
             stop.signal_name = "SIGTERM"
 

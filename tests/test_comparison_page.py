@@ -383,5 +383,5 @@ def test_a_browser_shows_every_figure_and_table(report, tmp_path):
     found = json.loads(title)
     assert sorted(name for name, *_ in found["images"]) == FIGURES
     assert all(width > 200 and boxes for _, width, boxes in found["images"])
-    assert len(found["tables"]) == 7
+    assert len(found["tables"]) == 8
     assert all(rows > 1 for rows in found["tables"])

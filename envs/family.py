@@ -32,6 +32,10 @@ def _no_scores(game: str, config: EnvConfig) -> None:
     return None
 
 
+def _no_question(game: str, config: EnvConfig) -> str:
+    return ""
+
+
 def _none_published(game: str) -> Mapping[str, float]:
     return {}
 
@@ -56,6 +60,7 @@ class Family:
         frame_skip: emulator frames per agent step; 1 where there is no emulator.
         scores: (game, config) -> the scale of its returns, or None where none is known.
         ends: what floor and ceiling of that scale are.
+        question: (game, config) -> what its memory is asked, in a few words; "" where nothing is.
         published: game -> returns that others published, by who did.
         num_games: whole games in an evaluation, unless told otherwise.
         one_seed: all environments draw from one seed; else environment i has seed + i.
@@ -73,6 +78,7 @@ class Family:
     frame_skip: int = 1
     scores: Callable[[str, EnvConfig], Scores | None] = _no_scores
     ends: tuple[str, str] = ("chance", "perfect")
+    question: Callable[[str, EnvConfig], str] = _no_question
     published: Callable[[str], Mapping[str, float]] = _none_published
     num_games: int = 500
     one_seed: bool = False

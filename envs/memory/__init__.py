@@ -48,6 +48,7 @@ FAMILY = Family(
     canonical=lambda game: game if game in TASKS else None,
     make=MemoryEnv,
     scores=_scores,
+    question=lambda game, config: TASKS[game](config).question,
     one_seed=True,
     at_length=_at_length,
     scene=_scene,

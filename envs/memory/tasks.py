@@ -28,6 +28,7 @@ class Task:
         observation_size: length of an observation.
         num_actions: size of the action set.
         num_questions: answers that count; each is worth 1 / num_questions.
+        question: what is asked, in a few words.
     """
 
     draw: Callable[[np.random.Generator, int], Tape]
@@ -35,6 +36,7 @@ class Task:
     observation_size: int
     num_actions: int
     num_questions: int
+    question: str
 
     @property
     def chance_return(self) -> float:
@@ -76,7 +78,14 @@ def tmaze(config: EnvConfig) -> Task:
         answers[:, length] = cue
         return observations, answers
 
-    return Task(draw=draw, num_steps=length + 1, observation_size=4, num_actions=2, num_questions=1)
+    return Task(
+        draw=draw,
+        num_steps=length + 1,
+        observation_size=4,
+        num_actions=2,
+        num_questions=1,
+        question=f"which way the cue pointed, {length} steps ago",
+    )
 
 
 def key_value(config: EnvConfig) -> Task:
@@ -106,6 +115,7 @@ def key_value(config: EnvConfig) -> Task:
         observation_size=size,
         num_actions=values,
         num_questions=pairs,
+        question=f"the value bound to a key: {pairs} of {values} values",
     )
 
 
@@ -133,6 +143,7 @@ def repeat_previous(config: EnvConfig) -> Task:
         observation_size=values,
         num_actions=values,
         num_questions=length - k,
+        question=f"the value of {k} steps ago",
     )
 
 
@@ -152,7 +163,12 @@ def parity(config: EnvConfig) -> Task:
         return observations, answers
 
     return Task(
-        draw=draw, num_steps=length, observation_size=2, num_actions=2, num_questions=length
+        draw=draw,
+        num_steps=length,
+        observation_size=2,
+        num_actions=2,
+        num_questions=length,
+        question=f"the parity of all bits so far, at each of {length} steps",
     )
 
 
@@ -176,6 +192,7 @@ def control(config: EnvConfig) -> Task:
         observation_size=values,
         num_actions=values,
         num_questions=length,
+        question="the value in view",
     )
 
 

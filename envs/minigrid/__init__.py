@@ -57,5 +57,6 @@ FAMILY = Family(
     canonical=_canonical,
     make=_make,
     scores=_scores,
+    question=lambda game, config: "the way to the object that lay at the start",
     scene=_scene,
 )

@@ -8,44 +8,26 @@ from comparison.evaluation_record import Evaluation
 from comparison.grouping import core_name
 from comparison.run_record import RunRecord
 from comparison.run_table import read_run_table
+from envs import family_of
 from models.cores import CORES
 from tools.pages.files import ROOT, table
 
 RESULTS = "results/memory"
-TASKS = {
-    "tmaze": ("which way the cue pointed, 20 steps ago", "0.5"),
-    "key_value": ("the value bound to a key: four of eight values", "0.125"),
-    "parity": ("the parity of all bits so far: 20, or as many as named", "0.5"),
-    "control": ("the value in view", "0.125"),
-    "repeat_previous": ("the value of four steps ago", "0.125"),
-    "minigrid_memory": ("the way to the object that lay at the start", "0.5 at most"),
-}
-"""What is asked, and the score of guessing."""
-
-COLUMNS = (
-    ("tmaze", ""),
-    ("key_value", ""),
-    ("parity", ""),
-    ("parity", "length=40"),
-    ("parity", "length=100"),
-    ("control", ""),
-    ("repeat_previous", ""),
-    ("minigrid_memory", ""),
-)
-"""Task, and how its evaluation differs from that of the score."""
 
 
 def memory_block() -> str:
     """Returns the section."""
     names = [name for core in CORES for name in (core, f"{core}-bptt1")]
-    rows = [[f"`{name}`", *(_cell(*column, name) for column in COLUMNS)] for name in names]
+    columns = [(task, variation) for task in _tasks() for variation in _variations(task)]
+    rows = [[f"`{name}`", *(_cell(*column, name) for column in columns)] for name in names]
+    budget = ["task", "what is asked", "guessing", "seeds", "frames", "seconds: median, longest"]
     return "\n\n".join(
         [
-            "The share of right answers over 500 episodes of the sampled policy; on "
-            "`minigrid_memory` the return, 0.98 for turning round, looking and going the right "
-            "way. The mean over the seeds, and where they differ the worst and the best of them:",
+            "The mean return over 500 episodes of the sampled policy: the share of right answers, "
+            "or a little less where the steps to one cost something. The mean over the seeds, and "
+            "where they differ the worst and the best of them:",
             table(
-                ["core", *(_label(*column) for column in COLUMNS)],
+                ["core", *(_label(*column) for column in columns)],
                 [row for row in rows if any(row[1:])],
             ),
             "`-bptt1` sends no gradient through time, as the 2021 agents did. Settings were tuned "
@@ -53,19 +35,20 @@ def memory_block() -> str:
             "docs/results.md), with the full gradient; they and the frames of a task are the same "
             "for all cores. Each run trained on one core of two, while another run used the other. "
             "The file of a task holds its runs, with their settings:",
-            table(
-                [
-                    "task",
-                    "what is asked",
-                    "guessing",
-                    "seeds",
-                    "frames",
-                    "seconds: median, longest",
-                ],
-                [_budget(task, *TASKS[task]) for task in TASKS],
-            ),
+            table(budget, [_budget(task) for task in _tasks()]),
         ]
     )
+
+
+def _tasks() -> list[str]:
+    """Returns the published tasks."""
+    return sorted(path.stem for path in (ROOT / RESULTS).glob("*.json"))
+
+
+def _variations(task: str) -> list[str]:
+    """Returns how evaluations of a task differ from that of the score, "" for not at all."""
+    found = {e.variation for run in _runs(task) for e in _evaluations(run)}
+    return sorted(found, key=lambda name: (len(name), name))
 
 
 def _label(task: str, variation: str) -> str:
@@ -78,15 +61,19 @@ def _runs(task: str) -> list[RunRecord]:
     return read_run_table(ROOT / RESULTS / f"{task}.json")
 
 
-def _budget(task: str, asked: str, guessing: str) -> list[str]:
-    """Returns what a task asks, and seeds, frames and training times of its runs."""
-    seconds = [run.metrics.end["wall_seconds"] for run in _runs(task)]
-    frames = max(run.score.frames for run in _runs(task) if run.score)
-    counts = Counter(core_name(run.config) for run in _runs(task)).values()
+def _budget(task: str) -> list[str]:
+    """Returns what a task asks, the score of guessing, and seeds, frames and times of its runs."""
+    runs = _runs(task)
+    game, env = runs[0].config.game, runs[0].config.env
+    family = family_of(game)
+    scale = family.scores(game, env)
+    seconds = [run.metrics.end["wall_seconds"] for run in runs]
+    frames = max(run.score.frames for run in runs if run.score)
+    counts = Counter(core_name(run.config) for run in runs).values()
     return [
         f"[`{task}`](/{RESULTS}/{task}.json)",
-        asked,
-        guessing,
+        family.question(game, env),
+        f"{scale.floor:.3g}" if scale else "",
         " to ".join(map(str, sorted({min(counts), max(counts)}))),
         f"{frames / 1e6:.2g} M",
         f"{statistics.median(seconds):.0f}, {max(seconds):.0f}",

@@ -1,6 +1,7 @@
 # Every target makes the environment first where it is missing. Python 3.11 with pip and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 .PHONY: pong test test-slow faults gpu gpu-dry lint browser
 
@@ -17,10 +18,10 @@ pong: .venv/run
 	$(BIN)/python run_atari.py train --config configs/pong.yaml
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" --durations=10
+	$(PYTEST) -m "not slow" --durations=10
 
 test-slow: .venv/test
-	$(BIN)/python -m pytest -m "slow and not faults"
+	$(PYTEST) -m "slow and not faults"
 
 faults: .venv/test
 	rm -f build/reliability.json && mkdir -p build

@@ -5,7 +5,7 @@ import torch
 
 from agents.impala.config import LearnerConfig
 from agents.impala.learner import mean_divergence
-from agents.impala.loss import impala_loss, normalise
+from agents.impala.loss import explained_variance, impala_loss, normalise
 from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
 from models.policy import PolicyOutput
@@ -120,6 +120,47 @@ def test_advantages_are_divided_by_no_less_than_the_least_deviation():
     valid = torch.tensor([[True, True], [True, False]])
     kept = normalise(advantages, valid, min_deviation=8.0)[valid]
     torch.testing.assert_close(kept, torch.tensor([-0.25, 0.0, 0.25], dtype=torch.float64))
+
+
+def test_explained_variance_is_the_part_that_values_explain_of_valid_rows():
+    """Targets 0, 2, 4: variance 8/3. Errors of the values: 0, 1, -1, variance 2/3."""
+    targets = torch.tensor([[0.0, 2.0], [4.0, 1e6]], dtype=torch.float64)
+    values = torch.tensor([[0.0, 1.0], [5.0, 0.0]], dtype=torch.float64)
+    valid = torch.tensor([[True, True], [True, False]])
+    assert explained_variance(values, targets, valid).item() == pytest.approx(0.75)
+    assert explained_variance(targets + 7.0, targets, valid).item() == 1.0
+    assert explained_variance(torch.zeros(2, 2), targets, valid).item() == 0.0
+    assert explained_variance(-targets, targets, valid).item() == pytest.approx(-3.0)
+
+
+@pytest.mark.parametrize("target", [0.0, 0.3, -17.3])
+@pytest.mark.parametrize("num_valid", [0, 1, 4000])
+def test_of_targets_that_do_not_vary_nothing_is_explained(target, num_valid):
+    """Of 4,000 equal numbers the mean is another by rounding: a variance, but a meaningless one."""
+    targets = torch.full((4000, 1), target)
+    valid = torch.arange(4000)[:, None] < num_valid
+    values = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
+    assert explained_variance(values, targets, valid).item() == 0.0
+
+
+def test_value_estimates_are_reported_over_valid_rows(case):
+    output, rollout = case
+    _, loss = impala_loss(output, rollout, LearnerConfig())
+    values = output.value[:-1].detach()
+    torch.testing.assert_close(loss.mean_value, values[rollout.valid].mean())
+    log_policy = output.logits[:-1].detach().log_softmax(-1)
+    log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
+    targets = vtrace_targets(
+        log_probs - rollout.behaviour_log_prob,
+        rollout.discount,
+        rollout.reward.clamp(-1, 1),
+        values,
+        output.value[-1].detach(),
+        rollout.valid,
+    ).values
+    errors = (targets - values)[rollout.valid]
+    expected = 1 - errors.var(correction=0) / targets[rollout.valid].var(correction=0)
+    torch.testing.assert_close(loss.explained_variance, expected)
 
 
 def test_divergence_is_zero_for_equal_and_known_for_two_coins():

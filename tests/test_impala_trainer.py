@@ -186,6 +186,18 @@ def test_the_seconds_of_the_core_are_a_part_of_acting_and_learning(mode):
     assert trainer.take_seconds()["core"] == 0
 
 
+def test_a_row_tells_the_length_of_new_games_and_nothing_where_none_has_ended():
+    trainer = Trainer(CONFIG)
+    train(trainer, 3)
+    row = trainer.take_row(1.0)
+    lengths = [steps for _, steps in row["games"]]
+    assert len(lengths) > 3
+    assert row["length/new_games_steps"] == pytest.approx(sum(lengths) / len(lengths))
+    trainer = Trainer(dataclasses.replace(CONFIG, env=EnvConfig(length=40)))
+    train(trainer, 1)
+    assert "length/new_games_steps" not in trainer.take_row(1.0)
+
+
 def test_async_never_exceeds_the_lag_and_leaves_no_thread():
     per_rollout = LEARNER.updates_per_rollout
     before = threading.active_count()

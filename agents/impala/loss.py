@@ -17,6 +17,9 @@ from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
 from models.policy import PolicyOutput
 
+MIN_TARGET_VARIANCE = 1e-8
+"""Targets that vary less count as constant: float32 rounds means of thousands to some 1e-4."""
+
 
 class Loss(NamedTuple):
     """The loss for people to read: means over valid rows, whatever the reduction; no gradient."""
@@ -26,6 +29,8 @@ class Loss(NamedTuple):
     value: Tensor
     entropy: Tensor
     mean_rho: Tensor  # importance weight
+    mean_value: Tensor  # the estimate V(x)
+    explained_variance: Tensor  # the part of the targets' variance that V(x) explains
 
 
 def plain_policy_loss(
@@ -56,6 +61,23 @@ def normalise(advantages: Tensor, valid: Tensor, min_deviation: float) -> Tensor
     deviations = torch.where(valid, advantages - mean, 0.0)
     deviation = (deviations.square().sum() / (num_valid - 1)).sqrt().clamp(min=min_deviation)
     return torch.where(num_valid < 2, advantages, (advantages - mean) / deviation)
+
+
+def explained_variance(values: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
+    """Returns 1 - Var[target - value] / Var[target] over valid rows of [T, B].
+
+    1 where values are right up to a constant, 0 where a constant does as well, below 0 where it
+    does better. 0 where the targets do not vary, so that nothing is there to be explained.
+    """
+    num_valid = valid.sum().clamp(min=1)
+
+    def variance(rows: Tensor) -> Tensor:
+        mean = torch.where(valid, rows, 0.0).sum() / num_valid
+        return torch.where(valid, rows - mean, 0.0).square().sum() / num_valid
+
+    total, unexplained = variance(targets), variance(targets - values)
+    part = 1.0 - unexplained / total.clamp(min=MIN_TARGET_VARIANCE)
+    return torch.where(total < MIN_TARGET_VARIANCE, 0.0, part)
 
 
 def impala_loss(
@@ -111,5 +133,13 @@ def impala_loss(
     def mean(reduced: Tensor) -> Tensor:
         return reduced.detach() * divisor / num_valid
 
-    mean_rho = mean(reduce(log_rhos.detach().exp()))
-    return total, Loss(mean(total), mean(policy), mean(value), mean(entropy), mean_rho)
+    values = output.value[:-1].detach()
+    return total, Loss(
+        mean(total),
+        mean(policy),
+        mean(value),
+        mean(entropy),
+        mean(reduce(log_rhos.detach().exp())),
+        mean(reduce(values)),
+        explained_variance(values, targets.values, rollout.valid),
+    )

@@ -230,6 +230,8 @@ class Trainer(Trainable):
         """Returns games, shares of the time and waits since the last call."""
         games, self._games = self._games, []
         row: dict[str, Any] = {"games": [(game.game_return, game.length_steps) for game in games]}
+        if games:
+            row["length/new_games_steps"] = sum(game.length_steps for game in games) / len(games)
         if self._recent_returns:
             recent = self._recent_returns
             row["return/last_100_games_points"] = sum(recent) / len(recent)

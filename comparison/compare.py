@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from comparison.answer import answer
 from comparison.figures import all_plots
-from comparison.headline import headline
 from comparison.numbers import as_values, compare
 from comparison.page import render, write
 from comparison.read_runs import find_runs, read_runs
@@ -29,7 +29,8 @@ def compare_and_write(paths: Sequence[Path], out: Path) -> str:
         raise ValueError(f"--out {out} lies in the run {inside}; choose another")
     comparison = compare(read_runs(found))
     files = render(comparison, all_plots(comparison))
-    write(out, files, as_values(comparison))
+    said = answer(comparison.tasks)
+    write(out, files, {"answer": said} | as_values(comparison))
     lines = [f"warning: {warning}" for warning in comparison.warnings]
-    lines += [headline(comparison), f"report: {out / 'index.html'}"]
+    lines += [said, f"report: {out / 'index.html'}"]
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)

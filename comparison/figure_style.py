@@ -26,6 +26,7 @@ DARK = {
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2)))
 RC: Any = {
     "svg.fonttype": "none",  # text stays text
+    "text.parse_math": False,  # names come from anywhere
     "font.family": "sans-serif",
     "font.size": 9.5,
     "text.color": INK,
@@ -92,7 +93,7 @@ def svg(figure: Figure, name: str) -> str:
     """
     text = StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(text, format="svg", metadata={"Date": None})
     head, body = text.getvalue().split("<defs>", 1)
     return f"{head}<style>{_dark_rules()}</style>\n <defs>{body}"
 

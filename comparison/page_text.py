@@ -1,29 +1,34 @@
 """What a report says of its numbers: what each means, and what it is worth."""
 
+from collections.abc import Mapping, Sequence
+
 from comparison.numbers import Comparison
 
+MAX_NAMES = 5  # in a sentence or a title
 SCORES = (
-    "Mean return over the seeds, with its 95 % t interval where there are five seeds or more, and "
-    "the number of seeds. A seed's return is the mean over the games of its newest evaluation with "
-    "sampled actions: 30 on Atari, 100 on a game of your own, 500 on a memory task. Score = "
-    "(return - floor) / (ceiling - floor): a random player and a human on Atari, guessing and "
-    "perfection on a memory task. "
-    "Published scores are others' results under their own protocols: context, not a baseline.",
-    "A t interval takes seeds to be normal. Where runs either learn or do not it says less than it "
-    "seems, and may reach beyond what can be scored: of runs four in five of which learn, it held "
-    "the truth in 65 % of cases at 5 seeds and 89 % at 10. One without width says that these seeds "
-    "agree, not that the next one will.",
+    "A seed's return is the mean over the games of its newest evaluation with sampled actions: 30 "
+    "on Atari, 100 on a game of your own, 500 on a memory task. Score = (return - floor) / "
+    "(ceiling - floor): a random player and a human on Atari, guessing and perfection on a memory "
+    "task. In brackets: floor and ceiling, and scores that others published under their own "
+    "protocols, which are context, not a baseline."
+)
+T_INTERVALS = (
+    "The interval of a mean is a 95 % t interval, which takes seeds to be normal. Where runs "
+    "either learn or do not it says less than it seems, and may reach beyond what can be scored: "
+    "of runs four in five of which learn, it held the truth in 65 % of cases at 5 seeds and 89 % "
+    "at 10. One without width says that these seeds agree, not that the next one will."
 )
 AGGREGATES = (
     "IQM is the mean of the middle half of all runs; median and mean are over task means; the "
     "optimality gap is how far runs stay below a score of 1 on average (Agarwal et al. 2021)."
 )
 INTERVALS = (
-    "Intervals are percentiles of 5,000 bootstrap resamples of the seeds of each task, seeded. "
-    "They are too narrow at few seeds: on normal scores, a nominal 95 % interval of the mean of "
-    "one task held the truth in 76 % of cases at 3 seeds, 84 % at 5 and 90 % at 10; of the IQM of "
-    "four tasks, 87 %, 91 % and 93 %. Below five seeds none is drawn. One without width says that "
-    "no resample changes the number, as where all seeds reach the ceiling; the truth may differ."
+    "Intervals across tasks are percentiles of 5,000 bootstrap resamples of the seeds of each "
+    "task, seeded. They are too narrow at few seeds: on normal scores, a nominal 95 % interval of "
+    "the mean of one task held the truth in 76 % of cases at 3 seeds, 84 % at 5 and 90 % at 10; "
+    "of the IQM of four tasks, 87 %, 91 % and 93 %. Below five seeds none is drawn. One without "
+    "width says that no resample changes the number, as where all seeds reach the ceiling; the "
+    "truth may differ."
 )
 OTHERS = (
     "The same policies under other settings than those of the score: mean return over the seeds "
@@ -42,17 +47,41 @@ SPEED = (
 SETTINGS = "Within a task, only the core should differ; whatever else does is listed here."
 
 
-def across(comparison: Comparison) -> list[str]:
-    """Returns what the section on all runs of the shared tasks needs to explain."""
-    has_intervals = any(of.low is not None for of in comparison.profiles.values())
-    return [AGGREGATES] * bool(comparison.aggregates) + [INTERVALS] * has_intervals
+def listed(names: Sequence[str], what: str) -> str:
+    """Returns names as a sentence has them, or how many where they are too many."""
+    if len(names) > MAX_NAMES:
+        return f"{len(names)} {what}"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def title(comparison: Comparison) -> str:
+    """Returns what was compared."""
+    return f"{listed(comparison.cores, 'cores')} {on_tasks(comparison)}"
+
+
+def on_tasks(comparison: Comparison) -> str:
+    """Returns on what it was compared."""
+    return f"on {listed([task.name for task in comparison.tasks], 'tasks')}"
+
+
+def across(comparison: Comparison) -> str:
+    """Returns what numbers of all runs of the shared tasks are over."""
+    names = [task.name for task in comparison.shared_tasks]
+    return f"across {listed(names, 'tasks')}" if len(names) > 1 else f"on {names[0]}"
+
+
+def left_out(panels: Mapping[str, str]) -> str:
+    """Returns a sentence on the panels whose values lie in a range that shows nothing."""
+    said = "; ".join(f"{name} ({values})" for name, values in panels.items() if values)
+    return f" Not drawn, as all of it is alike: {said}." if said else ""
 
 
 def improvement(comparison: Comparison) -> str:
     """Returns what the probability of improvement is."""
-    names = [task.name for task in comparison.shared_tasks]
-    where = f"on {names[0]}" if len(names) == 1 else "on a task drawn at random"
+    is_one = len(comparison.shared_tasks) == 1
+    where = across(comparison) if is_one else "on a task drawn at random"
     return (
-        f"The chance that a run of the first core scores above a run of the second {where}; a tie "
-        "counts half. It says how often, not by how much: 0.5 is no difference."
+        "The chance that a run of the core of the row scores above a run of the core of the "
+        f"column {where}; a tie counts half. It says how often, not by how much: 0.5 is no "
+        "difference."
     )

@@ -1,17 +1,14 @@
-"""The tables of a report, as text."""
+"""The tables of what ran: speed and memory, code and machines, settings, every run."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from statistics import mean, median
+from statistics import median
 
-from comparison.grouping import Task, differing
+from comparison.grouping import differing
 from comparison.numbers import Comparison
 from comparison.origins import arithmetic_names, commits, machines, source_hashes
 from comparison.run_record import RunRecord
-from comparison.statistics import AGGREGATES, Estimate, mean_of_runs
-from envs import family_of
+from comparison.table import NONE, Table, number
 
-NONE = "-"
 SHARES = {  # of training's time, and how the report calls them
     "share/env": "env",
     "share/inference": "inference",
@@ -19,102 +16,6 @@ SHARES = {  # of training's time, and how the report calls them
     "share/core": "in the core",
     "share/acting_core": "in core and heads, acting",  # older runs know no more of the core
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows of text under a header.
-
-    Args:
-        header: one name per column.
-        rows: one text per column.
-        num_labels: leading columns that name the row; the others hold numbers.
-    """
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    num_labels: int = 1
-
-
-def number(value: float | None) -> str:
-    """Returns a number with as many digits as a reader can use."""
-    if value is None:
-        return NONE
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
-
-
-def interval(estimate: Estimate) -> str:
-    """Returns a value with its interval, where there is one."""
-    if estimate.interval is None:
-        return number(estimate.value)
-    low, high = estimate.interval
-    return f"{number(estimate.value)} ({number(low)} to {number(high)})"
-
-
-def probability(comparison: Comparison, a: str, b: str) -> Estimate | None:
-    """Returns the chance that a run of a scores above one of b, if it was computed."""
-    if (a, b) in comparison.improvement:
-        return comparison.improvement[a, b]
-    if (b, a) not in comparison.improvement:
-        return None
-    value, bounds = comparison.improvement[b, a]
-    return Estimate(1 - value, (1 - bounds[1], 1 - bounds[0]) if bounds else None)
-
-
-def returns(comparison: Comparison) -> Table:
-    """Mean return of every core on every task, beside the ends of its scale."""
-    published = {task.game: family_of(task.game).published(task.game) for task in comparison.tasks}
-    others = list(dict.fromkeys(label for scores in published.values() for label in scores))
-    rows = []
-    for task in comparison.tasks:
-        ends = task.scale or (None, None)
-        rows.append(
-            [
-                task.name,
-                *(number(end) for end in ends),
-                *(_return_cell(task, core) for core in comparison.cores),
-                *(number(published[task.game].get(label)) for label in others),
-            ]
-        )
-    grid: list[Sequence[str]] = [["", "floor", "ceiling", *comparison.cores, *others]]
-    grid += rows
-    if len(rows) < len(comparison.cores):
-        grid = list(zip(*grid, strict=True))  # the longer side goes down the page
-    return Table(header=grid[0], rows=grid[1:])
-
-
-def aggregates(comparison: Comparison) -> Table | None:
-    """Every statistic across tasks."""
-    if not comparison.aggregates:
-        return None
-    rows = [
-        [core, *(interval(of[name]) for name in AGGREGATES)]
-        for core, of in comparison.aggregates.items()
-    ]
-    return Table(header=["core", *AGGREGATES], rows=rows)
-
-
-def improvement(comparison: Comparison) -> Table | None:
-    """Every pair of cores."""
-    if not comparison.improvement:
-        return None
-    rows = [[a, b, interval(estimate)] for (a, b), estimate in comparison.improvement.items()]
-    return Table(header=["a run of", "scores above one of", "probability"], rows=rows, num_labels=2)
-
-
-def other_evaluations(comparison: Comparison) -> Table | None:
-    """Mean return under other settings than those of the score, beside the same runs' scores."""
-    rows = []
-    for task in comparison.tasks:
-        for core, runs in task.runs.items():
-            for kind in dict.fromkeys(e.variation for run in runs for e in run.others):
-                pairs = [(run, e) for run in runs for e in run.others if e.variation == kind]
-                seeds = ", ".join(str(run.config.seed) for run, _ in pairs)
-                varied = mean(e.mean_return for _, e in pairs)
-                usual = mean(run.score.mean_return for run, _ in pairs if run.score)
-                rows.append([task.name, core, kind, seeds, number(varied), number(usual)])
-    header = ["task", "core", "evaluated with", "seeds", "mean return", "as for the score"]
-    return Table(header=header, rows=rows, num_labels=4) if rows else None
 
 
 def speed(comparison: Comparison) -> Table:
@@ -189,11 +90,6 @@ def runs(comparison: Comparison) -> Table:
     ]
     header = ["run", "core", "seed", "status", "mean return", "at update"]
     return Table(header=header, rows=rows, num_labels=4)
-
-
-def _return_cell(task: Task, core: str) -> str:
-    values = task.returns(core)
-    return f"{interval(mean_of_runs(values))}, n = {len(values)}" if len(values) else NONE
 
 
 def _peak_megabytes(run: RunRecord) -> float | None:

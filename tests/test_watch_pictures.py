@@ -204,7 +204,9 @@ def play_core(kind, num_steps=4):
     return core, x, before, state, view.read(state)
 
 
-@pytest.mark.parametrize("kind", ["linear_transformer", "delta_net", "delta_rnn", "rdn"])
+@pytest.mark.parametrize(
+    "kind", ["linear_transformer", "delta_net", "gated_delta_net", "delta_rnn", "rdn"]
+)
 def test_the_view_shows_the_state_and_forgets_at_a_start(kind):
     core, x, _, state, memory = play_core(kind)
     matrices = [s[0].numpy() for s in state if s.dim() == 4]

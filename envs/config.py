@@ -6,7 +6,7 @@ from typing import Literal
 PresetName = Literal["default", "paper2021", "impala", "machado2018"]
 LifeLoss = Literal["ignore", "zero_discount", "end_episode"]
 Backend = Literal["envpool", "gymnasium"]
-MAX_SIZES = {"length": 4096, "num_pairs": 256, "k": 4096, "num_values": 256}
+MAX_SIZES = {"length": 4096, "num_pairs": 256, "k": 4096, "num_values": 256, "num_corridors": 64}
 """Of the memory tasks: a settings file from elsewhere must not ask for all of the memory."""
 MAX_THREADS = 1024
 """Where a process cannot begin its threads, envpool ends it without a word."""
@@ -24,11 +24,12 @@ class EnvConfig:
         frame_stack: Atari: frames in one observation, 4 or 1.
         frame_size: Atari: height and width of a frame in pixels; 84 as published, 42 is cheaper.
         num_threads: Atari: emulator threads of envpool; 0 lets envpool choose.
-        length: memory tasks: corridor steps of tmaze, answered or shown steps of
-            repeat_previous, parity and control.
+        length: memory tasks: corridor steps of tmaze, at most those of endless_tmaze; steps from
+            sign to answer of memory_length; answered or shown steps of the others.
         num_pairs: key_value: key-value pairs shown, and then queried.
         num_values: key_value, repeat_previous, control: distinct values, and so actions.
         k: repeat_previous: steps to look back.
+        num_corridors: endless_tmaze: corridors, each with a cue.
     """
 
     preset: PresetName = "default"
@@ -40,6 +41,7 @@ class EnvConfig:
     num_pairs: int = 4
     num_values: int = 8
     k: int = 4
+    num_corridors: int = 8
 
     def __post_init__(self) -> None:
         if self.frame_stack not in (1, 4):

@@ -11,7 +11,8 @@ from envs.atari.presets import PRESETS
 from envs.spec import EnvStep
 
 NUM_ENVS, NUM_STEPS = 3, 180
-MEMORY = ["tmaze", "key_value", "repeat_previous", "parity", "control"]
+MEMORY = ["tmaze", "endless_tmaze", "memory_length", "key_value", "repeat_previous", "parity"]
+MEMORY += ["word_problem_s3", "control"]
 MINIGRID = "MiniGrid-MemoryS7-v0"
 GUEST = "gymnasium:CartPole-v1"
 LIFE_LOSS = ["ignore", "zero_discount", "end_episode"]

@@ -90,6 +90,7 @@ def test_there_must_be_an_environment():
         ("num_pairs", 0),
         ("k", 0),
         ("num_values", 1),
+        ("num_corridors", 65),
     ],
 )
 def test_settings_that_cannot_work_are_refused(field, value):

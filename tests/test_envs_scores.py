@@ -59,7 +59,11 @@ def test_scores_of_other_agents_have_the_names_of_who_published_them():
     ("game", "chance"),
     [
         ("tmaze", 1 / 2),
+        ("memory_length", 0),
+        ("endless_tmaze", 1 / 2),
         ("parity", 1 / 2),
+        ("word_problem_s3", 1 / 6),
+        ("word_problem_s5", 1 / 120),
         ("key_value", 1 / 8),
         ("repeat_previous", 1 / 8),
         ("control", 1 / 8),

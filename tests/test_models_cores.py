@@ -85,10 +85,15 @@ def test_the_backend_that_is_named_is_the_one_that_runs(kind, kernel, head_size,
         ("delta_net", 429_568, 32 * 1024),
         ("rdn", 454_400, 33 * 1024),
         ("delta_rnn", 496_128, 65 * 1024),
+        ("gated_delta_net", 463_440, 32 * 1024),
+        ("delta_product", 496_128, 32 * 1024),
+        ("srwm", 355_328, 100 * 1024),
+        ("mlstm", 463_632, 33 * 1024 + 32),
+        ("lru", 429_056, 2 * 1024),
         ("transformer", 428_544, 126 * 1024 + 8),  # 63 rows and its age, in two layers
     ],
 )
-def test_default_sizes_are_those_of_2021(kind, parameters, state_bytes):
+def test_default_sizes_are_as_published(kind, parameters, state_bytes):
     core = make_core(CoreConfig(kind=kind), 257)
     assert sum(p.numel() for p in core.parameters()) == parameters
     state = core.initial_state(3)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from envs import EnvConfig, canvas, make_env
-from envs.memory.picture import TaskPicture, questions, read_tile
-from envs.memory.tasks import NO_QUESTION
+from envs.memory.picture import TaskPicture
+from envs.memory.tasks import NO_QUESTION, TASKS
 from envs.minigrid.picture import (
     BALL,
     BOX,
@@ -204,7 +204,9 @@ def play_core(kind, num_steps=4):
     return core, x, before, state, view.read(state)
 
 
-@pytest.mark.parametrize("kind", ["linear_transformer", "delta_net", "delta_rnn", "rdn"])
+@pytest.mark.parametrize(
+    "kind", ["linear_transformer", "delta_net", "gated_delta_net", "delta_rnn", "rdn"]
+)
 def test_the_view_shows_the_state_and_forgets_at_a_start(kind):
     core, x, _, state, memory = play_core(kind)
     matrices = [s[0].numpy() for s in state if s.dim() == 4]
@@ -238,6 +240,9 @@ def test_the_view_shows_every_tensor_of_another_state_and_nothing_without_memory
         ("key_value", [("A", set("012")), ("B", set("012")), ("A|B", {"?"}), ("A|B", {"?"})]),
         ("repeat_previous", [("", set("012"))] * 2),
         ("parity", [("", {"0", "1"})] * 2),
+        ("memory_length", [("cue", {"0", "1"})] * 2 + [("", {"·"}), ("", {""})]),
+        ("endless_tmaze", [("cue", {"0", "1"}), ("", {"·", "T"})]),
+        ("word_problem_s3", [("", set("012345"))] * 2),
         ("control", [("", set("012"))] * 2),
     ],
 )
@@ -245,14 +250,14 @@ def test_tiles_say_what_the_rows_of_a_task_show(game, expected):
     config = EnvConfig(length=2, num_pairs=2, num_values=3, k=1)
     env = make_env(game, config, 1, seed=0)
     for label, symbols in expected:
-        tile = read_tile(game, config, env.recv().observation[0])
+        tile = TASKS[game](config).tile(env.recv().observation[0])
         assert tile.label in label.split("|")
         assert tile.symbol in symbols
         assert tile.value is None or str(tile.value) == tile.symbol
         env.send(np.zeros(1, np.int64))
 
 
-@pytest.mark.parametrize("game", ["tmaze", "key_value"])
+@pytest.mark.parametrize("game", ["tmaze", "endless_tmaze", "memory_length", "key_value"])
 def test_questions_out_of_turn_are_those_the_task_asks(game):
     config = EnvConfig(length=2)
     env = make_env(game, config, 64, seed=0)
@@ -261,15 +266,15 @@ def test_questions_out_of_turn_are_those_the_task_asks(game):
         step = env.recv()
         asked |= {tuple(o) for o in step.observation[env.answers != NO_QUESTION]}
         env.send(np.zeros(64, np.int64))
-    assert {tuple(o) for o in questions(game, config).values()} == asked
+    assert {tuple(o) for o in TASKS[game](config).asks.values()} == asked
 
 
 def test_a_task_s_picture_tells_right_from_wrong_and_shows_what_would_be_answered():
-    config = EnvConfig(num_pairs=2, num_values=3)
+    task = TASKS["key_value"](EnvConfig(num_pairs=2, num_values=3))
 
     def picture(given=1, right=1, answers=((1, 0, 0), (0, 1, 0))):
-        drawn = TaskPicture("key_value", config, 3)
-        observation = questions("key_value", config)["B"]
+        drawn = TaskPicture(task)
+        observation = task.asks["B"]
         told = np.array(answers, np.float32)
         return drawn.draw(observation, True, given, right, lambda _: told)
 
@@ -287,12 +292,13 @@ def test_a_task_s_picture_tells_right_from_wrong_and_shows_what_would_be_answere
 
 
 def test_a_frame_marks_the_value_that_a_key_was_shown_with():
-    config, told = EnvConfig(num_pairs=2, num_values=3), np.zeros((2, 3), np.float32)
+    task = TASKS["key_value"](EnvConfig(num_pairs=2, num_values=3))
+    told = np.zeros((2, 3), np.float32)
 
     def places(value):
         shown = np.zeros(6, np.float32)
         shown[[0, 2 + value]] = 1.0  # key A
-        drawn = TaskPicture("key_value", config, 3)
+        drawn = TaskPicture(task)
         picture = drawn.draw(shown, True, 0, NO_QUESTION, lambda _: told)
         return set(np.flatnonzero((picture[-60:] == canvas.INK).all(-1).any(0)))
 
@@ -303,7 +309,7 @@ def test_a_frame_marks_the_value_that_a_key_was_shown_with():
 @pytest.mark.parametrize(("num_pairs", "num_values"), [(40, 8), (4, 80), (256, 256)])
 def test_many_keys_and_values_can_be_drawn(num_pairs, num_values):
     config = EnvConfig(num_pairs=num_pairs, num_values=num_values)
-    drawn = TaskPicture("key_value", config, num_values)
+    drawn = TaskPicture(TASKS["key_value"](config))
     told = np.full((num_pairs, num_values), 1 / num_values, np.float32)
     shown = np.zeros(num_pairs + num_values + 1, np.float32)
     shown[[0, num_pairs]] = 1.0
@@ -311,7 +317,7 @@ def test_many_keys_and_values_can_be_drawn(num_pairs, num_values):
 
 
 def test_long_episodes_stay_within_the_picture():
-    drawn = TaskPicture("parity", EnvConfig(), 2)
+    drawn = TaskPicture(TASKS["parity"](EnvConfig()))
     for t in range(120):
         observation = np.eye(2, dtype=np.float32)[t % 2]
         frame = drawn.draw(observation, t == 0, 1, t % 2, lambda asked: asked)

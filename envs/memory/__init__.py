@@ -1,6 +1,6 @@
 """Memory tasks in NumPy: what a core must remember decides the return, and no emulator is needed.
 
-`tasks.py` says what an episode holds, `env.py` plays B of them at once, `picture.py` draws one.
+`tasks/` says what an episode holds, `env.py` plays B of them at once, `picture.py` draws one.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ def _scene(env: MemoryEnv, config: EnvConfig) -> Scene:
     """Draws the episode so far, slow enough to read along."""
     from envs.memory.picture import TaskPicture
 
-    drawing = TaskPicture(env.spec.game, config, env.spec.num_actions)
+    drawing = TaskPicture(TASKS[env.spec.game](config))
 
     def picture(step: EnvStep, action: int | None, ask: Ask) -> Picture:
         observation, start = step.observation[0], bool(step.start[0])

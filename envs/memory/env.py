@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.config import EnvConfig
-from envs.memory.tasks import TASKS
+from envs.memory.tasks import NO_QUESTION, TASKS
 from envs.random_state import pack_generator, unpack_generator
 from envs.spec import EnvSpec, EnvStep
 
@@ -38,15 +38,17 @@ class MemoryEnv:
         self._rows = np.arange(num_envs)
         self._never = np.zeros(num_envs, bool)
         self._no_lives = np.zeros(num_envs, np.int32)
-        self._reward_per_answer = np.float32(1 / self._task.num_questions)
+        self._right = np.float32(1 / self._task.num_questions)
+        self._wrong = np.float32(self._task.wrong / self._task.num_questions)
         self._rng = np.random.default_rng(seed)
         self._observations, self._answers = self._task.draw(self._rng, num_envs)
+        self._num_steps = num_steps(self._answers)
         self._elapsed = np.zeros(num_envs, np.int64)
         self._reward = np.zeros(num_envs, np.float32)
 
     def recv(self) -> EnvStep:
         """Returns the present row of every environment."""
-        over = self._elapsed == self._task.num_steps
+        over = self._elapsed == self._num_steps
         return EnvStep(
             observation=self._observations[self._rows, self._elapsed],
             reward=self._reward,
@@ -65,12 +67,14 @@ class MemoryEnv:
         """
         if action.shape != (self.num_envs,):
             raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
-        self._reward = (action == self.answers) * self._reward_per_answer
+        is_right, is_asked = action == self.answers, self.answers != NO_QUESTION
+        self._reward = np.where(is_right, self._right, is_asked * self._wrong)
         self._elapsed += 1
-        ended = self._elapsed > self._task.num_steps
+        ended = self._elapsed > self._num_steps
         if ended.any():
             drawn = self._task.draw(self._rng, int(ended.sum()))
             self._observations[ended], self._answers[ended] = drawn
+            self._num_steps = num_steps(self._answers)
             self._elapsed[ended] = 0
 
     @property
@@ -110,5 +114,16 @@ class MemoryEnv:
         self._rng = unpack_generator(state["generator"])
         self._observations = np.array(state["observations"], np.float32)
         self._answers = np.array(state["answers"], np.int64)
+        self._num_steps = num_steps(self._answers)
         self._elapsed = np.array(state["elapsed"], np.int64)
         self._reward = np.array(state["reward"], np.float32)
+
+
+def num_steps(answers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns how many actions [B] episodes have whose answers are [B, T]: to their last question.
+
+    One without a question has T - 1.
+    """
+    from_the_end = (answers[:, ::-1] != NO_QUESTION).argmax(axis=1)
+    actions: NDArray[np.int64] = answers.shape[1] - np.maximum(from_the_end, 1)
+    return actions

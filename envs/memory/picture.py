@@ -10,8 +10,7 @@ import numpy as np
 
 from envs import canvas
 from envs.canvas import Colour, Floats, Frame
-from envs.config import EnvConfig
-from envs.memory.tasks import NO_QUESTION
+from envs.memory.tasks import NO_QUESTION, Task, Tile
 from envs.scene import Ask
 
 SIZE = (480, 630)
@@ -23,14 +22,6 @@ ANSWERS = 200  # pixels for all that could be asked
 WRONG: Colour = (255, 92, 92)
 
 
-class Tile(NamedTuple):
-    """What an observation shows."""
-
-    label: str = ""  # above the tile
-    symbol: str = ""  # on it
-    value: int | None = None  # its colour
-
-
 class Answer(NamedTuple):
     """What was answered to a question, and what is right."""
 
@@ -38,47 +29,15 @@ class Answer(NamedTuple):
     right: int
 
 
-def read_tile(game: str, config: EnvConfig, observation: Floats) -> Tile:
-    """Returns what an observation [size] of a memory task shows; nothing if it is blank."""
-    if not observation.any():
-        return Tile()
-    if game == "tmaze":
-        place = int(observation.argmax())
-        return (Tile("cue", "0", 0), Tile("cue", "1", 1), Tile("", "·"), Tile("", "T"))[place]
-    if game == "key_value":
-        key, value, query = np.split(observation, [config.num_pairs, -1])
-        if query.any():
-            return Tile(_letter(key), "?")
-        return Tile(_letter(key), str(value.argmax()), int(value.argmax()))
-    return Tile("", str(observation.argmax()), int(observation.argmax()))
-
-
-def questions(game: str, config: EnvConfig) -> dict[str, Floats]:
-    """Returns what can be asked out of turn: the label asked for, and the observation [size]."""
-    if game == "tmaze":
-        return {"cue": np.eye(4, dtype=np.float32)[3]}
-    if game == "key_value":
-        keys = np.eye(config.num_pairs, dtype=np.float32)
-        rest = np.zeros(config.num_values + 1, np.float32)
-        rest[-1] = 1.0  # the query flag
-        return {_letter(key): np.concatenate([key, rest]) for key in keys}
-    return {}
-
-
 class TaskPicture:
     """Draws the rows of one environment in order.
 
     Args:
-        game: a memory task.
-        config: its sizes.
-        num_values: values that there are.
+        task: at the size that is played.
     """
 
-    def __init__(self, game: str, config: EnvConfig, num_values: int) -> None:
-        self._game = game
-        self._config = config
-        self._num_values = num_values
-        self._questions = questions(game, config)
+    def __init__(self, task: Task) -> None:
+        self._task = task
         self._tape: list[tuple[Tile, Answer | None]] = []
 
     def draw(
@@ -93,14 +52,14 @@ class TaskPicture:
             right: the right one, or `NO_QUESTION`.
             ask: what the policy would answer to other observations.
         """
-        tile = read_tile(self._game, self._config, observation)
+        tile = self._task.tile(observation)
         answer = None if given is None or right == NO_QUESTION else Answer(given, right)
         self._tape = [*([] if start else self._tape), (tile, answer)]
         picture = canvas.blank(*SIZE)
         self._draw_now(picture, tile, answer)
         self._draw_tape(picture, 190)
-        if self._questions:
-            probabilities = ask(np.stack(list(self._questions.values())))
+        if self._task.asks:
+            probabilities = ask(np.stack(list(self._task.asks.values())))
             self._draw_answers(picture, probabilities)
         return picture
 
@@ -132,16 +91,16 @@ class TaskPicture:
 
     def _draw_answers(self, picture: Frame, probabilities: Floats) -> None:
         """Draws what the memory gives to each question now; a frame marks the right answer."""
-        height = min(ANSWERS // len(self._questions), 44)
-        width = min((SIZE[0] - 48) // self._num_values, 100)
-        top = SIZE[1] - height * len(self._questions)
+        height = min(ANSWERS // len(self._task.asks), 44)
+        width = min((SIZE[0] - 48) // self._task.num_actions, 100)
+        top = SIZE[1] - height * len(self._task.asks)
         words = "If it were asked now: probability of each answer"
         canvas.text(picture, (0, top - 34), words, 13, canvas.MUTED)
-        for value in range(self._num_values):
+        for value in range(self._task.num_actions):
             middle = (48 + value * width + width // 2 - 2, top - 10)
             canvas.text(picture, middle, str(value), 12, self._colour(value), align="centre")
         shown = {tile.label: tile.value for tile, _ in self._tape if tile.value is not None}
-        for i, (label, row) in enumerate(zip(self._questions, probabilities, strict=True)):
+        for i, (label, row) in enumerate(zip(self._task.asks, probabilities, strict=True)):
             y = top + height * i
             canvas.text(picture, (0, y + height // 2 + 4), label, 14, bold=True)
             for value, probability in enumerate(row):
@@ -165,14 +124,8 @@ class TaskPicture:
 
     def _colour(self, value: int) -> Colour:
         """Returns the colour of a value: hues around the circle, bright enough for dark ink."""
-        red, green, blue = colorsys.hsv_to_rgb(value / self._num_values + 0.09, 0.55, 0.98)
+        red, green, blue = colorsys.hsv_to_rgb(value / self._task.num_actions + 0.09, 0.55, 0.98)
         return round(255 * red), round(255 * green), round(255 * blue)
-
-
-def _letter(one_hot: Floats) -> str:
-    """Returns the letter of a key, or from the 27th on its number."""
-    key = int(one_hot.argmax())
-    return chr(ord("A") + key) if key < 26 else str(key)
 
 
 def _verdict(picture: Frame, at: tuple[int, int], answer: Answer, size: int) -> None:

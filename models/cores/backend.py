@@ -22,7 +22,7 @@ def kernel_backend(config: CoreConfig, device: torch.device) -> str | None:
     config = resolved(config)
     (hidden_size,) = config.sizes("hidden_size")
     num_heads = config.num_heads or 1
-    sizes = {"T": 1, "B": 1, "H": num_heads, "N": hidden_size}
+    sizes = {"T": 1, "M": 1, "B": 1, "H": num_heads, "N": hidden_size}
     sizes |= dict.fromkeys("KVD", hidden_size // num_heads)
     tensors = [
         torch.zeros(

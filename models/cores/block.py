@@ -38,14 +38,24 @@ class Access(NamedTuple):
 
 
 class Mixer(nn.Module, ABC):
-    """What a layer makes of the steps so far, per head, from the slow net's outputs."""
+    """What a layer makes of the steps so far, per head, from the slow net's outputs.
 
-    num_heads: int
-    """H."""
-    slow_size: int
-    """S, outputs of the slow net per head."""
+    num_heads is H, head_size is D.
+    """
+
+    slow_size: int | None
+    """S, outputs of the slow net per head; None reads the residual stream itself, S = D."""
     state_shapes: tuple[tuple[int, ...], ...]
     """Shape of each state tensor, without the batch."""
+
+    def __init__(self, config: CoreConfig) -> None:
+        super().__init__()
+        (hidden_size,) = config.sizes("hidden_size")
+        self.num_heads = config.num_heads or 1
+        self.head_size = hidden_size // self.num_heads
+        self.read_size = self.head_size  # features of an output per head
+        self.bptt = config.bptt
+        self.kernel = config.kernel
 
     @abstractmethod
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
@@ -57,19 +67,12 @@ class Mixer(nn.Module, ABC):
             start: [T, B] bool, true where the state is zeroed before the step.
 
         Returns:
-            Outputs [T, B, H, D] and the state after step T - 1.
+            Outputs [T, B, H, read_size] and the state after step T - 1.
         """
 
 
 class FastNet(Mixer):
     """A layer's recurrence: fast weights that the slow net's outputs program, in a kernel call."""
-
-    def __init__(self, config: CoreConfig) -> None:
-        super().__init__()
-        hidden_size, self.num_heads = config.sizes("hidden_size", "num_heads")
-        self.head_size = hidden_size // self.num_heads
-        self.bptt = config.bptt
-        self.kernel = config.kernel
 
     @abstractmethod
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -94,9 +97,12 @@ class Block(nn.Module):
         super().__init__()
         size, feedforward_size = config.sizes("hidden_size", "feedforward_size")
         self.fast_net = fast_net
-        self.norm_fast = nn.LayerNorm(size)
-        self.slow = nn.Linear(size, fast_net.num_heads * fast_net.slow_size, bias=False)
-        self.out = nn.Linear(size, size, bias=False)
+        self.norm_fast: nn.Module = nn.Identity()
+        self.slow: nn.Module = nn.Identity()
+        if fast_net.slow_size is not None:
+            self.norm_fast = nn.LayerNorm(size)
+            self.slow = nn.Linear(size, fast_net.num_heads * fast_net.slow_size, bias=False)
+        self.out = nn.Linear(fast_net.num_heads * fast_net.read_size, size, bias=False)
         self.norm_feedforward = nn.LayerNorm(size)
         self.expand = nn.Linear(size, feedforward_size)
         self.contract = nn.Linear(feedforward_size, size)
@@ -105,7 +111,7 @@ class Block(nn.Module):
         """Returns the rows [N, hidden_size] after this layer, and its state."""
         slow = self.slow(self.norm_fast(h_ND)).view(*start.shape, self.fast_net.num_heads, -1)
         y_TBHD, state = self.fast_net(slow, state, start)
-        y_ND = y_TBHD.reshape(h_ND.shape)
+        y_ND = y_TBHD.reshape(len(h_ND), -1)
         if self.dropout == 0.0:
             h_ND = torch.addmm(h_ND, y_ND, self.out.weight.t())  # a pass over the rows less
         else:
@@ -149,12 +155,13 @@ class FastWeightStack(Core):
 
 
 def fast_weight_core(
-    make_fast_net: Callable[[CoreConfig], FastNet],
-    kernel: str,
+    make_fast_net: Callable[[CoreConfig], Mixer],
+    kernel: str | None,
     *,
     color: tuple[str, str],
     marker: str,
     args: type[Any] | None = None,
+    state_names: tuple[str, ...] = (),
 ) -> CoreSpec:
     """Returns the description of a stack of a fast net, at the sizes of Irie et al. 2021.
 
@@ -165,6 +172,7 @@ def fast_weight_core(
         sizes=STACK_SIZES,
         args=args,
         kernel=kernel,
+        state_names=state_names,
         color=color,
         marker=marker,
     )

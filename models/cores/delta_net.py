@@ -4,33 +4,13 @@ W <- W + phi(k) (beta (v - W^T phi(k)))^T, then read at phi(q); beta = beta_rang
 is what key_norm names.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 from torch import Tensor
 
 from ..kernels import delta_rule
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
-from .feature_map import KeyNorm, feature_map
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeltaNetArgs:
-    """Where a step may write, and how strongly: its transition has the eigenvalue 1 - beta |k|^2.
-
-    With keys of length 1 and beta up to 2 it can turn the sign of what is stored, which counting
-    modulo 2 needs. Source: Grazzi et al. 2024 (https://arxiv.org/abs/2411.12537).
-
-    Args:
-        key_norm: keys and queries have positive entries with sum 1 by elu + 1 and division (sum,
-            as in 2021) or by softmax, or entries of either sign and length 1 (l2).
-        beta_range: the write strength lies between 0 and this.
-    """
-
-    key_norm: KeyNorm = "sum"
-    beta_range: Literal[1, 2] = 1
+from .feature_map import WriteArgs, feature_map
 
 
 class DeltaNet(FastNet):
@@ -38,7 +18,7 @@ class DeltaNet(FastNet):
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(config)
-        self.args = DeltaNetArgs(**config.args)  # type: ignore[arg-type]
+        self.args = WriteArgs(**config.args)  # type: ignore[arg-type]
         self.slow_size = 3 * self.head_size + 1
         self.state_shapes = ((self.num_heads, self.head_size, self.head_size),)
 
@@ -59,10 +39,9 @@ class DeltaNet(FastNet):
         D = self.head_size
         queries_keys, v, b = slow.split_with_sizes([2 * D, D, 1], -1)
         q, k = feature_map(queries_keys.view(*slow.shape[:-1], 2, D), self.args.key_norm).unbind(-2)
-        beta = b.squeeze(-1).sigmoid()
-        return q, k, v, beta if self.args.beta_range == 1 else beta * self.args.beta_range
+        return q, k, v, self.args.strength(b.squeeze(-1))
 
 
 CORE = fast_weight_core(
-    DeltaNet, "delta_rule", args=DeltaNetArgs, color=("#b86e00", "#e69f00"), marker="s"
+    DeltaNet, "delta_rule", args=WriteArgs, color=("#b86e00", "#e69f00"), marker="s"
 )

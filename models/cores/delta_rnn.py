@@ -3,14 +3,29 @@
 h = delta_net(q, k, v, beta; W) + R^T softmax(h_prev), R itself programmed by the delta rule.
 """
 
+from dataclasses import dataclass
+
 from torch import Tensor
 
 from ..kernels import delta_rnn
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
+from .feature_map import KeyNorm, WriteArgs, feature_map
 
 Program = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeltaRNNArgs(WriteArgs):
+    """Where a step may write to W and R, and how strongly; see `WriteArgs`.
+
+    Args:
+        key_norm: of q, k and rk; R is read at the softmax of the last output always.
+        beta_range: the write strengths lie between 0 and this.
+    """
+
+    key_norm: KeyNorm = "softmax"
 
 
 class DeltaRNN(FastNet):
@@ -18,6 +33,7 @@ class DeltaRNN(FastNet):
 
     def __init__(self, config: CoreConfig) -> None:
         super().__init__(config)
+        self.args = DeltaRNNArgs(**config.args)  # type: ignore[arg-type]
         H, D = self.num_heads, self.head_size
         self.slow_size = 5 * D + 2
         self.state_shapes = ((H, D, D), (H, D, D), (H, D))
@@ -38,9 +54,12 @@ class DeltaRNN(FastNet):
         """Returns q, k, v, beta, rk, rv, rbeta of slow [..., H, S]: [..., H, D], beta [..., H]."""
         D = self.head_size
         keys, v, rv, b = slow.split_with_sizes([3 * D, D, D, 2], -1)
-        q, k, rk = keys.view(*slow.shape[:-1], 3, D).softmax(-1).unbind(-2)
-        beta, rbeta = b.sigmoid().unbind(-1)
+        keys = keys.view(*slow.shape[:-1], 3, D)
+        q, k, rk = feature_map(keys, self.args.key_norm).unbind(-2)
+        beta, rbeta = self.args.strength(b).unbind(-1)
         return q, k, v, beta, rk, rv, rbeta
 
 
-CORE = fast_weight_core(DeltaRNN, "delta_rnn", color=("#00795a", "#2fc99b"), marker="^")
+CORE = fast_weight_core(
+    DeltaRNN, "delta_rnn", args=DeltaRNNArgs, color=("#00795a", "#2fc99b"), marker="^"
+)

@@ -62,12 +62,9 @@ class Attention(Mixer):
     """State: keys and values [B, M, H, D], the latest last, zero where none; age [B, 1] in rows."""
 
     def __init__(self, config: CoreConfig, window: int) -> None:
-        super().__init__()
-        hidden_size, self.num_heads = config.sizes("hidden_size", "num_heads")
-        self.bptt = config.bptt
-        head_size = hidden_size // self.num_heads
-        self.slow_size = 3 * head_size
-        memory = (window - 1, self.num_heads, head_size)
+        super().__init__(config)
+        self.slow_size = 3 * self.head_size
+        memory = (window - 1, self.num_heads, self.head_size)
         self.state_shapes = (memory, memory, (1,))
 
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
@@ -158,9 +155,14 @@ class Transformer(Core):
         return y, state
 
 
+def _make(config: CoreConfig, input_size: int) -> Transformer:
+    return Transformer(config, input_size, TransformerSettings(**config.args))  # type: ignore[arg-type]
+
+
 CORE = CoreSpec(
-    make=lambda config, input_size: Transformer(config, input_size, TransformerSettings()),
+    make=_make,
     sizes=STACK_SIZES,
+    args=TransformerSettings,
     state_names=("keys", "values", "age"),
     color=("#3d4db3", "#9aa5f0"),
     marker="P",

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: pong test test-slow faults gpu gpu-dry lint browser
+.PHONY: demo pong test test-slow faults gpu gpu-dry lint browser
 
 .venv/run: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -13,6 +13,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 .venv/test: .venv/run requirements-test.lock
 	$(BIN)/pip install --quiet -r requirements-test.lock
 	touch $@
+
+# Three minutes to a picture.
+demo: .venv/run
+	$(BIN)/python -m tools.demo
 
 pong: .venv/run
 	$(BIN)/python run_atari.py train --config configs/pong.yaml

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import signal
 import sys
 from argparse import ArgumentError
@@ -80,6 +81,7 @@ def sweep_parser() -> ArgumentParser:
 
 def evaluate_parser() -> ArgumentParser:
     """Returns the parser of `evaluate`."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads sleep while games step
     from agents.evaluation.evaluate import EvaluationConfig
 
     parser = _parser("Play whole games with a saved policy.")
@@ -87,6 +89,9 @@ def evaluate_parser() -> ArgumentParser:
     parser.add_class_arguments(EvaluationConfig, skip={"greedy"})
     _add_greedy(parser)
     _add_plugin(parser)
+    parser.add_argument(
+        "--num_threads", type=int, default=0, help="threads of the policy; 0 is torch's own choice"
+    )
     parser.add_argument(
         "--out", type=Path | None, default=None, help="folder of the results; null is the policy's"
     )
@@ -186,7 +191,7 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     _use_named(parser, arguments)
     parsed = parser.parse_args(in_order(arguments))  # before the imports, which --help needs not
     from agents.impala.config import TrainConfig
-    from agents.runs import resume, train
+    from agents.runs import refuse_unnamed, resume, train, what_next
     from experiment.run_dir import read_status
     from experiment.session import SessionConfig
     from experiment.settings import given_values
@@ -198,8 +203,9 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     else:
         config = fields_of(TrainConfig, parser.instantiate(parsed))
         refuse_unused(config.core.kind, typed(arguments))
+        refuse_unnamed(config, typed(arguments))
         path = train(config, session)
-    print(f"run folder: {path}")
+    print(what_next(path))
     return REQUEUE if session.requeue and read_status(path)["status"] == "stopped" else 0
 
 
@@ -213,23 +219,20 @@ def run_sweep(parser: ArgumentParser, arguments: list[str]) -> int:
 
 def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     """Evaluates and prints."""
-    from agents.evaluation.evaluate import (
-        EvaluationConfig,
-        evaluate,
-        kept_checkpoints,
-        result_folder,
-        save_result,
-        summary,
-    )
+    from agents.evaluation.display import evaluate_in_view
+    from agents.evaluation.evaluate import EvaluationConfig
+    from agents.evaluation.results import kept_checkpoints, result_folder, save_result, summary
+    from experiment.run import set_threads
 
     parsed = _parse(parser, arguments)
     config = fields_of(EvaluationConfig, parsed)
+    set_threads(parsed.num_threads)
     sources = kept_checkpoints(parsed.source) if parsed.all else [parsed.source]
     folder = result_folder(sources[0], parsed.out)  # before hours are played for nothing
     results = []
     try:
         for source in sources:
-            result = evaluate(source, config)
+            result = evaluate_in_view(source, config, sys.stderr if parsed.json else sys.stdout)
             results.append(result)
             if not parsed.json:
                 print(summary(result), flush=True)
@@ -252,10 +255,13 @@ def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
 
 def run_compare(parser: ArgumentParser, arguments: list[str]) -> None:
     """Compares, writes the report and prints the answer."""
+    parsed = _parse(parser, arguments)
+    on_terminal("reading runs ...")
     from comparison.compare import compare_and_write
 
-    parsed = _parse(parser, arguments)
-    print(compare_and_write(parsed.folders, parsed.out))
+    answer = compare_and_write(parsed.folders, parsed.out)
+    on_terminal("")
+    print(answer)
 
 
 def run_check(parser: ArgumentParser, arguments: list[str]) -> int:
@@ -319,6 +325,13 @@ def main(arguments: list[str]) -> int:
         return 128 + number
 
 
+def on_terminal(text: str) -> None:
+    """Shows on a terminal what a command waits for; what is written next takes its place."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
 def run_command(arguments: list[str]) -> int:
     """Runs one command, and says in one line what the user can mend; returns the exit code."""
     if arguments and arguments[0] in ("-h", "--help"):
@@ -329,11 +342,13 @@ def run_command(arguments: list[str]) -> int:
         hint = close_hint(arguments[0], COMMANDS) if arguments else ""
         print(f"error: want a command ({', '.join(COMMANDS)}), got {given}{hint}", file=sys.stderr)
         return 2
+    on_terminal(f"{arguments[0]}: loading PyTorch ...")
     gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
     from experiment.failure import RunFailed, cause, out_of_memory
 
     make_parser, run = COMMANDS[arguments[0]]
     parser = make_parser()
+    on_terminal("")
     gc.freeze()  # no collection need ever look through them
     gc.enable()
     parser.prog = f"run_atari.py {arguments[0]}"

@@ -1,6 +1,6 @@
 """Runs of agents: begun from settings, or gone on with from a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from agents.impala.trainer import Trainer
 from envs.guest import MakeGuest
 from experiment import resume as run_on
 from experiment import run
+from experiment.live import duration
+from experiment.metrics import newest_row
+from experiment.run_dir import read_status
 from experiment.session import SessionConfig
 from models.cores import resolved
 
@@ -48,3 +51,26 @@ def resume(
 ) -> Path:
     """Goes on with the training of an agent; see `experiment.resume.resume`."""
     return run_on.resume(Trainer, path, session, given)
+
+
+def refuse_unnamed(config: TrainConfig, given: Collection[str]) -> None:
+    """Raises ValueError where a command line names neither a game nor a file of settings."""
+    if not {"game", "config"} & set(given):
+        raise ValueError(
+            f"train what? Name a game (--game Pong) or settings (--config configs/pong.yaml); "
+            f"alone this would train {Trainer.title(config)} for {config.total_frames:,} frames "
+            f"into {run.folder_of(Trainer, config)}"
+        )
+
+
+def what_next(path: Path) -> str:
+    """Returns how a run stands, its folder, and the command that follows."""
+    row = newest_row(path / "metrics.jsonl") or {}
+    lines = []
+    if (score := row.get("return/last_100_games_points")) is not None:
+        done, seconds = row["frames"], duration(row["wall_seconds"])
+        lines.append(f"return {score:.2f} over its last 100 games; {done:,} frames in {seconds}")
+    is_finished = read_status(path)["status"] == "finished"
+    command = f"evaluate {path}" if is_finished else f"train --resume {path}"
+    lines += [f"run folder: {path}", f"next: python run_atari.py {command}"]
+    return "\n".join(lines)

@@ -86,23 +86,25 @@ def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
     """Returns a row for each operator, shape and backend; names each case on stderr."""
     rows = []
     large = (LARGE,) if device.type == "cuda" else ()
-    for op in settings.ops:
-        for shape in QUICK if settings.quick else (MAIN, *large, *HEAD_SIZES, *SCALING):
-            print(f"{op} {suited(op, shape)}", file=sys.stderr, flush=True)
-            case = make_case(
-                op,
-                suited(op, shape),
-                device,
-                compiled=settings.compiled and shape == MAIN,
-            )
-            if shape in (*SCALING, LARGE):  # slow loops are linear by construction
-                for name in set(case.candidates) & {"reference", "nn.LSTM stepped"}:
-                    del case.candidates[name]
-            if shape == MAIN and device.type == "cuda":
-                case.candidates[REPLAYED] = case.reference
-            share = 1 if shape == MAIN else 3
-            rows += time_case(case, 2 if settings.quick else -(-settings.rounds // share))
-            gc.collect()
+    shapes = QUICK if settings.quick else (MAIN, *large, *HEAD_SIZES, *SCALING)
+    cases = [(op, shape) for op in settings.ops for shape in shapes]
+    for number, (op, shape) in enumerate(cases, 1):
+        place = f"[{number} of {len(cases)}]"
+        print(f"{place} {op} {suited(op, shape)}", file=sys.stderr, flush=True)
+        case = make_case(
+            op,
+            suited(op, shape),
+            device,
+            compiled=settings.compiled and shape == MAIN,
+        )
+        if shape in (*SCALING, LARGE):  # slow loops are linear by construction
+            for name in set(case.candidates) & {"reference", "nn.LSTM stepped"}:
+                del case.candidates[name]
+        if shape == MAIN and device.type == "cuda":
+            case.candidates[REPLAYED] = case.reference
+        share = 1 if shape == MAIN else 3
+        rows += time_case(case, 2 if settings.quick else -(-settings.rounds // share))
+        gc.collect()
     return rows
 
 

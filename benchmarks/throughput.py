@@ -85,7 +85,7 @@ def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
         plain = PlainLoop(config) if config.encoder.kind in CNNS else None
         if plain is not None:
             calls["plain"] = lambda: (plain.step(),)
-        samples = take_turns(calls, rounds, warm_up=1)
+        samples = take_turns(calls, rounds, warm_up=1, is_told=True)
         parts.close()
         if plain is not None:
             plain.close()
@@ -156,7 +156,7 @@ def time_loops(
             calls[name] = call = _with_its_threads(whole, config)
             for _ in range((ages or {}).get(name, 0)):
                 call()
-        samples = take_turns(calls, rounds, warm_up=1, repeats=1)
+        samples = take_turns(calls, rounds, warm_up=1, repeats=1, is_told=True)
     return {name: [s for (s,) in taken] for name, taken in samples.items()}
 
 

@@ -1,6 +1,7 @@
 """Times that can be compared on a noisy machine: taken in turns, given with their quartiles."""
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from agents.impala.graphs import capture
+from experiment.live import duration
 
 Sample = tuple[float, ...]
 """Seconds of each part of one call."""
@@ -50,7 +52,12 @@ def replay_of(call: Callable[[], object], device: torch.device) -> Callable[[], 
 
 
 def take_turns(
-    calls: Mapping[str, Callable[[], Sample]], rounds: int, warm_up: int = 2, repeats: int = 10
+    calls: Mapping[str, Callable[[], Sample]],
+    rounds: int,
+    warm_up: int = 2,
+    repeats: int = 10,
+    *,
+    is_told: bool = False,
 ) -> dict[str, list[Sample]]:
     """Samples every call in every round, so that a slow moment of the machine hits them all.
 
@@ -60,16 +67,23 @@ def take_turns(
             not always timed with the caches a slow one left behind.
         warm_up: calls before the first round, not sampled.
         repeats: of a call in a turn, at most.
+        is_told: on stderr, between the rounds, which begins and how long they still take.
 
     Returns:
         Samples by name.
     """
+    if is_told:
+        print(f"warming up: {', '.join(calls)}", file=sys.stderr, flush=True)
     times: dict[str, int] = {}
     for name, call in calls.items():
         fastest = min(sum(call()) for _ in range(warm_up))
         times[name] = max(1, min(repeats, round(TURN_SECONDS / max(fastest, 1e-9))))
     samples: dict[str, list[Sample]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    began = time.monotonic()
+    for done in range(rounds):
+        if is_told:
+            left = duration((time.monotonic() - began) / done * (rounds - done)) if done else "..."
+            print(f"round {done + 1} of {rounds}, {left} left", file=sys.stderr, flush=True)
         for name, call in calls.items():
             samples[name] += [call() for _ in range(times[name])]
     return samples

@@ -40,6 +40,10 @@ def _none_published(game: str) -> Mapping[str, float]:
     return {}
 
 
+def _no_step_limit(game: str, config: EnvConfig) -> None:
+    return None
+
+
 def _has_no_length(game: str, config: EnvConfig, length: int) -> None:
     return None
 
@@ -66,6 +70,8 @@ class Family:
         one_seed: all environments draw from one seed; else environment i has seed + i.
         at_length: (game, config, length) -> settings of longer or shorter games; None where games
             have no length.
+        step_limit: (game, config) -> steps after which every game has ended; None where that is not
+            known.
         scene: (env, config) -> how one environment, made for evaluation, is shown.
     """
 
@@ -83,4 +89,5 @@ class Family:
     num_games: int = 500
     one_seed: bool = False
     at_length: Callable[[str, EnvConfig, int], EnvConfig | None] = _has_no_length
+    step_limit: Callable[[str, EnvConfig], int | None] = _no_step_limit
     scene: Callable[[Any, EnvConfig], Scene] | None = None

@@ -112,3 +112,14 @@ class StatefulVecEnv(VecEnv, Protocol):
         Raises:
             ValueError: the state is of another task or size.
         """
+
+
+@runtime_checkable
+class VecEnvInPart(VecEnv, Protocol):
+    """A `VecEnv` that can go on with some of its environments alone."""
+
+    def leave_out(self, rows: NDArray[np.bool_]) -> None:
+        """Steps the environments of these rows [B] no more.
+
+        Their rows say from then on that the game is over, with no reward; their actions are unread.
+        """

@@ -36,10 +36,15 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
-        if not 0 <= self.num_threads <= MAX_THREADS:
-            raise ValueError(f"num_threads must be in 0 to {MAX_THREADS}, got {self.num_threads}")
+        refuse_threads(self.num_threads)
         for name in ("log_interval_seconds", "checkpoint_interval_seconds"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
         if self.keep_checkpoints < 1:
             raise ValueError(f"keep_checkpoints must be at least 1, got {self.keep_checkpoints}")
+
+
+def refuse_threads(number: int) -> None:
+    """Raises ValueError where no process can have so many threads; 0 leaves their number open."""
+    if not 0 <= number <= MAX_THREADS:
+        raise ValueError(f"num_threads must be in 0 to {MAX_THREADS}, got {number}")

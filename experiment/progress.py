@@ -1,96 +1,97 @@
-"""What a user sees of a run: a live table on a terminal, plain lines elsewhere."""
+"""What a user sees of a run: what begins, how far it is, how it goes, and where it is kept."""
 
-import time
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import timedelta
-from types import TracebackType
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Group, RenderableType
 from rich.table import Table
 
-PLAIN_INTERVAL_SECONDS = 10.0
+from experiment.live import LiveDisplay, bar, duration, in_one_line, sparkline, time_left
+
+Shown = Sequence[tuple[str, str, str]]
+"""Values to show: tag of a metric, label, format. Of one that is a list the entries are counted."""
 
 
-class ProgressDisplay:
-    """Shows the newest row of metrics; use as a context manager.
+class ProgressDisplay(LiveDisplay):
+    """Shows what a run does, and its newest row of metrics.
 
     Args:
         title: what runs.
         unit: what its progress counts.
-        done: where it begins.
-        total: where it ends.
-        shown: rows of the table beside the speed: tag of a metric, label, format.
+        folder: of the run.
     """
 
-    def __init__(
-        self, title: str, unit: str, done: int, total: int, shown: Sequence[tuple[str, str, str]]
-    ) -> None:
-        self._unit, self._total = unit, total
-        self._shown = [(f"speed/{unit}_per_second", f"{unit}/s", "{:,.0f}"), *shown]
-        self._console = Console()
-        self._bar = Progress(
-            TextColumn(title),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f} of {task.total:,.0f} " + unit),
-            TimeRemainingColumn(),
-            console=self._console,
+    def __init__(self, title: str, unit: str, folder: Path) -> None:
+        super().__init__()
+        self._title, self._unit, self._folder = title, unit, folder
+        self._done, self._total = 0, 0
+        self._doing = ""
+        self._shown: Shown = ()
+        self._row: dict[str, Any] = {}
+        self._scores: list[float] = []
+        self._counted: Counter[str] = Counter()
+
+    def doing(self, what: str) -> None:
+        """Says what happens before or between steps; "" once steps are made again."""
+        self._doing = what
+        self.changed(at_once=True)
+
+    def begin(self, done: int, total: int, shown: Shown) -> None:
+        """Takes in where the run stands; the first value of `shown` is its score."""
+        self._done, self._total, self._shown = done, total, shown
+        self.doing("")
+
+    def update(self, row: Mapping[str, Any]) -> None:
+        """Takes in a row of metrics."""
+        self._done = row[self._unit]
+        self._counted.update({tag: len(x) for tag, x in row.items() if isinstance(x, list)})
+        self._row = {**row, **self._counted}
+        score = self._shown[0][0]
+        if score in row:
+            self._scores.append(row[score])
+        self.changed(is_last=self._done >= self._total)
+
+    def first_line(self) -> str:
+        """Says what is built, and how to end it."""
+        return f"building {self._title} for {self._folder}; Ctrl-C saves"
+
+    def line(self) -> str:
+        """Says how far the run is and how it goes."""
+        values = (f"{label} {value}" for label, value in self._values())
+        return in_one_line([self._count(), *self._times(), *values])
+
+    def picture(self) -> RenderableType:
+        """Draws the same, with the curve of the score."""
+        width = self._console.width
+        if not self._total:
+            return in_one_line([f"building {self._title} ...", f"{self._folder}"], width)
+        table = Table.grid(padding=(0, 2))
+        for label, value in [("", sparkline(self._scores)), *self._values()]:
+            table.add_row(f"{label:>26}", value)
+        return Group(
+            in_one_line([self._title, f"{self._folder}", "Ctrl-C saves"], width),
+            bar(self._total, self._done, width),
+            in_one_line([self._count()], width),
+            in_one_line([*self._times(), self._doing], width),
+            table,
         )
-        self._task = self._bar.add_task(title, completed=done, total=total)
-        self._live = Live(self._bar, console=self._console) if self._console.is_terminal else None
-        self._last_line = 0.0
 
-    def __enter__(self) -> "ProgressDisplay":
-        """Starts the display."""
-        if self._live:
-            self._live.start()
-        return self
+    def _count(self) -> str:
+        share = int(100 * min(1.0, self._done / self._total))
+        return f"{self._done:,} of {self._total:,} {self._unit}, {share}%"
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leaves the last state on screen."""
-        with suppress(OSError):
-            if self._live:
-                self._live.stop()
+    def _times(self) -> list[str]:
+        speed = self._row.get(self._speed, 0.0)
+        left = time_left(self._total - self._done, speed) if speed else "..."
+        return [f"{duration(self.elapsed)} elapsed", f"{left} left"]
 
-    def update(self, row: dict[str, Any]) -> None:
-        """Shows a row of metrics; where the terminal was closed, nothing."""
-        with suppress(OSError):
-            self._show(row)
+    def _values(self) -> list[tuple[str, str]]:
+        shown = [*self._shown[:1], (self._speed, f"{self._unit}/s", "{:,.0f}"), *self._shown[1:]]
+        there = [(tag, label, form) for tag, label, form in shown if tag in self._row]
+        return [(label, form.format(self._row[tag])) for tag, label, form in there]
 
-    def _show(self, row: dict[str, Any]) -> None:
-        self._bar.update(self._task, completed=row[self._unit])
-        shown = [(label, form.format(row[tag])) for tag, label, form in self._shown if tag in row]
-        if self._live:
-            table = Table.grid(padding=(0, 2))
-            table.add_row(self._bar)
-            for label, value in shown:
-                table.add_row(f"{label:>26}  {value}")
-            self._live.update(table)
-            return
-        now, is_last = time.monotonic(), self._bar.tasks[0].finished
-        if is_last or now - self._last_line >= PLAIN_INTERVAL_SECONDS:
-            self._last_line = now
-            left = time_left(self._total - row[self._unit], row[self._shown[0][0]])
-            values = "  ".join(f"{label} {value}" for label, value in [("left", left), *shown])
-            print(f"{row[self._unit]:>12,} {self._unit}  {values}", flush=True)
-
-
-def time_left(left: int, per_second: float) -> str:
-    """Returns h:mm:ss for what is left at a speed."""
-    return duration(max(0, left) / per_second)
-
-
-def duration(seconds: float) -> str:
-    """Returns hours, minutes and seconds, as in 1:02:03; of decades only that."""
-    limit = timedelta(days=10_000)
-    if seconds > limit.total_seconds():
-        return f"over {limit.days:,} days"
-    return str(timedelta(seconds=round(seconds)))
+    @property
+    def _speed(self) -> str:
+        return f"speed/{self._unit}_per_second"

@@ -13,6 +13,7 @@ from typing import Any
 
 from experiment.checkpoint import Foreign, load_newest
 from experiment.config import RunConfig
+from experiment.progress import ProgressDisplay
 from experiment.report import RunningReport
 from experiment.run import DEFAULT_SESSION, Run, fitting, set_threads
 from experiment.run_dir import RunDir, read_config
@@ -49,17 +50,20 @@ def resume(
     config = settings_from_values(kind.Config, with_values(settings, given or {}))
     RunDir.refuse_without_checkpoint(path)
     run_dir = RunDir(path)
-    try:
-        run, changes = _restored(kind, run_dir, config)
-    except BaseException:
-        run_dir.close()  # its lock: the caller may try again, with what was missing
-        raise
-    return run.train(session, changes)
+    with ProgressDisplay(kind.title(config), kind.unit, path) as shown:
+        try:
+            run, changes = _restored(kind, run_dir, config, shown)
+        except BaseException:
+            run_dir.close()  # its lock: the caller may try again, with what was missing
+            raise
+        return run.train(session, changes)
 
 
-def _restored(kind: type[Trainable], run_dir: RunDir, config: RunConfig) -> tuple[Run, Changes]:
+def _restored(
+    kind: type[Trainable], run_dir: RunDir, config: RunConfig, shown: ProgressDisplay
+) -> tuple[Run, Changes]:
     """Returns the run as its newest usable checkpoint left it, and what changes now."""
-    set_threads(config)
+    set_threads(config.num_threads)
     with closing(fitting(kind, kind.state_check, config)) as stand_in:
 
         def check(payload: Mapping[str, Any]) -> None:
@@ -72,7 +76,7 @@ def _restored(kind: type[Trainable], run_dir: RunDir, config: RunConfig) -> tupl
     )
     _tell(run_dir.path, trainable, changes)
     report = RunningReport(trainable, payload["seconds"])  # its clock leaves out the loading
-    return Run(run_dir, trainable, report), changes
+    return Run(run_dir, trainable, report, shown), changes
 
 
 def changes_since(payload: Mapping[str, Any], config: RunConfig) -> Changes:

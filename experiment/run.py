@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 
 from experiment.checkpoint import SUFFIX, save_checkpoint, save_numbered
-from experiment.config import RunConfig
+from experiment.config import RunConfig, refuse_threads
 from experiment.failure import cause, end_process, failure, out_of_memory
 from experiment.files import unused_path
 from experiment.metrics import MetricsWriter
@@ -53,13 +53,26 @@ def begin(
     Raises:
         ValueError: a setting cannot work, or the run folder exists.
     """
-    path = Path(config.run_dir or Path("runs") / kind.run_name(config))
-    RunDir.refuse_used(path)
-    set_threads(config)
-    trainable: Trainable = fitting(kind, kind, config)
-    report = RunningReport(trainable)
-    run_dir = RunDir.create(path, plain_values(trainable.config), checkpoint_of(trainable, report))
-    return Run(run_dir, trainable, report).train(session)
+    path = folder_of(kind, config)
+    with ProgressDisplay(kind.title(config), kind.unit, path) as shown:
+        set_threads(config.num_threads)
+        trainable: Trainable = fitting(kind, kind.begun, config)
+        report = RunningReport(trainable)
+        first = checkpoint_of(trainable, report)
+        run_dir = RunDir.create(path, plain_values(trainable.config), first)
+        return Run(run_dir, trainable, report, shown).train(session)
+
+
+def folder_of(kind: type[Trainable], config: RunConfig) -> Path:
+    """Returns the folder of a new run: the one that is named, or an unused one of its own name.
+
+    Raises:
+        ValueError: the one that is named is in use.
+    """
+    if config.run_dir is None:
+        return unused_path(Path("runs") / kind.run_name(config))
+    RunDir.refuse_used(Path(config.run_dir))
+    return Path(config.run_dir)
 
 
 def fitting(kind: type[Trainable], make: Callable[[Any], Made], of: Any) -> Made:
@@ -79,15 +92,19 @@ def fitting(kind: type[Trainable], make: Callable[[Any], Made], of: Any) -> Made
 class Run:
     """A run in its folder: what learns, what is gathered of it, and where that is written."""
 
-    def __init__(self, run_dir: RunDir, trainable: Trainable, report: RunningReport) -> None:
+    def __init__(
+        self,
+        run_dir: RunDir,
+        trainable: Trainable,
+        report: RunningReport,
+        shown: ProgressDisplay,
+    ) -> None:
         self.run_dir = run_dir
         self.trainable = trainable
         self.report = report
         self.config: RunConfig = trainable.config
         self.metrics = MetricsWriter(run_dir.path, trainable.unit, trainable.done)
-        self.shown = ProgressDisplay(
-            trainable.title, trainable.unit, trainable.done, trainable.total, trainable.shown
-        )
+        self.shown = shown
         self._saved = self._logged = time.monotonic()
 
     def train(self, session: SessionConfig, changes: Changes = NO_CHANGES) -> Path:
@@ -101,14 +118,15 @@ class Run:
             The run folder.
         """
         of = self.trainable
-        self.run_dir.record_session(of.unit, of.done, of.arithmetic, changes)
+        self.run_dir.record_session(of.unit, of.done, of.arithmetic, changes, of.origin)
         if changes:
             self.run_dir.change_config(plain_values(self.config))
         self.metrics.describe(flat_values(plain_values(self.config)))
         self.run_dir.set_status("running")
         watchdog = Watchdog(session.stall_seconds, of.parts, partial(end_process, self.run_dir))
         try:
-            with stop_signals() as stop, self.shown, watchdog:
+            with stop_signals() as stop, watchdog:
+                self.shown.begin(of.done, of.total, of.shown)
                 self._loop(Session(session, stop), watchdog)
         except NonFiniteUpdate as error:
             raise failure(self.run_dir, error, of.memory_settings, self._dump(error)) from error
@@ -160,6 +178,7 @@ class Run:
     def _save(self) -> None:
         """Writes what is pending to the metrics, then a checkpoint that continues after it."""
         self._write_row()
+        self.shown.doing("saving")
         self.metrics.flush()
         save_numbered(
             self.run_dir.checkpoints,
@@ -168,6 +187,7 @@ class Run:
             keep=self.config.keep_checkpoints,
             is_milestone=self.trainable.passed_milestone,
         )
+        self.shown.doing("")
 
     def _dump(self, error: NonFiniteUpdate) -> str:
         """Saves the batch that was not finite and the weights that met it; returns where."""
@@ -191,7 +211,12 @@ def checkpoint_of(trainable: Trainable, report: RunningReport) -> dict[str, Any]
     }
 
 
-def set_threads(config: RunConfig) -> None:
-    """Gives torch the number of threads that the settings ask for."""
-    if config.num_threads:
-        torch.set_num_threads(config.num_threads)
+def set_threads(num_threads: int) -> None:
+    """Gives torch a number of threads; with 0 it keeps its own choice.
+
+    Raises:
+        ValueError: no such number can be.
+    """
+    refuse_threads(num_threads)
+    if num_threads:
+        torch.set_num_threads(num_threads)

@@ -102,6 +102,7 @@ class RunDir:
         done: int,
         arithmetic: Mapping[str, str | None],
         changes: Changes = NO_CHANGES,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         """Adds where this session comes from to provenance.json.
 
@@ -113,18 +114,20 @@ class RunDir:
             done: units learned from before the session.
             arithmetic: what computes, by name: what settings that say "auto" came to.
             changes: settings that were others before the session.
+            origin: what the first weights came from, where they were not drawn.
         """
         session = provenance() | {"arithmetic": dict(arithmetic)}
         file = self.path / "provenance.json"
         if not file.exists():
-            write_json(file, session | {"resumed": []})
+            weights = {"init_from": dict(origin)} if origin else {}
+            write_json(file, session | weights | {"resumed": []})
             return
-        origin = read_json(file)
-        if not isinstance(origin, dict) or not isinstance(origin.setdefault("resumed", []), list):
+        first = read_json(file)
+        if not isinstance(first, dict) or not isinstance(first.setdefault("resumed", []), list):
             raise ValueError(f"{file} holds no provenance")
-        warn_of_changes(origin)
-        origin["resumed"].append({unit: done, "changed": changes} | session)
-        write_json(file, origin)
+        warn_of_changes(first)
+        first["resumed"].append({unit: done, "changed": changes} | session)
+        write_json(file, first)
 
     @property
     def checkpoints(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor
 
 from experiment.config import RunConfig
+from experiment.progress import Shown
 from experiment.setting_roles import NO_CHANGES, Changes
 
 
@@ -31,7 +32,6 @@ class Trainable(ABC):
     Attributes:
         Config: dataclass of all its settings.
         unit: what its progress counts, such as "frames"; the x axis of its curves.
-        shown: rows of the live table: tag of a metric, label, format.
         newest: tags of which a row holds the newest value, not the mean since the last row.
         parts: how file names begin, from the repository's root, and what a user calls the work
             done there; "" for work that waits for another part.
@@ -42,7 +42,6 @@ class Trainable(ABC):
 
     Config: ClassVar[type[RunConfig]]
     unit: ClassVar[str]
-    shown: ClassVar[Sequence[tuple[str, str, str]]]
     newest: ClassVar[Sequence[str]]
     parts: ClassVar[Mapping[str, str]]
     memory_settings: ClassVar[str]
@@ -52,6 +51,15 @@ class Trainable(ABC):
     @abstractmethod
     def __init__(self, config: Any) -> None:
         """Makes it as it is before the first step."""
+
+    @staticmethod
+    @abstractmethod
+    def title(config: Any) -> str:
+        """Returns what is trained, in few words.
+
+        Raises:
+            ValueError: there is no such thing.
+        """
 
     @staticmethod
     @abstractmethod
@@ -87,10 +95,24 @@ class Trainable(ABC):
             ValueError: one cannot change so.
         """
 
+    @classmethod
+    def begun(cls, config: Any) -> "Trainable":
+        """Returns a trainable as it is before a run's first step.
+
+        Raises:
+            ValueError: a setting cannot work.
+        """
+        return cls(config)
+
     @property
     @abstractmethod
-    def title(self) -> str:
-        """What is trained, in few words."""
+    def shown(self) -> Shown:
+        """What the display shows, its score first."""
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """What its first weights came from, as plain values; empty where they were drawn."""
+        return {}
 
     @property
     @abstractmethod

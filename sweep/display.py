@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from experiment.progress import duration
+from experiment.live import duration
 from sweep.estimate import frames_left
 from sweep.plan import RunPlan
 from sweep.steps import Outcome, is_trained, score_path

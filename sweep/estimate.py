@@ -12,8 +12,8 @@ import torch
 from agents.impala.config import TrainConfig
 from agents.impala.trainer import Trainer
 from experiment.failure import cause, out_of_memory
+from experiment.live import duration
 from experiment.metrics import newest_row
-from experiment.progress import duration
 from experiment.run import set_threads
 from sweep.plan import RunPlan
 
@@ -61,7 +61,7 @@ def measured_speed(plan: RunPlan) -> Speed | Untimed:
 
 def trial(config: TrainConfig) -> float:
     """Returns frames/s of a few rollouts; the first, which compiles and warms up, is left out."""
-    set_threads(config)
+    set_threads(config.num_threads)
     with closing(Trainer(config)) as trainer, closing(trainer.rows()) as rows:
         began, frames = time.perf_counter(), 0
         next(rows)

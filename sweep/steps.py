@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from agents.evaluation.evaluate import EvaluationConfig, result_path
+from agents.evaluation.evaluate import EvaluationConfig
+from agents.evaluation.results import result_path
 from experiment.checkpoint import newest_number
 from experiment.provenance import ROOT
 from experiment.run_dir import RunDir, read_status

@@ -2,25 +2,24 @@
 
 import dataclasses
 import json
+from typing import ClassVar
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from agents.evaluation.evaluate import (
-    EvaluationConfig,
-    FirstGames,
-    evaluate_and_save,
-    play,
-    played_env,
-    summary,
-)
+from agents.evaluation.display import EvaluationDisplay
+from agents.evaluation.evaluate import EvaluationConfig, evaluate, play, played_env
+from agents.evaluation.games import FirstGames
 from agents.evaluation.player import Player, make_env_of
+from agents.evaluation.results import evaluate_and_save, result_name, summary
 from agents.evaluation.saved_policy import export_policy, load_policy
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.runs import train
 from envs import EnvConfig, make_env
 from envs.config import MAX_SIZES
+from envs.guest.env import GuestRows
 from envs.probe import episode_length
 from envs.spec import EnvStep
 from experiment.checkpoint import load_newest, save_checkpoint
@@ -244,8 +243,120 @@ def test_a_result_is_printed_where_the_disk_fails_and_goes_where_out_says(
     def fail(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("agents.evaluation.evaluate.write_json", fail)
+    monkeypatch.setattr("agents.evaluation.results.write_json", fail)
     assert main(how) == 2
     said = capsys.readouterr()
     assert "mean return" in said.out.partition("written to")[2]
     assert said.err == "error: no space left\n"
+
+
+class Corridor(gymnasium.Env):
+    """A game of as many steps as its first draw says; it counts how often it was asked."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    asked: ClassVar[list[int]] = []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = int(self.np_random.integers(2, 40))
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.asked.append(id(self))
+        self.left -= 1
+        seen = np.array([self.left % 2, 1], np.float32)
+        return seen, float(action), self.left == 0, False, {}
+
+
+@pytest.fixture(scope="module")
+def corridor(tmp_path_factory):
+    config = TrainConfig(
+        core=CoreConfig(kind="rdn", hidden_size=16, num_heads=2, num_layers=2),
+        learner=LearnerConfig(unroll_length=8, batch_size=4),
+        total_frames=64,
+        run_dir=str(tmp_path_factory.mktemp("runs") / "run"),
+    )
+    return load_policy(train(config, env=Corridor))
+
+
+def test_a_game_that_ended_is_stepped_no_more(corridor):
+    Corridor.asked.clear()
+    games = play(corridor, EvaluationConfig(), 12)
+    assert len(set(games.steps)) > 3
+    assert len(Corridor.asked) == games.steps.sum()
+
+
+def test_games_that_ended_change_nothing_of_those_that_go_on(corridor, monkeypatch):
+    short = play(corridor, EvaluationConfig(), 12)
+    monkeypatch.setattr(Player, "leave_out", lambda *_: None)
+    monkeypatch.setattr(GuestRows, "leave_out", lambda *_: None)
+    whole = play(corridor, EvaluationConfig(), 12)
+    np.testing.assert_array_equal(short.returns, whole.returns)
+    np.testing.assert_array_equal(short.steps, whole.steps)
+
+
+def test_an_atari_game_that_ended_is_stepped_no_more():
+    env = make_env("Pong", EnvConfig(num_threads=1), 2, seed=0, backend="gymnasium")
+    first = env.recv()
+    env.leave_out(np.array([True, False]))
+    for _ in range(3):
+        env.send(np.zeros(2, np.int64))
+    step = env.recv()
+    assert step.game_over.tolist() == [True, False]
+    assert not step.valid[0]
+    emulators = [game.unwrapped.ale for game in env._envs]
+    ahead = emulators[1].getEpisodeFrameNumber() - emulators[0].getEpisodeFrameNumber()
+    assert 12 - 30 <= ahead <= 12 + 30  # 3 steps of 4 frames, and up to 30 no-ops before
+    assert emulators[0].getEpisodeFrameNumber() < 40
+    assert step.observation.shape == first.observation.shape
+    env.close()
+
+
+def test_games_are_cut_and_the_result_says_so(corridor):
+    result = evaluate(corridor, EvaluationConfig(episodes=12, max_steps=10))
+    whole = evaluate(corridor, EvaluationConfig(episodes=12))
+    assert whole["cut_games"] == 0
+    longer = sum(steps > 10 for steps in whole["episodes"]["steps"])
+    assert 0 < longer < 12
+    assert result["cut_games"] == longer
+    assert result["episodes"]["steps"] == [min(10, s) for s in whole["episodes"]["steps"]]
+    assert f"cut               {longer} of 12 games at 10 steps" in summary(result)
+    assert "cut " not in summary(whole)
+    assert result_name("tmaze", 7, EvaluationConfig(max_steps=10)).endswith("-max_steps10.json")
+
+
+def test_the_chance_and_the_ceiling_stand_beside_the_score(run):
+    _, result = evaluate_and_save(run, EvaluationConfig(episodes=4))
+    assert "(standard error)  chance 0.5, perfect 1\n" in summary(result)
+    assert summary(result | {"seconds": 2.0}).endswith("10 steps/s: 20 steps in 0:00:02")
+
+
+def games_after(steps, playing):
+    games = FirstGames(len(steps))
+    games.steps, games.playing = np.array(steps), np.array(playing)
+    games.returns += 1.5
+    return games
+
+
+def test_an_evaluation_says_what_it_plays_and_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr("experiment.live.PLAIN_INTERVAL_SECONDS", 0.0)
+    with EvaluationDisplay("Pong-v5 with rdn", 3, 27_000) as shown:
+        shown.tell(games_after([100, 100, 100], [True] * 3))
+        shown.tell(games_after([120, 100, 120], [True, False, True]))
+        shown.tell(games_after([150, 100, 140], [True, False, False]))
+    first, none, one, two = capsys.readouterr().out.splitlines()
+    assert first == "playing 3 games of Pong-v5 with rdn, at most 27,000 steps each"
+    assert none.startswith("0 of 3 games done  step 100  return so far 1.50  0:00:00 elapsed")
+    assert "  at most 0:00:0" in none
+    assert one.startswith("1 of 3 games done  step 120")
+    assert two.startswith("2 of 3 games done  step 150")
+    assert "  about 0:00:00 left  " in two
+
+
+def test_json_is_all_that_standard_output_holds(run, tmp_path, capsys):
+    out = ["--out", str(tmp_path)]
+    assert main(["evaluate", str(run), "--episodes", "2", "--json", "--num_threads=1", *out]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["provenance"]["torch_threads"] == 1
+    assert said.err.startswith("playing 2 games of tmaze with delta_net, at most 5 steps each\n")

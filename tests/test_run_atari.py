@@ -1,10 +1,12 @@
 """The command line as a user types it: results, resumption, and one line for every mistake."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -289,3 +291,41 @@ def test_another_runtime_error_is_not_hidden(monkeypatch):
     monkeypatch.setitem(COMMANDS, "evaluate", (COMMANDS["evaluate"][0], fail))
     with pytest.raises(RuntimeError, match="a bug"):
         main(["evaluate", "runs/pong"])
+
+
+def test_a_run_has_a_folder_of_its_own_and_ends_with_what_is_next(tmp_path):
+    once = ["train", *SMOKE, "--stop_after_updates", 2]
+    first, second = (check(*once, cwd=tmp_path) for _ in range(2))
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["tmaze-rdn-1", "tmaze-rdn-1-2"]
+    assert first.startswith("building tmaze rdn for runs/tmaze-rdn-1; Ctrl-C saves\n")
+    *_, score, folder, following = second.splitlines()
+    assert re.fullmatch(r"return \d\.\d\d over its last 100 games; 512 frames in 0:00:\d\d", score)
+    assert folder == "run folder: runs/tmaze-rdn-1-2"
+    assert following == "next: python run_atari.py train --resume runs/tmaze-rdn-1-2"
+    rest = ["--resume", "runs/tmaze-rdn-1", "--total_frames", 800]
+    assert check("train", *rest, cwd=tmp_path).splitlines()[-1] == (
+        "next: python run_atari.py evaluate runs/tmaze-rdn-1"
+    )
+
+
+def test_the_step_size_of_a_longer_run_is_said(tmp_path):
+    check("train", *SMOKE, "--total_frames", 1024, "--run_dir", "run", cwd=tmp_path)
+    done = run_atari("train", "--resume", "run", "--total_frames", 2048, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "learning rate at 1,024 frames: 0 before, 0.0015 now" in done.stderr
+    rates = [row["learner/learning_rate"] for row in read_metrics(tmp_path / "run/metrics.jsonl")]
+    np.testing.assert_allclose(
+        rates, [0.003, 0.00225, 0.0015, 0.00075, 0.0015, 0.001125, 0.00075, 0.000375], rtol=1e-6
+    )
+
+
+def test_a_bare_train_says_what_it_would_do_and_asks(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--seed", "3"]) == 2
+    said = capsys.readouterr()
+    assert said.err == (
+        "error: train what? Name a game (--game Pong) or settings (--config configs/pong.yaml); "
+        "alone this would train Pong-v5 lstm for 200,000,000 frames into runs/pong-v5-lstm-3\n"
+    )
+    assert said.out == ""
+    assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from agents.evaluation.evaluate import EvaluationConfig, num_games, result_path
+from agents.evaluation.evaluate import EvaluationConfig, num_games
+from agents.evaluation.results import result_path
 from agents.evaluation.saved_policy import load_policy
 from agents.impala.config import config_from_values
 from agents.runs import train
@@ -168,3 +169,21 @@ def test_the_command_says_what_it_wrote_or_why_not_in_one_line(runs, tmp_path, c
     error = capsys.readouterr().err
     assert error.startswith("error: there is no ")
     assert error.count("\n") == 1
+
+
+def test_of_a_run_its_policy_alone_can_be_published_and_plays(runs, tmp_path):
+    shutil.rmtree(runs / "tasks/control/feedforward/seed2")
+    results = tmp_path / "results"
+    kept = [str(runs), str(results), "--only-policies"]
+    assert main(kept) == 0
+    assert sorted(p.name for p in results.iterdir()) == [
+        "control-feedforward",
+        "pong-v5-feedforward",
+    ]
+    folder = results / "control-feedforward"
+    names = ["evaluation.json", "policy.safetensors", "provenance.json"]
+    assert sorted(p.name for p in folder.iterdir()) == names
+    assert load_policy(folder).spec.game == "control"
+    before = (folder / "policy.safetensors").stat().st_mtime_ns
+    assert main(kept) == 0
+    assert (folder / "policy.safetensors").stat().st_mtime_ns == before

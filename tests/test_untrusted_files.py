@@ -11,7 +11,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from agents.evaluation.evaluate import EvaluationConfig, evaluate_and_save
+from agents.evaluation.evaluate import EvaluationConfig
+from agents.evaluation.results import evaluate_and_save
 from agents.evaluation.saved_policy import load_policy
 from agents.impala.config import config_from_values
 from agents.impala.stand_in import StandIn

@@ -9,6 +9,9 @@ and whose last weights were evaluated by the settings that make a score:
   provenance, metrics thinned to what a curve needs, and the evaluations of its last weights; with
   --policies, of seed 1 also the weights alone, `policy.safetensors`.
 
+With --only-policies nothing is kept of a run, on whatever task, but its weights, their origin and
+their score, in `<game>-<core>` below the second path: what `evaluate` and `watch` take.
+
 What is there already is left as it is.
 """
 
@@ -16,12 +19,15 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from agents.evaluation.evaluate import EvaluationConfig, result_path
+from agents.evaluation.evaluate import EvaluationConfig
+from agents.evaluation.results import result_path
 from agents.evaluation.saved_policy import export_policy
 from agents.impala.config import TrainConfig
 from comparison.grouping import group
@@ -50,9 +56,7 @@ def publish(runs: Path, results: Path, *, with_policies: bool = False) -> list[P
     """
     changed = []
     of_tasks: dict[str, list[RunRecord]] = {}
-    for folder in sorted(path.parent for path in runs.rglob("status.json")):
-        if read_status(folder)["status"] not in ENDED:
-            continue
+    for folder in ended(runs):
         run, target = read_run_folder(folder), results / folder.relative_to(runs)
         score_file(folder, run.game)
         if family_of(run.game) is not atari.FAMILY:
@@ -65,6 +69,44 @@ def publish(runs: Path, results: Path, *, with_policies: bool = False) -> list[P
         if publish_into_table(of_game, file):
             changed.append(file)
     return changed
+
+
+def publish_policies(runs: Path, results: Path) -> list[Path]:
+    """Publishes of every run below a folder what plays; returns the new folders.
+
+    Raises:
+        ValueError: an ended run has no evaluation, or its policy is too large to keep.
+    """
+    changed = []
+    for folder in ended(runs):
+        run = read_run_folder(folder)
+        target = results / file_name(f"{run.game}-{run.config.core.kind}".lower())
+        if target.exists():
+            continue
+        with whole_folder(target) as unfinished:
+            shutil.copyfile(folder / "provenance.json", unfinished / "provenance.json")
+            shutil.copyfile(score_file(folder, run.game), unfinished / "evaluation.json")
+            publish_policy(folder, unfinished / "policy.safetensors")
+        changed.append(target)
+    return changed
+
+
+def ended(runs: Path) -> Iterator[Path]:
+    """Yields the folders of the ended runs below a folder."""
+    for folder in sorted(path.parent for path in runs.rglob("status.json")):
+        if read_status(folder)["status"] in ENDED:
+            yield folder
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Yields a folder that takes its place when the block has ended well, and else is gone."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent) as folder:
+        unfinished = Path(folder) / target.name
+        unfinished.mkdir()
+        yield unfinished
+        unfinished.rename(target)
 
 
 def publish_into_table(runs: list[RunRecord], file: Path) -> bool:
@@ -94,10 +136,7 @@ def _made(run: RunRecord) -> tuple[TrainConfig, dict[str, Any]]:
 
 def publish_folder(run: Path, game: str, target: Path, *, with_policies: bool) -> None:
     """Publishes the folder of one run, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent) as folder:
-        unfinished = Path(folder) / target.name
-        unfinished.mkdir()
+    with whole_folder(target) as unfinished:
         for name in COPIED:
             shutil.copyfile(run / name, unfinished / name)
         thin_metrics(run / "metrics.jsonl", unfinished / "metrics.jsonl")
@@ -106,7 +145,6 @@ def publish_folder(run: Path, game: str, target: Path, *, with_policies: bool) -
             shutil.copyfile(greedy, unfinished / "evaluation-greedy.json")
         if with_policies and target.name == "seed1":
             publish_policy(run, unfinished / "policy.safetensors")
-        unfinished.rename(target)
 
 
 def publish_policy(run: Path, target: Path) -> None:
@@ -151,9 +189,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("runs", type=Path, help="folder of the runs")
     parser.add_argument("results", type=Path, help="folder, or .json file of one small task's runs")
     parser.add_argument("--policies", action="store_true", help="also the weights of seed 1")
+    parser.add_argument(
+        "--only-policies", action="store_true", help="the weights of every run, and nothing else"
+    )
     parsed = parser.parse_args(arguments)
     try:
-        changed = publish(parsed.runs, parsed.results, with_policies=parsed.policies)
+        if parsed.only_policies:
+            changed = publish_policies(parsed.runs, parsed.results)
+        else:
+            changed = publish(parsed.runs, parsed.results, with_policies=parsed.policies)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -19,6 +19,7 @@ from experiment.files import folder_within, unused_path
 from models.cores import CoreState, core_spec
 from models.policy import Policy
 from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
+from watch.display import FilmDisplay
 from watch.memory_view import MemoryView
 from watch.video import FrameSink, check_new_file, png_writer, video_writer
 
@@ -78,8 +79,10 @@ def watch(source: Path, config: WatchConfig) -> Path:
         sinks: list[FrameSink] = [] if config.frames is None else [png_writer(config.frames)]
         fps = config.fps or scene.fps
         sinks.append(stack.enter_context(video_writer(path, (WIDTH, HEIGHT), fps)))
+        shown = stack.enter_context(FilmDisplay(f"{saved.spec.game} with {subtitle}, into {path}"))
         for moment in play(saved, scene, config):
             frame = dashboard.draw(moment)
+            shown.tell(moment.caption)
             for sink in sinks:
                 sink(frame)
     return path

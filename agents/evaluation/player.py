@@ -1,6 +1,8 @@
 """A saved policy that plays: its environments, its memory and its random stream."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.evaluation.saved_policy import SavedPolicy
@@ -31,17 +33,34 @@ class Player:
         self._policy = saved.policy
         self._greedy = greedy
         self._generator = torch.Generator().manual_seed(derive_seed(seed, "evaluation actions"))
+        self._rows = torch.arange(num_envs)
+
+    def leave_out(self, rows: NDArray[np.bool_]) -> None:
+        """Asks the policy nothing more of these environments; the others play as they would."""
+        kept = ~torch.from_numpy(rows)[self._rows]
+        if not kept.all():
+            self._rows = self._rows[kept]
+            self.state = tuple(tensor[kept.to(self._device)] for tensor in self.state)
 
     def act(self, step: EnvStep) -> tuple[PolicyOutput, Tensor]:
-        """Returns what the policy says of a row, [1, B, ...], and its actions [B] int64."""
+        """Returns what the policy says of a row, and the actions [B] int64.
+
+        It says it of the N environments that are not left out, [1, N, ...]; the actions of the
+        others are any.
+        """
         observation, reward, start = (
-            torch.from_numpy(x)[None] for x in (step.observation, step.reward, step.start)
+            torch.from_numpy(x) for x in (step.observation, step.reward, step.start)
         )
         last_action = torch.where(start, NO_ACTION, self.last_action)
-        rows = [x.to(self._device) for x in (observation, reward, last_action, start)]
+        given = [observation, reward, last_action, start]
+        if len(self._rows) < len(start):
+            given = [x[self._rows] for x in given]
+        rows = [x[None].to(self._device) for x in given]
         said, self.state = self._policy(*rows, self.state)
         output = PolicyOutput(*(x.cpu() for x in said))
-        self.last_action = self._choose(output.logits[0])
+        logits = torch.zeros(len(start), output.logits.shape[-1])
+        logits[self._rows] = output.logits[0]
+        self.last_action = self._choose(logits)
         return output, self.last_action
 
     def _choose(self, logits: Tensor) -> Tensor:

@@ -120,6 +120,9 @@ class TrainConfig(RunConfig):
         core: memory of the policy; the only field that differs between compared runs.
         encoder: what turns observations into features.
         learner: how rollouts become updates.
+        init_from: run folder, checkpoint or policy.safetensors that a new run's first weights come
+            from, of the same encoder and core; the heads begin anew where the number of actions
+            differs.
         mode: actor and learner take turns in one thread, or run in threads of their own.
         num_actors: actor threads in async mode, each with batch_size environments.
         num_groups: environment groups an actor alternates between, so that envpool steps one
@@ -139,6 +142,7 @@ class TrainConfig(RunConfig):
     core: CoreConfig = field(default_factory=CoreConfig, metadata={"role": "identity"})
     encoder: EncoderConfig = field(default_factory=EncoderConfig, metadata={"role": "identity"})
     learner: LearnerConfig = field(default_factory=LearnerConfig)
+    init_from: str | None = None
     mode: Literal["serial", "async"] = "serial"
     num_actors: int = field(default=1, metadata={"role": "resumable"})
     num_groups: int = field(default=1, metadata={"role": "resumable"})

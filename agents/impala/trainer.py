@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -17,13 +18,15 @@ from agents.impala.actor import Actor, collect
 from agents.impala.allocator import keep_freed_memory
 from agents.impala.config import TrainConfig
 from agents.impala.episodes import Episode
+from agents.impala.initial_weights import take_weights
 from agents.impala.learner import Learner, step_size
 from agents.impala.resolve import arithmetic, choose_device, make_policy, with_encoder
 from agents.impala.rollout import Rollout
 from agents.impala.threads import ActorThreads
-from envs import make_env
+from envs import canonical_game, make_env
 from envs.spec import EnvSpec, VecEnv
 from experiment.files import file_name
+from experiment.progress import Shown
 from experiment.seeding import derive_seed
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.trainable import StateCheck, Trainable
@@ -32,6 +35,20 @@ logger = logging.getLogger(__name__)
 PARTS = ("env", "inference", "learner")
 GAMES_IN_MEAN = 100
 WAITS = ("actor", "learner")
+LAG = "learner/lag_updates"
+SHOWN = (
+    ("return/last_100_games_points", "return of last 100 games", "{:.2f}"),
+    ("games", "games ended", "{:,}"),
+    ("loss/entropy", "entropy", "{:.3f}"),
+    ("share/env", "time in env", "{:.0%}"),
+    ("share/inference", "inference", "{:.0%}"),
+    ("share/learner", "learner", "{:.0%}"),
+    ("share/core", "of that core", "{:.0%}"),
+    (LAG, "lag, updates", "{:.1f}"),
+    ("loss/policy", "policy loss", "{:.4f}"),
+    ("loss/value", "value loss", "{:.4f}"),
+)
+"""What the display shows of a row, in the order of worth."""
 GAMES_DEPEND_ON = {"learner.batch_size", "num_groups"}
 """Settings that decide how many games an actor plays, and so which saved ones it can go on with."""
 Crew = list[Actor]
@@ -50,17 +67,6 @@ class Trainer(Trainable):
     config: TrainConfig
     Config = TrainConfig
     unit = "frames"
-    shown = (
-        ("return/last_100_games_points", "return of last 100 games", "{:.2f}"),
-        ("loss/policy", "policy loss", "{:.4f}"),
-        ("loss/value", "value loss", "{:.4f}"),
-        ("loss/entropy", "entropy", "{:.3f}"),
-        ("learner/lag_updates", "lag, updates", "{:.1f}"),
-        ("share/env", "time in env", "{:.0%}"),
-        ("share/inference", "time in inference", "{:.0%}"),
-        ("share/learner", "time in learner", "{:.0%}"),
-        ("share/core", "of that in the core", "{:.0%}"),
-    )
     newest = ("learner/learning_rate", "learner/skipped_updates")
     parts: ClassVar[dict[str, str]] = {
         "envs/": "env",
@@ -81,6 +87,7 @@ class Trainer(Trainable):
         self._seconds_taken: dict[str, float] = {}
         self._games: list[Episode] = []  # ended since the last row of metrics
         self._recent_returns: deque[float] = deque(maxlen=GAMES_IN_MEAN)
+        self._origin: Mapping[str, Any] = {}
         self._waited = self._waited_before = dict.fromkeys(WAITS, 0.0)  # seconds, async mode
         num_crews = config.num_actors if config.mode == "async" else 1
         self._envs = [
@@ -102,9 +109,36 @@ class Trainer(Trainable):
         self.crews = [self._make_crew(crew) for crew in range(num_crews)]
 
     @staticmethod
+    def title(config: TrainConfig) -> str:
+        """Returns game and core.
+
+        Raises:
+            ValueError: there is no such game.
+        """
+        return f"{canonical_game(config.game)} {config.core.kind}"
+
+    @staticmethod
     def run_name(config: TrainConfig) -> str:
         """Returns the name of a run's folder, where the settings name none."""
         return file_name(f"{config.game}-{config.core.kind}-{config.seed}".lower())
+
+    @classmethod
+    def begun(cls, config: TrainConfig) -> "Trainer":
+        """Returns a trainer before its first rollout, with the weights that `init_from` names.
+
+        Raises:
+            ValueError: a setting cannot work, or the weights do not fit.
+        """
+        trainer = cls(config)
+        if config.init_from is not None:
+            source = Path(config.init_from)
+            trainer._origin = take_weights(trainer.policy, trainer.config, source)
+        return trainer
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """The policy that its first weights came from; empty where they were drawn."""
+        return self._origin
 
     @staticmethod
     def state_check(config: TrainConfig) -> StateCheck:
@@ -140,9 +174,9 @@ class Trainer(Trainable):
         return trainer
 
     @property
-    def title(self) -> str:
-        """Game and core."""
-        return f"{self.spec.game} {self.config.core.kind}"
+    def shown(self) -> Shown:
+        """The return, how learning goes, and where the time goes; a lag in async mode alone."""
+        return [entry for entry in SHOWN if self.config.mode == "async" or entry[0] != LAG]
 
     @property
     def done(self) -> int:

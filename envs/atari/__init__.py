@@ -5,7 +5,7 @@ Their code shares nothing but the emulator, so a fault in one shows against the 
 
 from typing import Any
 
-from envs.atari.presets import FRAME_SKIP
+from envs.atari.presets import FRAME_SKIP, PRESETS
 from envs.atari.scores import PUBLISHED, atari_games, atari_scores, published_scores
 from envs.config import EnvConfig
 from envs.family import Family, Scores
@@ -66,5 +66,6 @@ FAMILY = Family(
     ends=("random", "human"),
     published=_published,
     num_games=30,
+    step_limit=lambda game, config: PRESETS[config.preset].max_episode_steps,
     scene=_scene,
 )

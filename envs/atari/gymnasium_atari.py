@@ -25,7 +25,7 @@ Pixels = NDArray[np.uint8]
 
 
 class GymnasiumAtari:
-    """A `VecEnv` that steps B ale-py emulators in lockstep.
+    """A `VecEnvInPart` that steps B ale-py emulators in lockstep.
 
     Args:
         game: canonical name, such as "Pong-v5".
@@ -55,6 +55,7 @@ class GymnasiumAtari:
         self._frames: Pixels = np.zeros((num_envs, *shape), np.uint8)
         self._elapsed = np.zeros(num_envs, np.int64)
         self._ended = np.ones(num_envs, bool)
+        self._left_out = np.zeros(num_envs, bool)
         self._episodes = EpisodeTracker(num_envs, resolve_life_loss(config))
         self._step: EnvStep | None = None
 
@@ -77,6 +78,10 @@ class GymnasiumAtari:
             raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
         self._advance(action)
 
+    def leave_out(self, rows: NDArray[np.bool_]) -> None:
+        """Steps the games of these rows [B] no more; see `VecEnvInPart`."""
+        self._left_out = self._left_out | rows
+
     @property
     def action_names(self) -> list[str]:
         """What the emulator calls each action, such as "UPFIRE"."""
@@ -96,10 +101,11 @@ class GymnasiumAtari:
     def _advance(self, action: NDArray[np.int64]) -> None:
         """Steps every game, or resets it where the row before ended it."""
         reward = np.zeros(self.num_envs, np.float32)
-        game_over = np.zeros(self.num_envs, bool)
+        game_over = self._left_out.copy()
         lives = np.zeros(self.num_envs, np.int32)
         frames = np.roll(self._frames, -1, axis=1)
-        for i, env in enumerate(self._envs):
+        for i in np.flatnonzero(~self._left_out):
+            env = self._envs[i]
             if self._ended[i]:
                 frames[i], info = env.reset(seed=self._seeds[i])
                 self._seeds[i] = None
@@ -118,7 +124,7 @@ def _make_game(game: str, preset: AtariPreset, frame_size: int) -> "gymnasium.En
     """Makes one game whose step is `FRAME_SKIP` frames and whose observation is the last one."""
     raw = gymnasium.make(
         f"ALE/{game}",
-        obs_type="grayscale",
+        obs_type="ram",  # AtariPreprocessing asks the emulator itself for the frames that it needs
         frameskip=1,
         repeat_action_probability=preset.repeat_action_probability,
         full_action_space=preset.full_action_space,
@@ -126,11 +132,20 @@ def _make_game(game: str, preset: AtariPreset, frame_size: int) -> "gymnasium.En
         disable_env_checker=True,
     )
     begun = GameStart(raw, preset.noop_max, preset.fire_reset)
-    return TopOfScreen(begun, noop_max=0, frame_skip=FRAME_SKIP, screen_size=frame_size)
+    return TopOfScreen(begun, frame_size)
 
 
 class TopOfScreen(AtariPreprocessing):
-    """Sees the lines that envpool reads of every screen; those of 13 games have more."""
+    """Sees the lines that envpool reads of every screen; those of 13 games have more.
+
+    Args:
+        env: a game with one raw frame per step, whatever it says of that frame.
+        frame_size: side of what is seen, in pixels.
+    """
+
+    def __init__(self, env: "gymnasium.Env[Pixels, Any]", frame_size: int) -> None:
+        super().__init__(env, noop_max=0, frame_skip=FRAME_SKIP, screen_size=frame_size)
+        self.obs_buffer = [np.empty(self.ale.getScreenDims(), np.uint8) for _ in range(2)]
 
     def _get_obs(self) -> Pixels:
         screens = self.obs_buffer

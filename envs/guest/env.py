@@ -17,7 +17,7 @@ from envs.spec import EnvSpec, EnvStep
 
 
 class GuestRows:
-    """A `VecEnv` of guests; `lives` is 0 throughout.
+    """A `VecEnvInPart` of guests; `lives` is 0 throughout.
 
     Gymnasium's `NEXT_STEP` is the suite's own order: a game begins on the row after its end, and
     the action sent for that end is discarded.
@@ -49,6 +49,7 @@ class GuestRows:
         )
         self._seeds: list[int | None] = list(game_seeds(seed, num_envs))
         self._no_lives = np.zeros(num_envs, np.int32)
+        self._left_out = np.zeros(num_envs, bool)
         self._episodes = EpisodeTracker(num_envs, "ignore")
         self._step: EnvStep | None = None
 
@@ -73,6 +74,13 @@ class GuestRows:
             raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
         observation, reward, terminated, truncated, _ = self._envs.step(action)
         self._read(observation, reward, terminated, truncated)
+
+    def leave_out(self, rows: NDArray[np.bool_]) -> None:
+        """Steps the guests of these rows [B] no more; see `VecEnvInPart`."""
+        self._left_out = self._left_out | rows
+        for guest, is_left_out in zip(self._envs.envs, self._left_out, strict=True):
+            assert isinstance(guest, Plain)
+            guest.is_left_out = bool(is_left_out)
 
     @property
     def render_fps(self) -> float | None:
@@ -107,7 +115,7 @@ class GuestRows:
         self._step = self._episodes.step(
             observation,
             reward.astype(np.float32),
-            terminated,
+            terminated | self._left_out,
             truncated,
             self._no_lives,
         )

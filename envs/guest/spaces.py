@@ -127,22 +127,33 @@ def _channels_first(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int,
 
 
 class Plain(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """A guest with one array to see and one number to answer with; its info is left out."""
+    """A guest with one array to see and one number to answer with; its info is left out.
+
+    Attributes:
+        is_left_out: the guest is asked nothing more; what it showed last is handed out again.
+    """
 
     def __init__(self, game: str, env: "gymnasium.Env[Any, Any]") -> None:
         super().__init__(env)
         self.observation_space, self._see = observation_reader(game, env.observation_space)
         num_actions, self._answer = action_writer(game, env.action_space)
         self.action_space = spaces.Discrete(num_actions)
+        self.is_left_out = False
+        self._seen: NDArray[np.generic] | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begins a game."""
-        observation, _ = self.env.reset(seed=seed, options=options)
-        return self._see(observation), {}
+        if not self.is_left_out:
+            observation, _ = self.env.reset(seed=seed, options=options)
+            self._seen = self._see(observation)
+        return self._seen, {}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Takes action number `action`."""
+        if self.is_left_out:
+            return self._seen, 0.0, True, False, {}
         observation, reward, terminated, truncated, _ = self.env.step(self._answer(int(action)))
-        return self._see(observation), reward, bool(terminated), bool(truncated), {}
+        self._seen = self._see(observation)
+        return self._seen, reward, bool(terminated), bool(truncated), {}

@@ -51,5 +51,6 @@ FAMILY = Family(
     question=lambda game, config: TASKS[game](config).question,
     one_seed=True,
     at_length=_at_length,
+    step_limit=lambda game, config: TASKS[game](config).num_steps,
     scene=_scene,
 )

@@ -1,0 +1,104 @@
+"""What is kept and said of an evaluation: files that are never written over, and a summary."""
+
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from agents.evaluation.evaluate import EvaluationConfig, evaluate, num_games
+from agents.evaluation.saved_policy import owner_folder
+from experiment.checkpoint import newest_number, numbered
+from experiment.files import refuse_way_out, unused_path, write_json
+from experiment.live import duration
+
+RESULTS = "evaluation"  # folder of the results of a run
+
+
+def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
+    """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
+    folder = result_folder(source)
+    result = evaluate(source, config)
+    return save_result(folder, result, config), result
+
+
+def result_folder(source: Path, out: Path | None = None) -> Path:
+    """Returns the folder of the results of a policy, in which a file can be made; makes nothing.
+
+    Args:
+        source: run folder, checkpoint or policy.safetensors.
+        out: another folder.
+
+    Raises:
+        ValueError: no file can be made there.
+    """
+    owner = owner_folder(source)
+    folder = out or owner / RESULTS
+    if out is None:
+        refuse_way_out(folder, owner)
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with TemporaryFile(dir=there):
+            return folder
+    except OSError as error:
+        raise ValueError(f"no result can be written: {error}; choose a folder by --out") from None
+
+
+def save_result(folder: Path, result: dict[str, Any], config: EvaluationConfig) -> Path:
+    """Writes a result, never over an earlier one; returns where."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = unused_path(folder / result_name(result["game"], result["updates"], config))
+    write_json(path, result)
+    return path
+
+
+def kept_checkpoints(run: Path) -> list[Path]:
+    """Returns the checkpoints of a run folder, oldest first.
+
+    Raises:
+        ValueError: there is none.
+    """
+    newest_number(run / "checkpoints")  # refuses a folder without any
+    return numbered(run / "checkpoints")
+
+
+def result_path(run: Path, game: str, updates: int, config: EvaluationConfig) -> Path:
+    """Returns where the first result of a checkpoint's evaluation is written."""
+    return run / RESULTS / result_name(game, updates, config)
+
+
+def result_name(game: str, updates: int, config: EvaluationConfig) -> str:
+    """Returns the name of the first result of a checkpoint's evaluation."""
+    how = "greedy" if config.greedy else "sampled"
+    name = f"{updates:012d}-{config.backend}-{how}-{num_games(game, config)}-{config.seed}"
+    limits = {"length": config.length, "max_steps": config.max_steps}
+    said = "".join(f"-{limit}{value}" for limit, value in limits.items() if value is not None)
+    return f"{name}{said}.json"
+
+
+def summary(result: dict[str, Any]) -> str:
+    """Returns what a person wants to read of a result."""
+    num, error, scale = len(result["episodes"]["return"]), result["standard_error"], result["scale"]
+    lines = [
+        f"{result['game']}, {result['core']} after {result['frames']:,} frames, {num} games",
+        f"mean return       {result['mean_return']:.2f}"
+        + (f" +- {error:.2f} (standard error)" if error is not None else "")
+        + ("" if scale is None else f"  {_ends(scale)}"),
+        f"min, max          {result['min_return']:.2f}, {result['max_return']:.2f}",
+    ]
+    if result["per_life_mean_return"] is not None:
+        lines.append(f"mean per life     {result['per_life_mean_return']:.2f}")
+    if scale is not None:
+        lines.append(
+            f"normalised        {result['normalised']:.3f}  (0 is {', 1 is '.join(scale)})"
+        )
+    if result["cut_games"]:
+        limit = result["settings"]["max_steps"]
+        lines.append(f"cut               {result['cut_games']} of {num} games at {limit:,} steps")
+    steps, seconds = sum(result["episodes"]["steps"]), result["seconds"]
+    lines.append(
+        f"speed             {steps / seconds:,.0f} steps/s: {steps:,} steps in {duration(seconds)}"
+    )
+    return "\n".join(lines)
+
+
+def _ends(scale: dict[str, float]) -> str:
+    return ", ".join(f"{name} {score:.4g}" for name, score in scale.items())

@@ -221,7 +221,8 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     """Evaluates and prints."""
     from agents.evaluation.display import evaluate_in_view
     from agents.evaluation.evaluate import EvaluationConfig
-    from agents.evaluation.results import kept_checkpoints, result_folder, save_result, summary
+    from agents.evaluation.results import kept_checkpoints, save_result, summary
+    from experiment.result_folder import result_folder
     from experiment.run import set_threads
 
     parsed = _parse(parser, arguments)

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from agents.impala.config import TrainConfig
-from agents.impala.resolve import choose_device
 from benchmarks.plain_loop import CNNS, lstm_size
 from envs import make_env
+from experiment.device import choose_device
 
 
 def time_recurrent_ppo(config: TrainConfig, rounds: int) -> list[float]:

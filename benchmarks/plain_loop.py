@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agents.impala.config import TrainConfig
-from agents.impala.resolve import choose_device
 from benchmarks.timing import now
 from envs import make_env
 from envs.spec import EnvSpec
+from experiment.device import choose_device
 from models.cores import resolved
 
 GAE_LAMBDA = 0.95

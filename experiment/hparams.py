@@ -24,7 +24,8 @@ def hparam_summaries(settings: Mapping[str, Any]) -> list[Any]:
         settings: plain values by full name; null ones are left out.
     """
     values = {
-        name: str(value) if name == "core.bptt" else value  # "full" or 1: one type for a column
+        # "full" or 1: one type for a column; a column of lists there is not
+        name: str(value) if name == "core.bptt" or isinstance(value, tuple | list) else value
         for name, value in settings.items()
         if name not in OF_ONE_RUN and value is not None
     }

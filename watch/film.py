@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from agents.evaluation.player import Player, make_env_of
-from agents.evaluation.saved_policy import SavedPolicy, load_policy, owner_folder
+from agents.evaluation.saved_policy import SavedPolicy, load_policy
 from envs import FAMILIES, family_of
 from envs.canvas import Floats
 from envs.scene import Scene
 from experiment.files import folder_within, unused_path
+from experiment.result_folder import owner_folder
 from models.cores import CoreState, core_spec
 from models.policy import Policy
 from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment

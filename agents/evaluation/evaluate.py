@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from agents.evaluation.games import FirstGames
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy
-from agents.impala.resolve import arithmetic, choose_device
+from agents.impala.resolve import arithmetic
 from envs import Backend, EnvConfig, family_of
 from envs.spec import VecEnvInPart
+from experiment.device import choose_device
 from experiment.provenance import provenance
 from models.policy import Policy
 

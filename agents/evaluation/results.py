@@ -1,16 +1,12 @@
 """What is kept and said of an evaluation: files that are never written over, and a summary."""
 
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from agents.evaluation.evaluate import EvaluationConfig, evaluate, num_games
-from agents.evaluation.saved_policy import owner_folder
 from experiment.checkpoint import newest_number, numbered
-from experiment.files import refuse_way_out, unused_path, write_json
 from experiment.live import duration
-
-RESULTS = "evaluation"  # folder of the results of a run
+from experiment.result_folder import RESULTS, result_folder, write_result
 
 
 def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
@@ -20,34 +16,9 @@ def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dic
     return save_result(folder, result, config), result
 
 
-def result_folder(source: Path, out: Path | None = None) -> Path:
-    """Returns the folder of the results of a policy, in which a file can be made; makes nothing.
-
-    Args:
-        source: run folder, checkpoint or policy.safetensors.
-        out: another folder.
-
-    Raises:
-        ValueError: no file can be made there.
-    """
-    owner = owner_folder(source)
-    folder = out or owner / RESULTS
-    if out is None:
-        refuse_way_out(folder, owner)
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        with TemporaryFile(dir=there):
-            return folder
-    except OSError as error:
-        raise ValueError(f"no result can be written: {error}; choose a folder by --out") from None
-
-
 def save_result(folder: Path, result: dict[str, Any], config: EvaluationConfig) -> Path:
     """Writes a result, never over an earlier one; returns where."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = unused_path(folder / result_name(result["game"], result["updates"], config))
-    write_json(path, result)
-    return path
+    return write_result(folder, result_name(result["game"], result["updates"], config), result)
 
 
 def kept_checkpoints(run: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from envs.spec import EnvSpec, spec_from_values
 from experiment.checkpoint import load_checkpoint, load_newest, numbered, save_checkpoint
 from experiment.files import read_json
 from experiment.plugins import LOADED, warn_of_changes
+from experiment.result_folder import owner_folder
 from experiment.structure import check_like
 from models import load
 from models.policy import Policy
@@ -58,12 +59,6 @@ def export_policy(source: Path, target: Path) -> None:
     payload = _load(source)
     half = {name: weight.half() for name, weight in payload["policy"].items()}
     save_checkpoint(target, {name: payload[name] for name in POLICY_PARTS} | {"policy": half})
-
-
-def owner_folder(source: Path) -> Path:
-    """Returns the folder that results of a policy belong to: its run's, or the one it lies in."""
-    folder = source if source.is_dir() else source.parent
-    return folder.parent if folder.name == "checkpoints" else folder
 
 
 def check_policy(payload: Mapping[str, Any]) -> None:

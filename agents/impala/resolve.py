@@ -1,4 +1,4 @@
-"""What settings come to on this machine and for this game: device, encoder, policy, arithmetic."""
+"""What settings come to on this machine and for this game: encoder, policy, arithmetic."""
 
 from dataclasses import replace
 
@@ -45,16 +45,3 @@ def arithmetic(policy: Policy, core: CoreConfig, device: torch.device) -> dict[s
         "encoder_precision": policy.encoder.arithmetic_on(device),
         "core_kernel": kernel_backend(core, device),
     }
-
-
-def choose_device(name: str) -> torch.device:
-    """Returns the device that `name` ("auto", "cpu" or "cuda") stands for.
-
-    Raises:
-        ValueError: CUDA is asked for where there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: cuda was asked for, but torch sees no CUDA device; use cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

@@ -9,20 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from agents.impala.actor import Actor
 from agents.impala.config import TrainConfig
 from agents.impala.learner import Learner, optimizer_state_of
-from agents.impala.resolve import choose_device, make_policy
+from agents.impala.resolve import make_policy
 from agents.impala.trainer import GAMES_DEPEND_ON
 from envs import make_env
 from envs.spec import StatefulVecEnv
+from experiment.device import check_random_state, choose_device
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.structure import ANY, ListOf, check_like
-
-STREAM_BYTES = (5056, 16)
-"""Size of the state of torch's random streams on a CPU and on a GPU."""
 
 
 class StandIn:
@@ -91,14 +88,7 @@ class StandIn:
         like = self._actor.state_dict() | {"generator": ANY}  # its size depends on the device
         check_like(actors, [like] * self._config.num_groups, "trainable.actors")
         for actor in actors:
-            _check_stream(actor["generator"])
+            check_random_state(actor["generator"], "a generator of trainable.actors")
             self._actor.load_state_dict(actor)
             if self._actor.step is not None:
                 self._env.recv()
-
-
-def _check_stream(state: Any) -> None:
-    """Raises ValueError where this is no state of a random stream, of whichever device."""
-    is_bytes = isinstance(state, Tensor) and state.dtype == torch.uint8
-    if not is_bytes or state.dim() != 1 or len(state) not in STREAM_BYTES:
-        raise ValueError("trainable.actors hold a generator that is no state of a random stream")

@@ -20,11 +20,12 @@ from agents.impala.config import TrainConfig
 from agents.impala.episodes import Episode
 from agents.impala.initial_weights import take_weights
 from agents.impala.learner import Learner, step_size
-from agents.impala.resolve import arithmetic, choose_device, make_policy, with_encoder
+from agents.impala.resolve import arithmetic, make_policy, with_encoder
 from agents.impala.rollout import Rollout
 from agents.impala.threads import ActorThreads
 from envs import canonical_game, make_env
 from envs.spec import EnvSpec, VecEnv
+from experiment.device import choose_device
 from experiment.files import file_name
 from experiment.progress import Shown
 from experiment.seeding import derive_seed

@@ -1,4 +1,4 @@
-"""A core's own settings: plain values checked against the dataclass that its file declares."""
+"""Own settings of a kind, such as a core: plain values checked against a declared dataclass."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
@@ -9,13 +9,16 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 Value = bool | int | float | str | None
 
 
-def complete(kind: str, declared: type[Any] | None, given: Mapping[str, Value]) -> dict[str, Value]:
-    """Returns a value for every own setting of a core: the one given, or its default.
+def complete(
+    kind: str, declared: type[Any] | None, given: Mapping[str, Value], prefix: str = "core.args"
+) -> dict[str, Value]:
+    """Returns a value for every own setting of a kind such as a core: the given one or its default.
 
     Args:
-        kind: the core, for messages.
+        kind: whose settings, for messages.
         declared: dataclass of its own settings; None where it has none.
         given: values by name.
+        prefix: what stands before a name on the command line.
 
     Raises:
         ValueError: an unknown name, a missing one, or a value of another type than declared.
@@ -23,23 +26,27 @@ def complete(kind: str, declared: type[Any] | None, given: Mapping[str, Value]) 
     known = {field.name: field for field in fields(declared)} if declared else {}
     for name in given.keys() - known.keys():
         close = get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"; close: core.args.{close[0]}" if close else ""
+        hint = f"; close: {prefix}.{close[0]}" if close else ""
         takes = f"it takes {', '.join(known)}" if known else "it has no settings of its own"
-        raise ValueError(f"{kind} has no core.args.{name}: {takes}{hint}")
+        raise ValueError(f"{kind} has no {prefix}.{name}: {takes}{hint}")
     if declared is None:
         return {}
     hints = get_type_hints(declared)
     values = {
-        name: _checked(name, hints[name], given[name] if name in given else _default(kind, field))
+        name: _checked(
+            f"{prefix}.{name}",
+            hints[name],
+            given[name] if name in given else _default(kind, field, prefix),
+        )
         for name, field in known.items()
     }
     declared(**values)  # its own bounds, or it raises
     return values
 
 
-def _default(kind: str, field: Field[Any]) -> Value:
+def _default(kind: str, field: Field[Any], prefix: str) -> Value:
     if field.default is MISSING:
-        raise ValueError(f"{kind} needs core.args.{field.name}")
+        raise ValueError(f"{kind} needs {prefix}.{field.name}")
     default: Value = field.default
     return default
 
@@ -53,7 +60,7 @@ def _checked(name: str, hint: Any, value: Value) -> Value:
     if not _fits(value, hint):
         close = get_close_matches(str(value), map(str, get_args(hint)), n=1)
         given = f"got {value!r}" + (f"; close: {close[0]}" if close else "")
-        raise ValueError(f"core.args.{name} must be {_described(hint)}, {given}")
+        raise ValueError(f"{name} must be {_described(hint)}, {given}")
     return float(value) if hint is float and value is not None else value
 
 

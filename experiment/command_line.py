@@ -1,0 +1,142 @@
+"""What the command lines share: choosing a command, and one line for what a user can mend."""
+
+import gc
+import signal
+import sys
+from argparse import ArgumentError
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from experiment.complaints import close_hint, explained
+from experiment.stop_signals import interrupts
+
+REQUEUE = 143
+"""The exit code of a process that SIGTERM ended: schedulers start it again."""
+Command = tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, list[str]], int | None]]
+"""Makes the parser, and runs what it parsed; returns an exit code, None for 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandLine:
+    """One program of several commands.
+
+    Args:
+        prog: its name.
+        usage: what is printed for --help.
+        commands: by name.
+        memory_settings: returns which settings decide how much memory is held, in words.
+    """
+
+    prog: str
+    usage: str
+    commands: Mapping[str, Command]
+    memory_settings: Callable[[], str]
+
+    def main(self, arguments: list[str]) -> int:
+        """Runs one command; returns the exit code, 2 for what a user can mend, 128 + a signal's."""
+        try:
+            with interrupts():
+                return self.run(arguments)
+        except KeyboardInterrupt as error:
+            number = signal.Signals(*error.args)
+            print(f"interrupted by {number.name}", file=sys.stderr)
+            return 128 + number
+
+    def run(self, arguments: list[str]) -> int:
+        """Runs one command, and says in one line what the user can mend; returns the exit code."""
+        if arguments and arguments[0] in ("-h", "--help"):
+            print(self.usage)
+            return 0
+        if not arguments or arguments[0] not in self.commands:
+            given = repr(arguments[0]) if arguments else "none"
+            hint = close_hint(arguments[0], self.commands) if arguments else ""
+            return _mistake(f"want a command ({', '.join(self.commands)}), got {given}{hint}")
+        make_parser, run = self.commands[arguments[0]]
+        on_terminal(f"{arguments[0]}: loading PyTorch ...")
+        gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
+        from experiment.failure import RunFailed, cause, out_of_memory
+
+        parser = make_parser()
+        on_terminal("")
+        gc.freeze()  # no collection need ever look through them
+        gc.enable()
+        parser.prog = f"{self.prog} {arguments[0]}"
+        try:
+            return run(parser, arguments[1:]) or 0
+        except ArgumentError as error:
+            return _mistake(explained(_one_line(error), parser, arguments))
+        except (ValueError, OSError) as error:  # what a user can get wrong
+            return _mistake(_one_line(error))
+        except RunFailed as error:
+            return _mistake(_one_line(error), 1)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            return _mistake(cause(error, self.memory_settings()), 1)
+
+
+def _mistake(text: str, code: int = 2) -> int:
+    """Says what went wrong; returns the exit code."""
+    print(f"error: {text}", file=sys.stderr)
+    return code
+
+
+def _one_line(error: Exception) -> str:
+    """Returns the message of an error without its line breaks."""
+    return " ".join(str(error).split())
+
+
+def on_terminal(text: str) -> None:
+    """Shows on a terminal what a command waits for; what is written next takes its place."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+def plain_parser(description: str) -> ArgumentParser:
+    """Returns a parser of no options, whose mistakes `CommandLine` explains."""
+    return ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
+
+
+def add_plugin(parser: ArgumentParser) -> None:
+    """Adds `--plugin`."""
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py:NAME",
+        help="import your own environment or core, which a saved run or a config file names",
+    )
+
+
+def run_parser(kind: type[Any], description: str) -> ArgumentParser:
+    """Returns a parser of what begins a run or goes on with one: all settings, and the session."""
+    from experiment.session import SessionConfig
+    from experiment.settings import settings_parser
+
+    parser = settings_parser(kind, description)
+    parser.add_argument(
+        "--resume",
+        type=Path | None,
+        default=None,
+        help="run folder to go on with; settings given beside it change, where they may",
+    )
+    add_plugin(parser)
+    parser.add_class_arguments(SessionConfig, skip={"requeue"})
+    parser.add_argument(
+        "--requeue",
+        action="store_true",
+        help=f"exit with {REQUEUE} where the session ends before its run, for a scheduler",
+    )
+    return parser
+
+
+def exit_code(path: Path, requeue: bool) -> int:
+    """Returns REQUEUE where a scheduler is to go on with the run in a folder, else 0."""
+    from experiment.run_dir import read_status
+
+    return REQUEUE if requeue and read_status(path)["status"] == "stopped" else 0

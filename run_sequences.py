@@ -1,0 +1,140 @@
+"""The command line of tasks with answers: train, evaluate, show. No logic."""
+
+import json
+import sys
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from experiment.arguments import fields_of, in_order, show_below, typed, typed_values
+from experiment.command_line import CommandLine, add_plugin, exit_code, plain_parser, run_parser
+
+
+def train_parser() -> ArgumentParser:
+    """Returns the parser of `train`."""
+    from sequences.config import SequenceConfig
+
+    return run_parser(SequenceConfig, "Train a model on a task with answers.")
+
+
+def evaluate_parser() -> ArgumentParser:
+    """Returns the parser of `evaluate`."""
+    from sequences.evaluate import EvaluationConfig
+
+    parser = plain_parser("Ask a trained model for answers to sequences it has not learned from.")
+    parser.add_argument("source", type=Path, help="run folder or checkpoint")
+    parser.add_class_arguments(EvaluationConfig)
+    add_plugin(parser)
+    parser.add_argument(
+        "--out", type=Path | None, default=None, help="folder of the results; null is the run's"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser
+
+
+def show_parser() -> ArgumentParser:
+    """Returns the parser of `show`."""
+    from sequences.config import TaskConfig
+
+    parser = plain_parser("Print examples of a task, with the answers that are right.")
+    parser.add_argument("kind", help="listops, code_execution, formal or text")
+    parser.add_class_arguments(TaskConfig, "task", skip={"kind"})
+    parser.add_argument("--split", default="test", help="train, validation or test")
+    parser.add_argument("--seed", type=int, default=0, help="of the examples")
+    parser.add_argument("--examples", type=int, default=3, help="how many")
+    return parser
+
+
+def _use_named(parser: ArgumentParser, arguments: list[str]) -> None:
+    """Imports the plugins that are named; has the help end in the named task's and core's own."""
+    from agents.plugins import use_named
+    from models.cores import core_spec
+    from sequences.tasks import find_task
+
+    use_named(arguments)
+    for kind in typed_values(arguments, {"task.kind"}):
+        show_below(parser, find_task(kind).settings, "task.args")
+    for kind in typed_values(arguments, {"core.kind"}):
+        if (own := core_spec(kind).args) is not None:
+            show_below(parser, own, "core.args")
+
+
+def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
+    """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
+    _use_named(parser, arguments)
+    parsed = parser.parse_args(in_order(arguments))  # before the imports, which --help needs not
+    from experiment.session import SessionConfig
+    from experiment.settings import given_values
+    from models.cores import refuse_unused
+    from sequences.config import SequenceConfig
+    from sequences.runs import resume, train, what_next
+
+    session = fields_of(SessionConfig, parsed)
+    if parsed.resume is not None:
+        path = resume(parsed.resume, session, given_values(SequenceConfig, parser, arguments))
+    else:
+        config = fields_of(SequenceConfig, parser.instantiate(parsed))
+        refuse_unused(config.core.kind, typed(arguments))
+        path = train(config, session)
+    print(what_next(path))
+    return exit_code(path, session.requeue)
+
+
+def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
+    """Evaluates, prints and writes the result."""
+    _use_named(parser, arguments)
+    parsed = parser.instantiate(parser.parse_args(in_order(arguments)))
+    from experiment.result_folder import result_folder
+    from sequences.evaluate import EvaluationConfig, evaluate, summary
+    from sequences.results import save_result
+
+    folder = result_folder(parsed.source, parsed.out)
+    result = evaluate(parsed.source, fields_of(EvaluationConfig, parsed))
+    print(json.dumps(result, indent=2) if parsed.json else summary(result), flush=True)
+    path = save_result(folder, result)
+    if not parsed.json:
+        print(f"written to {path}")
+
+
+def run_show(parser: ArgumentParser, arguments: list[str]) -> None:
+    """Prints examples."""
+    if arguments and not arguments[0].startswith("-"):
+        _use_named(parser, ["--task.kind", arguments[0]])
+    parsed = parser.instantiate(parser.parse_args(in_order(arguments)))
+    from sequences.config import TaskConfig, make_task
+    from sequences.show import show
+    from sequences.tasks import SPLITS
+
+    if parsed.split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {parsed.split!r}")
+    task = make_task(TaskConfig(kind=parsed.kind, args=parsed.task.args))
+    print(show(task, parsed.split, parsed.seed, parsed.examples))
+
+
+USAGE = """usage: run_sequences.py COMMAND [--help]
+
+  train      train a model on a task with answers, or go on with a run
+  evaluate   ask a trained model for answers to sequences it has not learned from
+  show       print examples of a task, with the answers that are right"""
+
+
+def memory_settings() -> str:
+    """Returns which settings decide how much memory is held, in words."""
+    from sequences.trainer import SequenceTrainer
+
+    return SequenceTrainer.memory_settings
+
+
+main = CommandLine(
+    prog="run_sequences.py",
+    usage=USAGE,
+    commands={
+        "train": (train_parser, run_train),
+        "evaluate": (evaluate_parser, run_evaluate),
+        "show": (show_parser, run_show),
+    },
+    memory_settings=memory_settings,
+).main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""How right a model's answers are: counts that batches add to, and the shares that they come to."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.sequence_model import SequenceModel
+from sequences.packing import Batch
+from sequences.tasks import NO_ANSWER, Task
+
+
+class Asked(NamedTuple):
+    """The answers that count in a batch, N of them, row by row."""
+
+    log_prob: Tensor  # [N] nats, of the right answer; with gradient
+    right: Tensor  # [N] bool, whether the likeliest answer is the right one
+
+
+def ask(model: SequenceModel, y: Tensor, answer: Tensor) -> Asked:
+    """Asks a model for the answers that count.
+
+    Args:
+        model: whose output layer answers.
+        y: [T, B, D] outputs of its core.
+        answer: [T, B] int64, NO_ANSWER where none counts.
+    """
+    counts = answer != NO_ANSWER
+    rows, wanted = y[counts], answer[counts]
+    with torch.no_grad():
+        right = model.output.best(rows) == wanted
+    return Asked(model.output.log_prob(rows, wanted), right)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """Counts over batches.
+
+    Args:
+        sequences: whole ones.
+        right_sequences: those of them without a wrong answer.
+        answers: that count.
+        given: those that are not blank; the others say nothing.
+        right_given: of them right.
+        nats: sum of -log p over the answers that count.
+        num_bytes: of text that the answers stand for.
+    """
+
+    sequences: int = 0
+    right_sequences: int = 0
+    answers: int = 0
+    given: int = 0
+    right_given: int = 0
+    nats: float = 0.0
+    num_bytes: int = 0
+
+    def __add__(self, other: Self) -> "Tally":
+        return Tally(
+            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        )
+
+    def shares(self, task: Task) -> dict[str, float]:
+        """Returns what the counts come to, by the name of the measure."""
+        if task.answer_bytes is not None:
+            return {
+                "bits_per_byte": self.nats / math.log(2) / self.num_bytes,
+                "nats_per_answer": self.nats / self.answers,
+            }
+        return {
+            "accuracy": self.right_sequences / self.sequences,
+            "answer_accuracy": self.right_given / max(1, self.given),
+            "nats_per_answer": self.nats / self.answers,
+        }
+
+
+def tally(task: Task, batch: Batch, asked: Asked) -> Tally:
+    """Counts one batch; its sequences, where they are whole."""
+    counts = batch.answer != NO_ANSWER
+    answer, right = batch.answer[counts], asked.right.cpu().numpy()
+    given = answer != (NO_ANSWER if task.blank is None else task.blank)
+    numbers, index = np.unique(batch.sequence[counts], return_inverse=True)
+    wrong = np.bincount(index, ~right, minlength=len(numbers))
+    num_bytes = 0 if task.answer_bytes is None else int(task.answer_bytes[answer].sum())
+    return Tally(
+        sequences=len(numbers),
+        right_sequences=int((wrong == 0).sum()),
+        answers=len(answer),
+        given=int(given.sum()),
+        right_given=int((given & right).sum()),
+        nats=-float(asked.log_prob.detach().double().sum()),
+        num_bytes=num_bytes,
+    )

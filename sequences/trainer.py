@@ -1,0 +1,238 @@
+"""A model that learns a task with answers: a `Trainable`, made from its settings alone."""
+
+from collections.abc import Generator, Mapping
+from hashlib import sha256
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from experiment.device import choose_device, random_state, set_random_state
+from experiment.files import file_name
+from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
+from experiment.progress import Shown
+from experiment.seeding import derive_seed
+from experiment.setting_roles import NO_CHANGES, Changes
+from experiment.trainable import StateCheck, Trainable
+from models.cores import kernel_backend
+from models.sequence_model import SequenceModel
+from sequences.config import SequenceConfig, complete_settings, make_task, step_size
+from sequences.packing import Batch
+from sequences.scores import ask, tally
+from sequences.stream import make_stream
+from sequences.tasks import Task
+
+
+class SequenceTrainer(Trainable):
+    """One model in training.
+
+    Args:
+        config: every setting.
+    """
+
+    config: SequenceConfig
+    Config = SequenceConfig
+    unit = "tokens"
+    newest = ("learner/learning_rate",)
+    parts: ClassVar[dict[str, str]] = {
+        "sequences/tasks/": "task",
+        "sequences/packing.py": "task",
+        "sequences/trainer.py": "learner",
+    }
+    memory_settings = "batch.sequences, batch.segment_length or core"
+
+    def __init__(self, config: SequenceConfig) -> None:
+        self.config = config = complete_settings(config)
+        self.device = choose_device(config.device)
+        self.task = make_task(config.task)
+        torch.manual_seed(derive_seed(config.seed, "model"))
+        self.model = make_model(config, self.task).to(self.device)
+        self.arithmetic = {
+            "device": self.device.type,
+            "core_kernel": kernel_backend(config.core, self.device),
+        }
+        self.optimizer = make_optimizer(self.model, config)
+        self.stream = make_stream(self.task, config.batch, derive_seed(config.seed, "examples"))
+        torch.manual_seed(derive_seed(config.seed, "dropout"))
+        self._state = self.model.initial_state(config.batch.lanes, self.device)
+        self._tokens = self._updates = 0
+
+    @staticmethod
+    def title(config: SequenceConfig) -> str:
+        """Task and core."""
+        return f"{config.task.kind} {config.core.kind}"
+
+    @staticmethod
+    def run_name(config: SequenceConfig) -> str:
+        """Returns the name of a run's folder, where the settings name none."""
+        return file_name(f"{config.task.kind}-{config.core.kind}-{config.seed}".lower())
+
+    @staticmethod
+    def state_check(config: SequenceConfig) -> StateCheck:
+        """Returns the check of checkpoints of a run with these settings."""
+        from sequences.stand_in import StandIn  # which is built of parts of a trainer
+
+        return StandIn(config)
+
+    @classmethod
+    def restored(
+        cls,
+        config: SequenceConfig,
+        state: Mapping[str, Any],
+        weights: Mapping[str, Tensor],
+        changes: Changes = NO_CHANGES,
+    ) -> "SequenceTrainer":
+        """Returns a trainer that goes on from what `state_dict` and `weights` returned.
+
+        Raises:
+            ValueError: total_tokens has become less than what is done.
+        """
+        if "total_tokens" in changes and config.total_tokens < state["tokens"]:
+            raise ValueError(
+                f"total_tokens cannot become {config.total_tokens}: {state['tokens']} are done"
+            )
+        trainer = cls(config)
+        trainer.load_state_dict(state, weights)
+        return trainer
+
+    @property
+    def shown(self) -> Shown:
+        """What the display shows, its score first."""
+        if self.task.answer_bytes is not None:
+            score = [("loss/bits_per_byte", "bits per byte", "{:.3f}")]
+        else:
+            score = [
+                ("accuracy/sequences_share", "sequences without a mistake", "{:.1%}"),
+                ("accuracy/answers_share", "right answers", "{:.1%}"),
+            ]
+        return [*score, ("loss/nats_per_answer", "loss, nats per answer", "{:.4f}")]
+
+    @property
+    def done(self) -> int:
+        """Tokens learned from, without filler."""
+        return self._tokens
+
+    @property
+    def total(self) -> int:
+        """Tokens of the whole run."""
+        return self.config.total_tokens
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps made."""
+        return self._updates
+
+    def rows(self) -> Generator[dict[str, float], None, None]:
+        """Learns batch after batch up to total_tokens; yields each one's metrics."""
+        while self._tokens < self.total:
+            yield self._learn(next(self.stream))
+
+    def _learn(self, batch: Batch) -> dict[str, float]:
+        """Makes one update; returns its metrics, of answers given before it."""
+        rate = step_size(self.config.learner, self._tokens, self.total)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        y = self._read(batch)
+        asked = ask(self.model, y, torch.from_numpy(batch.answer).to(self.device))
+        loss = -asked.log_prob.mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        figures = {"loss/nats_per_answer": loss.item(), "loss/gradient_norm": self._clip()}
+        if spoilt := first_nonfinite(figures):
+            raise NonFiniteUpdate(spoilt, self._updates, batch_values(batch), skippable=False)
+        self.optimizer.step()
+        self._updates += 1
+        self._tokens += batch.num_tokens
+        figures["learner/learning_rate"] = rate
+        return figures | self._accuracy(tally(self.task, batch, asked).shares(self.task))
+
+    def _read(self, batch: Batch) -> Tensor:
+        """Returns the core's outputs [T, B, D]; keeps the state where it is carried."""
+        token, start = (torch.from_numpy(x).to(self.device) for x in (batch.token, batch.start))
+        y: Tensor
+        y, state = self.model(token, self._state, start)
+        if self.config.batch.segment_length is not None and self.config.batch.carry_state:
+            self._state = tuple(tensor.detach() for tensor in state)
+        return y
+
+    def _clip(self) -> float:
+        limit = self.config.learner.max_gradient_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit or torch.inf)
+        return norm.item()
+
+    def _accuracy(self, shares: Mapping[str, float]) -> dict[str, float]:
+        """Returns the shares of a batch by metric tag; of sequences where they are whole."""
+        if "bits_per_byte" in shares:
+            return {"loss/bits_per_byte": shares["bits_per_byte"]}
+        found = {"accuracy/answers_share": shares["answer_accuracy"]}
+        if self.config.batch.segment_length is None:
+            found["accuracy/sequences_share"] = shares["accuracy"]
+        return found
+
+    def take_row(self, elapsed_seconds: float) -> dict[str, Any]:
+        """Returns nothing: the rows of `rows` say it all."""
+        return {}
+
+    def policy_values(self) -> dict[str, Any]:
+        """Returns what the weights answer in."""
+        return {"vocabulary": vocabulary(self.task)}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Returns the weights of the model."""
+        return self.model.state_dict()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything a resumed run needs beside `weights`."""
+        return {
+            "tokens": self._tokens,
+            "updates": self._updates,
+            "optimizer": list(self.optimizer.state_dict()["state"].values()),
+            "stream": self.stream.state_dict(),
+            "core_state": list(self._state),
+            "generator": random_state(self.device),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Restores what `state_dict` and `weights` returned."""
+        self.model.load_state_dict(weights)
+        settings = self.optimizer.state_dict()["param_groups"]
+        moments = dict(enumerate(state["optimizer"]))
+        self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
+        self.stream.load_state_dict(state["stream"])
+        self._state = tuple(tensor.to(self.device) for tensor in state["core_state"])
+        self._tokens, self._updates = state["tokens"], state["updates"]
+        set_random_state(self.device, state["generator"])
+
+    def close(self) -> None:
+        """Holds nothing that must be released."""
+
+
+def make_model(config: SequenceConfig, task: Task) -> SequenceModel:
+    """Returns the model that settings describe, for the vocabulary of a task."""
+    return SequenceModel(len(task.tokens), len(task.answers), config.model, config.core)
+
+
+def make_optimizer(model: SequenceModel, config: SequenceConfig) -> torch.optim.Optimizer:
+    """Returns Adam as settings describe it."""
+    learner = config.learner
+    return torch.optim.Adam(
+        model.parameters(),
+        lr=learner.learning_rate,
+        betas=(learner.adam_beta1, learner.adam_beta2),
+        eps=learner.adam_epsilon,
+    )
+
+
+def vocabulary(task: Task) -> dict[str, Any]:
+    """Returns the sizes and the hash of what a task's tokens and answers stand for."""
+    words = "\n".join((*task.tokens, "", *task.answers))
+    return {
+        "tokens": len(task.tokens),
+        "answers": len(task.answers),
+        "sha256": sha256(words.encode("utf-8", "surrogateescape")).hexdigest(),
+    }
+
+
+def batch_values(batch: Batch) -> dict[str, Any]:
+    """Returns a batch as tensors by name, fit for a checkpoint."""
+    return {name: torch.from_numpy(values) for name, values in batch._asdict().items()}

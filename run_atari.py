@@ -108,8 +108,11 @@ def watch_parser() -> ArgumentParser:
 
     parser = _parser("Film games of a saved policy, with its memory beside the picture.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
-    parser.add_class_arguments(WatchConfig, skip={"greedy"})
+    parser.add_class_arguments(WatchConfig, skip={"greedy", "board"})
     _add_greedy(parser)
+    parser.add_argument(
+        "--board", action="store_true", help="a .gif, shown in the run's TensorBoard too"
+    )
     _add_plugin(parser)
     return parser
 
@@ -219,6 +222,7 @@ def run_sweep(parser: ArgumentParser, arguments: list[str]) -> int:
 
 def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     """Evaluates and prints."""
+    from agents.evaluation.board import show_score
     from agents.evaluation.display import evaluate_in_view
     from agents.evaluation.evaluate import EvaluationConfig
     from agents.evaluation.results import kept_checkpoints, result_folder, save_result, summary
@@ -237,6 +241,8 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
             if not parsed.json:
                 print(summary(result), flush=True)
             path = save_result(folder, result, config)
+            if parsed.out is None:
+                show_score(source, result)
             if not parsed.json:
                 print(f"written to {path}", flush=True)
     finally:  # what was played is printed, whatever befell the disk

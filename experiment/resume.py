@@ -20,6 +20,7 @@ from experiment.run_dir import RunDir, read_config
 from experiment.session import SessionConfig
 from experiment.setting_roles import Changes, changed, refuse_fixed, setting_roles
 from experiment.settings import flat_values, plain_values, settings_from_values, with_values
+from experiment.tracking import refuse_missing
 from experiment.trainable import Trainable
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def _restored(
     kind: type[Trainable], run_dir: RunDir, config: RunConfig, shown: ProgressDisplay
 ) -> tuple[Run, Changes]:
     """Returns the run as its newest usable checkpoint left it, and what changes now."""
+    refuse_missing(config.track)
     set_threads(config.num_threads)
     with closing(fitting(kind, kind.state_check, config)) as stand_in:
 

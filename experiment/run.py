@@ -28,6 +28,7 @@ from experiment.session import Session, SessionConfig
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.settings import flat_values, plain_values
 from experiment.stop_signals import stop_signals
+from experiment.tracking import refuse_missing, tracking
 from experiment.trainable import Trainable
 from experiment.watchdog import Watchdog
 
@@ -54,6 +55,7 @@ def begin(
         ValueError: a setting cannot work, or the run folder exists.
     """
     path = folder_of(kind, config)
+    refuse_missing(config.track)
     with ProgressDisplay(kind.title(config), kind.unit, path) as shown:
         set_threads(config.num_threads)
         trainable: Trainable = fitting(kind, kind.begun, config)
@@ -121,11 +123,13 @@ class Run:
         self.run_dir.record_session(of.unit, of.done, of.arithmetic, changes, of.origin)
         if changes:
             self.run_dir.change_config(plain_values(self.config))
-        self.metrics.describe(flat_values(plain_values(self.config)))
+        settings = flat_values(plain_values(self.config))
+        self.metrics.describe(settings)
         self.run_dir.set_status("running")
+        tracked = tracking(self.config.track, self.run_dir.path, of.unit, settings)
         watchdog = Watchdog(session.stall_seconds, of.parts, partial(end_process, self.run_dir))
         try:
-            with stop_signals() as stop, watchdog:
+            with stop_signals() as stop, tracked as self.track, watchdog:
                 self.shown.begin(of.done, of.total, of.shown)
                 self._loop(Session(session, stop), watchdog)
         except NonFiniteUpdate as error:
@@ -173,6 +177,7 @@ class Run:
         if self.report.is_pending:
             row = self.report.take_row()
             self.metrics.write(row)
+            self.track(row)
             self.shown.update(row)
 
     def _save(self) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from agents.evaluation.board import show_score
 from agents.evaluation.evaluate import EvaluationConfig, evaluate, num_games
 from agents.evaluation.saved_policy import owner_folder
 from experiment.checkpoint import newest_number, numbered
@@ -17,7 +18,9 @@ def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dic
     """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
     folder = result_folder(source)
     result = evaluate(source, config)
-    return save_result(folder, result, config), result
+    path = save_result(folder, result, config)
+    show_score(source, result)
+    return path, result
 
 
 def result_folder(source: Path, out: Path | None = None) -> Path:

@@ -227,6 +227,8 @@ def _refuse_other_settings(plan: RunPlan) -> None:
     wanted = flat_values(plain_values(plan.config)) | {"run_dir": saved["run_dir"]}
     if plan.config.encoder.kind == "auto":
         del wanted["encoder.kind"]  # which one it came to depends on the game
+    if plan.config.core.parameters is not None:  # as do these
+        del wanted["core.hidden_size"], wanted["core.feedforward_size"]
     for name, value in wanted.items():
         if saved.get(name) != value:
             raise ValueError(

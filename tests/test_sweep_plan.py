@@ -9,13 +9,16 @@ import yaml
 import run_atari
 from experiment.settings import plain_values
 from sweep.plan import SweepConfig, plan_runs
+from sweep.tune import plan_trials
 
 SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
 
 
 def plan(tmp_path, **settings):
     given = {"config": SMOKE, "cores": "lstm", "seeds": 1, "out": tmp_path / "out"} | settings
-    return plan_runs(SweepConfig(**given))
+    sweep = SweepConfig(**given)
+    plan_trials(sweep)
+    return plan_runs(sweep)
 
 
 def folders(plans, tmp_path):
@@ -95,6 +98,8 @@ def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
         ({"lengths": "40", "games": "key_value"}, "length 40 was asked for, but key_value has no"),
         ({"lengths": "40", "games": "Pong"}, "length 40 was asked for, but Pong-v5 has no length"),
         ({"config": Path("absent.yaml")}, "absent.yaml"),
+        ({"tune": -1}, "tune must be >= 0, got -1"),
+        ({"tune": 2, "set": ["learner.learning_rate=1"]}, "--tune draws learner.learning_rate: "),
     ],
     ids=lambda x: (
         "-".join(f"{k}={v}" for k, v in x.items()).replace("/", "_")

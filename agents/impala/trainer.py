@@ -20,7 +20,7 @@ from agents.impala.config import TrainConfig
 from agents.impala.episodes import Episode
 from agents.impala.initial_weights import take_weights
 from agents.impala.learner import Learner, step_size
-from agents.impala.resolve import arithmetic, choose_device, make_policy, with_encoder
+from agents.impala.resolve import arithmetic, choose_device, make_policy, settled
 from agents.impala.rollout import Rollout
 from agents.impala.threads import ActorThreads
 from envs import canonical_game, make_env
@@ -95,7 +95,7 @@ class Trainer(Trainable):
             for crew in range(num_crews)
         ]
         self.spec: EnvSpec = self._envs[0][0].spec
-        self.config = config = with_encoder(config, self.spec)
+        self.config = config = settled(config, self.spec)
         torch.manual_seed(derive_seed(config.seed, "policy"))
         self.policy = make_policy(config, self.spec).to(self.device)
         self.arithmetic = arithmetic(self.policy, config.core, self.device)

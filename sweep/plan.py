@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser
 
 from agents.evaluation.evaluate import EvaluationConfig, played_env
 from agents.impala.config import TrainConfig, config_from_values
+from agents.impala.crews import refuse_uneven
 from agents.plugins import BPTT_1
 from envs import canonical_game
 from experiment.files import file_name
@@ -55,6 +56,7 @@ class SweepConfig:
         set: settings of all runs, such as total_frames=100000.
         lengths: memory tasks: each run is evaluated at these lengths too, comma-separated.
         jobs: runs at a time; Ray decides by itself, and takes this for the estimate alone.
+        processes: of each run, on one machine; they share its batch.
         launcher: processes of this machine, or tasks of a Ray cluster that shares its files.
     """
 
@@ -67,10 +69,11 @@ class SweepConfig:
     set: Sequence[str] = ()
     lengths: str | None = None
     jobs: int = 1
+    processes: int = 1
     launcher: Literal["local", "ray"] = "local"
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "jobs"):
+        for name in ("seeds", "jobs", "processes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.out.exists() and not self.out.is_dir():
@@ -88,6 +91,7 @@ class RunPlan:
         evaluations: of the last checkpoint; the first is the run's score.
         working_dir: folder that relative paths in `arguments` start from.
         plugins: code from outside that it needs, and that the sweep's command line named.
+        processes: that train it together.
     """
 
     path: Path
@@ -96,6 +100,7 @@ class RunPlan:
     evaluations: tuple[EvaluationConfig, ...]
     working_dir: Path
     plugins: tuple[str, ...]
+    processes: int = 1
 
     @property
     def group(self) -> str:
@@ -147,6 +152,7 @@ def _plan(
 ) -> RunPlan:
     arguments = [f"--{n}={v}" for n, v in ({"config": str(sweep.config)} | settings).items()]
     config = settings_from_arguments(TrainConfig, parser, arguments)
+    refuse_uneven(config, sweep.processes)
     folder = config.core.kind + (BPTT_1 if config.core.bptt == 1 else "")
     for name, value in variation.items():
         folder += "" if name == "core.bptt" else f"-{name.rpartition('.')[2]}={value}"
@@ -162,6 +168,7 @@ def _plan(
         evaluations=evaluations,
         working_dir=Path.cwd(),
         plugins=tuple(name for name in (config.game, config.core.kind) if name in LOADED),
+        processes=sweep.processes,
     )
     _refuse_other_settings(plan)
     return plan

@@ -8,7 +8,6 @@ that was left waiting asks all others where they stand.
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TypeVar
 
 from torch.distributed.distributed_c10d import PrefixStore, Store
@@ -34,7 +33,6 @@ class Signs:
 
     def __init__(self, store: Store, rank: int, size: int) -> None:
         self._store = PrefixStore("signs", store)
-        self._store.set_timeout(timedelta(seconds=ANSWER_SECONDS))
         self.rank, self._size = rank, size
         self.is_cut_off = False  # the process that kept the store has ended
 

@@ -129,7 +129,7 @@ class Ranks:
         """Waits for all ranks; from now on one is waited for this long at most."""
         if self.size > 1:
             with self._exchange():
-                dist.barrier()  # or a slow rank would be late by the new limit at once
+                dist.all_reduce(torch.zeros(1))  # or a slow rank would be late by the new limit
             _set_pg_timeout(timedelta(seconds=seconds))
 
     def watched(

@@ -10,6 +10,7 @@ sizes, and an update whose gradients are summed in one flat tensor after the bac
 Writes `results/processes_*.json`, from which `python -m tools.pages` makes docs/parallel.md.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -229,8 +230,10 @@ def main(settings: Settings) -> None:
     values["core"] = {"kind": settings.core}
     config = config_from_values(values)
     shared = replace(config, num_groups=usable_cores(), num_threads=1)
+    load = os.getloadavg()
     found, frames = compared(settings, config)
     report = provenance() | {
+        "load_before_and_after": [*load, *os.getloadavg()],  # 1, 5 and 15 minutes each
         "command": ["python", "-m", "benchmarks.processes", *sys.argv[1:]],
         "config": settings.config.name,
         "core": settings.core,

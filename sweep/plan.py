@@ -17,6 +17,7 @@ from jsonargparse import ArgumentParser
 
 from agents.evaluation.evaluate import EvaluationConfig, played_env
 from agents.impala.config import TrainConfig, config_from_values
+from agents.impala.crews import refuse_uneven
 from agents.plugins import BPTT_1
 from envs import canonical_game
 from experiment.files import file_name
@@ -61,6 +62,7 @@ class SweepConfig:
             seed of their own; the best trains the runs. 0 takes the config's.
         lengths: memory tasks: each run is evaluated at these lengths too, comma-separated.
         jobs: runs at a time; Ray decides by itself, and takes this for the estimate alone.
+        processes: of each run, on one machine; they share its batch.
         launcher: processes of this machine, or tasks of a Ray cluster that shares its files.
     """
 
@@ -74,10 +76,11 @@ class SweepConfig:
     tune: int = 0
     lengths: str | None = None
     jobs: int = 1
+    processes: int = 1
     launcher: Literal["local", "ray"] = "local"
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "jobs"):
+        for name in ("seeds", "jobs", "processes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.tune < 0:
@@ -97,6 +100,7 @@ class RunPlan:
         evaluations: of the last checkpoint; the first is the run's score.
         working_dir: folder that relative paths in `arguments` start from.
         plugins: code from outside that it needs, and that the sweep's command line named.
+        processes: that train it together.
     """
 
     path: Path
@@ -105,6 +109,7 @@ class RunPlan:
     evaluations: tuple[EvaluationConfig, ...]
     working_dir: Path
     plugins: tuple[str, ...]
+    processes: int = 1
 
     @property
     def group(self) -> str:
@@ -171,6 +176,7 @@ def _plan(
     settings = _game(game) | _core(core) | tuned | _shared(sweep) | variation
     arguments = [f"--{n}={v}" for n, v in ({"config": str(sweep.config)} | settings).items()]
     config = settings_from_arguments(TrainConfig, _parser(), arguments)
+    refuse_uneven(config, sweep.processes)
     folder = config.core.kind + (BPTT_1 if config.core.bptt == 1 else "")
     for name, value in variation.items():
         folder += "" if name == "core.bptt" else f"-{name.rpartition('.')[2]}={value}"
@@ -185,6 +191,7 @@ def _plan(
         evaluations=evaluations,
         working_dir=Path.cwd(),
         plugins=tuple(name for name in (config.game, config.core.kind) if name in LOADED),
+        processes=sweep.processes,
     )
     _refuse_other_settings(plan)
     return plan

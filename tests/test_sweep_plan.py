@@ -8,7 +8,9 @@ import yaml
 
 import run_atari
 from experiment.settings import plain_values
+from sweep.estimate import estimate
 from sweep.plan import SweepConfig, plan_runs
+from sweep.steps import commands_left
 from sweep.tune import plan_trials
 
 SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
@@ -128,3 +130,12 @@ def test_a_run_of_other_settings_is_not_continued(tmp_path):
     assert plan(tmp_path) == [run]
     with pytest.raises(ValueError, match="with total_frames 20000, the sweep has 5; choose"):
         plan(tmp_path, set=["total_frames=5"])
+
+
+def test_runs_of_several_processes_are_begun_and_resumed_as_such_and_counted(tmp_path):
+    plans = plan(tmp_path, processes=2, seeds=2, set=["num_groups=2"])
+    assert next(commands_left(plans[0]))[-1] == "--processes=2"
+    said = estimate(plans, {}, jobs=3)
+    assert "2 runs, 2 of them with frames left to train, 3 at a time, of 2 processes each" in said
+    with pytest.raises(ValueError, match=r"num_groups \(1\) must be a multiple .* processes \(2\)"):
+        plan(tmp_path, processes=2)

@@ -6,6 +6,7 @@ import torch
 
 from agents.impala.config import TrainConfig
 from envs.spec import EnvSpec
+from experiment.ranks import ALONE, Ranks
 from models.cores import CoreConfig, fitted, kernel_backend
 from models.encoders import resolved
 from models.policy import Policy, core_input_size
@@ -48,14 +49,28 @@ def arithmetic(policy: Policy, core: CoreConfig, device: torch.device) -> dict[s
     }
 
 
-def choose_device(name: str) -> torch.device:
-    """Returns the device that `name` ("auto", "cpu" or "cuda") stands for.
+def choose_device(name: str, ranks: Ranks = ALONE) -> torch.device:
+    """Returns the device that `name` ("auto", "cpu" or "cuda") stands for; each rank has its own.
 
     Raises:
-        ValueError: CUDA is asked for where there is none.
+        ValueError: CUDA is asked for where there is none, or not one for each rank.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device: cuda was asked for, but torch sees no CUDA device; use cpu")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    if name == "cpu" or ranks.size == 1:
+        return torch.device(name)
+    refuse_missing_devices(name, ranks.local_rank + 1)
+    torch.cuda.set_device(ranks.local_rank)
+    return torch.device(name, ranks.local_rank)
+
+
+def refuse_missing_devices(name: str, num_local_ranks: int) -> None:
+    """Raises ValueError where this machine lacks a GPU for each of its ranks."""
+    there = torch.cuda.device_count()
+    if name != "cpu" and there and there < num_local_ranks:
+        raise ValueError(
+            f"device: {num_local_ranks} processes here want a GPU each, torch sees {there}; "
+            f"use {there} processes a machine, or --device cpu"
+        )

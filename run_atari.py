@@ -53,6 +53,13 @@ def train_parser() -> ArgumentParser:
         help="run folder to go on with; settings given beside it change, where they may",
     )
     _add_plugin(parser)
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="train in so many processes of this machine, which share the batch; torchrun does it "
+        "on several machines (docs/parallel.md)",
+    )
     parser.add_class_arguments(SessionConfig, skip={"requeue"})
     parser.add_argument(
         "--requeue",
@@ -108,8 +115,11 @@ def watch_parser() -> ArgumentParser:
 
     parser = _parser("Film games of a saved policy, with its memory beside the picture.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
-    parser.add_class_arguments(WatchConfig, skip={"greedy"})
+    parser.add_class_arguments(WatchConfig, skip={"greedy", "board"})
     _add_greedy(parser)
+    parser.add_argument(
+        "--board", action="store_true", help="a .gif, shown in the run's TensorBoard too"
+    )
     _add_plugin(parser)
     return parser
 
@@ -191,22 +201,50 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     _use_named(parser, arguments)
     parsed = parser.parse_args(in_order(arguments))  # before the imports, which --help needs not
     from agents.impala.config import TrainConfig
-    from agents.runs import refuse_unnamed, resume, train, what_next
-    from experiment.run_dir import read_status
+    from agents.runs import refuse_unnamed, resume, train, train_in_processes, what_next
+    from experiment.ranks import joined
     from experiment.session import SessionConfig
-    from experiment.settings import given_values
+    from experiment.settings import given_values, plain_values
+    from experiment.torchrun import is_rank
     from models.cores import refuse_unused
 
     session = fields_of(SessionConfig, parsed)
-    if parsed.resume is not None:
-        path = resume(parsed.resume, session, given_values(TrainConfig, parser, arguments))
-    else:
+    if parsed.processes < 1:
+        raise ValueError(f"processes must be at least 1, got {parsed.processes}")
+    if parsed.resume is None:
         config = fields_of(TrainConfig, parser.instantiate(parsed))
         refuse_unused(config.core.kind, typed(arguments))
         refuse_unnamed(config, typed(arguments))
-        path = train(config, session)
-    print(what_next(path))
-    return REQUEUE if session.requeue and read_status(path)["status"] == "stopped" else 0
+        given = plain_values(config)
+    else:
+        given = given_values(TrainConfig, parser, arguments)
+    if parsed.processes > 1 and not is_rank():
+        words = ["train", *arguments]
+        code, path = train_in_processes(parsed.processes, parsed.resume, given, words)
+        return exit_code(code, path, session.requeue)
+    with joined() as ranks:
+        if parsed.resume is None:
+            path = train(config, session, ranks=ranks)
+        else:
+            path = resume(parsed.resume, session, given, ranks)
+    if ranks.is_first:
+        print(what_next(path))
+    return 0 if is_rank() else exit_code(0, path, session.requeue)
+
+
+def exit_code(code: int, path: Path, requeue: bool) -> int:
+    """Returns the exit code of a training: REQUEUE where a scheduler should go on.
+
+    Args:
+        code: 0, that of a failure, or 128 and the number of a signal that the run may have obeyed.
+        path: the run folder.
+        requeue: whether it is asked for.
+    """
+    from experiment.run_dir import read_status
+
+    if 0 < code <= 128 or not (path / "status.json").exists():
+        return code
+    return REQUEUE if requeue and read_status(path)["status"] == "stopped" else 0
 
 
 def run_sweep(parser: ArgumentParser, arguments: list[str]) -> int:
@@ -219,6 +257,7 @@ def run_sweep(parser: ArgumentParser, arguments: list[str]) -> int:
 
 def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     """Evaluates and prints."""
+    from agents.evaluation.board import show_score
     from agents.evaluation.display import evaluate_in_view
     from agents.evaluation.evaluate import EvaluationConfig
     from agents.evaluation.results import kept_checkpoints, save_result, summary
@@ -238,6 +277,8 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
             if not parsed.json:
                 print(summary(result), flush=True)
             path = save_result(folder, result, config)
+            if parsed.out is None:
+                show_score(source, result)
             if not parsed.json:
                 print(f"written to {path}", flush=True)
     finally:  # what was played is printed, whatever befell the disk
@@ -346,6 +387,7 @@ def run_command(arguments: list[str]) -> int:
     on_terminal(f"{arguments[0]}: loading PyTorch ...")
     gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
     from experiment.failure import RunFailed, cause, out_of_memory
+    from experiment.ranks import EndedElsewhere, RankLost
 
     make_parser, run = COMMANDS[arguments[0]]
     parser = make_parser()
@@ -361,7 +403,9 @@ def run_command(arguments: list[str]) -> int:
     except (ValueError, OSError) as error:  # what a user can get wrong
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
-    except RunFailed as error:
+    except EndedElsewhere as error:
+        return int(error.args[0])
+    except (RunFailed, RankLost) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:

@@ -34,7 +34,7 @@ def main(config: TrainConfig, settings: Settings, *, as_json: bool) -> None:
 def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
     """Returns speeds in agent steps per second beside what they were made with."""
     made_with = provenance()
-    config = with_encoder(config)
+    config = settled(config)
     measured = time_parts(config, settings.rounds)
     steps = config.learner.unroll_length * config.learner.batch_size
     if settings.peers:
@@ -62,11 +62,11 @@ def summarise_speed(seconds: list[float], steps: int) -> dict[str, Any]:
     }
 
 
-def with_encoder(config: TrainConfig) -> TrainConfig:
-    """Returns settings that name the encoder, where they left it open."""
+def settled(config: TrainConfig) -> TrainConfig:
+    """Returns settings that name encoder and sizes, where they left them open."""
     env = make_env(config.game, config.env, 1, seed=0)
     env.close()
-    return resolve.with_encoder(config, env.spec)
+    return resolve.settled(config, env.spec)
 
 
 def figures(config: TrainConfig, speeds: dict[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ def heat_map(tasks: Sequence[Task], cores: Sequence[str]) -> Table:
         [of.task.name, of.words, *(_heat_cell(of, core) for core in cores)] for of in found
     ]
     note = (
-        "Mean return over the seeds; the darker, the nearer to the ceiling of the task. Bold: the "
-        f"highest of its task. {UNCLEAR}: cannot be told from it. {NONE}: not run."
+        "Mean return over the seeds; the stronger the colour, the nearer to the ceiling of the "
+        f"task. Bold: the highest of its task. {UNCLEAR}: cannot be told from it. {NONE}: not run."
     )
     return Table(
         header=["task", "clearly best", *cores],

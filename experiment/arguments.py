@@ -25,7 +25,7 @@ def typed(arguments: list[str]) -> set[str]:
 
 def typed_values(arguments: Sequence[str], names: Collection[str]) -> Iterator[str]:
     """Yields what a command line itself says for options, as `--game X` and `--game=X`."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*arguments, ""]):
         name, equals, value = word[2:].partition("=")
         if word.startswith("--") and name in names:
             yield value if equals else following

@@ -23,6 +23,7 @@ class RunConfig:
         log_interval_seconds: seconds between rows of metrics; 0 logs every step.
         checkpoint_interval_seconds: seconds between checkpoints; 0 saves after every step.
         keep_checkpoints: newest checkpoints kept.
+        track: a service that gets every row of metrics too; wandb is Weights & Biases, an extra.
     """
 
     seed: int = field(default=1, metadata={"role": "name"})
@@ -32,6 +33,7 @@ class RunConfig:
     log_interval_seconds: float = field(default=5.0, metadata={"role": "incidental"})
     checkpoint_interval_seconds: float = field(default=60.0, metadata={"role": "incidental"})
     keep_checkpoints: int = field(default=3, metadata={"role": "incidental"})
+    track: Literal["none", "wandb"] = field(default="none", metadata={"role": "incidental"})
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from experiment.checkpoint import numbered
+from experiment.ranks import RankLost
 from experiment.run_dir import RunDir
 
 STATUS_SECONDS = 5.0  # for status.json on a disk that may hang
@@ -37,7 +38,7 @@ def failure(
     """
     why = cause(error, memory_settings)
     lost = record(run_dir, why)
-    if isinstance(error, OSError | FloatingPointError) or out_of_memory(error):
+    if isinstance(error, OSError | FloatingPointError | RankLost) or out_of_memory(error):
         smaller = " and smaller settings as flags" if out_of_memory(error) else ""
         return RunFailed(f"{why}; {found}{how_to_go_on(run_dir.path)}{smaller}{lost}")
     if isinstance(error, ValueError):  # no longer the user's: the settings were accepted
@@ -49,6 +50,8 @@ def cause(error: BaseException, memory_settings: str) -> str:
     """Returns the cause in one line; where memory ran out, with the settings that decide it."""
     if out_of_memory(error):
         return f"out of memory: try a smaller {memory_settings}"
+    if isinstance(error, RankLost):
+        return str(error)
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
@@ -76,4 +79,10 @@ def end_process(run_dir: RunDir, why: str) -> None:
     writer = threading.Thread(target=record, args=(run_dir, why), daemon=True)
     writer.start()
     writer.join(STATUS_SECONDS)
+    os._exit(1)
+
+
+def end_follower(rank: int, why: str) -> None:
+    """Says why on screen and ends the process of a rank that records nothing."""
+    print(f"error: rank {rank} ends: {why}", file=sys.stderr, flush=True)
     os._exit(1)

@@ -49,8 +49,8 @@ class MetricsWriter:
         standard = {tag: _finite_or_none(value) for tag, value in row.items()}
         self._file.write(json.dumps(standard, allow_nan=False) + "\n")
         self._file.flush()
-        for tag, value in standard.items():
-            if isinstance(value, int | float) and tag != self._unit:
+        for tag, value in scalars(standard).items():
+            if tag != self._unit:
                 self._board.add_scalar(tag, value, row[self._unit])
 
     def flush(self) -> None:
@@ -67,6 +67,15 @@ class MetricsWriter:
             self._board.close()
         finally:
             threading.excepthook = threading.__excepthook__
+
+
+def scalars(row: Mapping[str, Any]) -> dict[str, int | float]:
+    """Returns the finite numbers of a row of metrics, by tag: what can be drawn."""
+    return {
+        tag: value
+        for tag, value in row.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
 
 
 def _print_unless_boards(ended: threading.ExceptHookArgs) -> None:

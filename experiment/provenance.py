@@ -22,15 +22,22 @@ PACKAGES = ("torch", "numpy", "envpool", "ale-py", "gymnasium")
 def provenance() -> dict[str, Any]:
     """Returns what a published result must record, as plain values."""
     return {
+        **origin_of_code(),
+        "command": ["run_atari.py", *sys.argv[1:]],
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "hardware": hardware(),
+        "torch_threads": torch.get_num_threads(),  # another number adds up in another order
+    }
+
+
+def origin_of_code() -> dict[str, Any]:
+    """Returns what the code of a run is: the same for all of its ranks."""
+    return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", *SOURCES)),
         "source_hash": source_hash(),
         "plugins": dict(LOADED),
-        "command": ["run_atari.py", *sys.argv[1:]],
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-        "hardware": hardware(),
-        "torch_threads": torch.get_num_threads(),  # another number adds up in another order
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from experiment.memory import peak_memory_bytes
+from experiment.ranks import ALONE, Ranks
 from experiment.trainable import Trainable
 
 
@@ -15,11 +16,13 @@ class RunningReport:
     Args:
         trainable: what learns.
         seconds: of training so far, in earlier sessions.
+        ranks: that train it together; all take a row at the same time.
     """
 
-    def __init__(self, trainable: Trainable, seconds: float = 0.0) -> None:
+    def __init__(self, trainable: Trainable, seconds: float = 0.0, ranks: Ranks = ALONE) -> None:
         self.seconds = seconds  # of training, over all sessions, up to the last row
         self._trainable = trainable
+        self._ranks = ranks
         self._rows: list[dict[str, float]] = []
         self._since = time.monotonic()
         self._done = trainable.done
@@ -50,6 +53,7 @@ class RunningReport:
             row[tag] = value if tag in of.newest else mean
         row |= of.take_row(elapsed)
         device = of.arithmetic["device"]
-        row["memory/peak_bytes"] = peak_memory_bytes(torch.device(str(device)))
+        peak = peak_memory_bytes(torch.device(str(device)))
+        row["memory/peak_bytes"] = sum(self._ranks.gather(peak))
         self._rows, self._since, self._done = [], now, of.done
         return row

@@ -6,20 +6,23 @@ settings may change is said at their fields (`setting_roles.py`).
 
 import logging
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiment.checkpoint import Foreign, load_newest
 from experiment.config import RunConfig
 from experiment.progress import ProgressDisplay
+from experiment.provenance import origin_of_code
+from experiment.ranks import ALONE, Ranks
 from experiment.report import RunningReport
-from experiment.run import DEFAULT_SESSION, Run, fitting, set_threads
+from experiment.run import DEFAULT_SESSION, Run, begin, display, fitting, set_threads
 from experiment.run_dir import RunDir, read_config
 from experiment.session import SessionConfig
 from experiment.setting_roles import Changes, changed, refuse_fixed, setting_roles
 from experiment.settings import flat_values, plain_values, settings_from_values, with_values
+from experiment.tracking import refuse_missing
 from experiment.trainable import Trainable
 
 logger = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ def resume(
     path: Path,
     session: SessionConfig = DEFAULT_SESSION,
     given: Mapping[str, Any] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Goes on with the run in a folder.
 
@@ -38,6 +42,7 @@ def resume(
         path: the run folder.
         session: when to stop before the run's end.
         given: nested values of settings that change; the others are those in config.yaml.
+        ranks: that go on together, all called with the same; the first one reads the folder.
 
     Returns:
         The run folder.
@@ -46,23 +51,65 @@ def resume(
         ValueError: it is no run folder, has no usable checkpoint, is being trained, or a setting
             cannot change so; nothing in it is changed.
     """
+    ranks.refuse_differences(lambda: flat_values(origin_of_code() | dict(given or {})))
+    opened = ranks.on_first(partial(_opened, kind, path, given or {}))
+    run_dir, config = opened or (None, None)
+
+    def standing() -> Standing:
+        assert opened is not None
+        return _standing(kind, *opened)
+
+    with ExitStack() as held:
+        if run_dir is not None:
+            held.callback(run_dir.close)  # its lock: the caller may try again, with what missed
+        shown = held.enter_context(display(kind, ranks.from_first(config), path, ranks))
+        found = ranks.from_first(ranks.on_first(standing))
+        run, changes = _restored(kind, run_dir, found, shown, ranks)
+        run.train(session, changes)
+    return path
+
+
+def begin_or_go_on(
+    kind: type[Trainable],
+    config: RunConfig,
+    session: SessionConfig = DEFAULT_SESSION,
+    ranks: Ranks = ALONE,
+) -> Path:
+    """Begins a run, or goes on with it where torchrun starts its processes again; see `begin`."""
+    begun = ranks.from_first(begun_by_this_launch(kind, config))
+    if begun is not None:
+        return resume(kind, begun, session, ranks=ranks)
+    return begin(kind, config, session, ranks)
+
+
+def begun_by_this_launch(kind: type[Trainable], config: RunConfig) -> Path | None:
+    """Returns the folder of the run that an earlier try of this launch by torchrun began."""
+    name = Path(config.run_dir or Path("runs") / kind.run_name(config))
+    folders = [name] if config.run_dir else sorted(name.parent.glob(f"{name.name}*"))
+    return next((path for path in folders if RunDir.is_begun_by_this_launch(path)), None)
+
+
+class Standing(NamedTuple):
+    """Where a run stands."""
+
+    config: RunConfig  # its settings now
+    payload: dict[str, Any]  # of its newest usable checkpoint
+    changes: Changes  # settings that were others then
+
+
+def _opened(
+    kind: type[Trainable], path: Path, given: Mapping[str, Any]
+) -> tuple[RunDir, RunConfig]:
+    """Returns a run's folder, locked, and its settings now."""
     settings = plain_values(settings_from_values(kind.Config, read_config(path)))
-    config = settings_from_values(kind.Config, with_values(settings, given or {}))
+    config = settings_from_values(kind.Config, with_values(settings, given))
     RunDir.refuse_without_checkpoint(path)
-    run_dir = RunDir(path)
-    with ProgressDisplay(kind.title(config), kind.unit, path) as shown:
-        try:
-            run, changes = _restored(kind, run_dir, config, shown)
-        except BaseException:
-            run_dir.close()  # its lock: the caller may try again, with what was missing
-            raise
-        return run.train(session, changes)
+    return RunDir(path), config
 
 
-def _restored(
-    kind: type[Trainable], run_dir: RunDir, config: RunConfig, shown: ProgressDisplay
-) -> tuple[Run, Changes]:
-    """Returns the run as its newest usable checkpoint left it, and what changes now."""
+def _standing(kind: type[Trainable], run_dir: RunDir, config: RunConfig) -> Standing:
+    """Returns where a run stands that goes on with these settings."""
+    refuse_missing(config.track)
     set_threads(config.num_threads)
     with closing(fitting(kind, kind.state_check, config)) as stand_in:
 
@@ -70,13 +117,25 @@ def _restored(
             stand_in.check(payload, changes_since(payload, config))
 
         payload = load_newest(run_dir.checkpoints, check)
-    changes = changes_since(payload, config)
-    trainable: Trainable = fitting(
-        kind, partial(kind.restored, config, payload["trainable"], payload["policy"]), changes
-    )
-    _tell(run_dir.path, trainable, changes)
-    report = RunningReport(trainable, payload["seconds"])  # its clock leaves out the loading
-    return Run(run_dir, trainable, report, shown), changes
+    return Standing(config, payload, changes_since(payload, config))
+
+
+def _restored(
+    kind: type[Trainable],
+    run_dir: RunDir | None,
+    standing: Standing,
+    shown: ProgressDisplay | None,
+    ranks: Ranks,
+) -> tuple[Run, Changes]:
+    """Returns the run as its newest usable checkpoint left it, and what changes now."""
+    config, payload, changes = standing
+    set_threads(config.num_threads)
+    restored = partial(kind.restored, config, payload["trainable"], payload["policy"], ranks=ranks)
+    trainable: Trainable = fitting(kind, restored, changes)
+    if run_dir is not None:
+        _tell(run_dir.path, trainable, changes)
+    report = RunningReport(trainable, payload["seconds"], ranks)  # its clock leaves out the loading
+    return Run(run_dir, trainable, report, shown, ranks), changes
 
 
 def changes_since(payload: Mapping[str, Any], config: RunConfig) -> Changes:

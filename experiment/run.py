@@ -1,44 +1,48 @@
-"""A run from its start, or from where it stands, to its end, in its folder; whatever it trains.
+"""A run from its start, or from where it stands, to its end, whatever it trains.
 
 Order of events: one step is learned, its metrics are gathered; a row is written every
 `log_interval_seconds`; a checkpoint every `checkpoint_interval_seconds`, at milestones, and at the
-end of the session, whatever ended it.
+end of the session, whatever ended it. Of several ranks each runs this; the first one writes, and
+says when it is time to.
 """
 
-import logging
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from signal import SIG_DFL, SIG_IGN
+from typing import Any, Literal, TypeVar
 
 import torch
 
-from experiment.checkpoint import SUFFIX, save_checkpoint, save_numbered
 from experiment.config import RunConfig, refuse_threads
-from experiment.failure import cause, end_process, failure, out_of_memory
+from experiment.failure import cause, end_follower, out_of_memory
 from experiment.files import unused_path
-from experiment.metrics import MetricsWriter
-from experiment.nonfinite import NonFiniteUpdate
 from experiment.progress import ProgressDisplay
+from experiment.provenance import origin_of_code
+from experiment.ranks import ALONE, Ranks
+from experiment.record import Record
 from experiment.report import RunningReport
 from experiment.run_dir import RunDir
 from experiment.session import Session, SessionConfig
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.settings import flat_values, plain_values
-from experiment.stop_signals import stop_signals
+from experiment.stop_signals import StopRequest, stop_signals
+from experiment.tracking import refuse_missing
 from experiment.trainable import Trainable
 from experiment.watchdog import Watchdog
 
-logger = logging.getLogger(__name__)
-
 DEFAULT_SESSION = SessionConfig()
 Made = TypeVar("Made")
+Due = Literal["", "row", "checkpoint"]
 
 
 def begin(
-    kind: type[Trainable], config: RunConfig, session: SessionConfig = DEFAULT_SESSION
+    kind: type[Trainable],
+    config: RunConfig,
+    session: SessionConfig = DEFAULT_SESSION,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Trains something new.
 
@@ -46,6 +50,7 @@ def begin(
         kind: what is trained.
         config: every setting of the run, a `kind.Config`.
         session: when to stop before its end.
+        ranks: that train it together, all called with the same.
 
     Returns:
         The run folder.
@@ -53,14 +58,18 @@ def begin(
     Raises:
         ValueError: a setting cannot work, or the run folder exists.
     """
-    path = folder_of(kind, config)
-    with ProgressDisplay(kind.title(config), kind.unit, path) as shown:
+    refuse_missing(config.track)
+    ranks.refuse_differences(lambda: flat_values(origin_of_code() | plain_values(config)))
+    path = ranks.from_first(ranks.on_first(lambda: folder_of(kind, config)))
+    with display(kind, config, path, ranks) as shown:
         set_threads(config.num_threads)
-        trainable: Trainable = fitting(kind, kind.begun, config)
-        report = RunningReport(trainable)
+        trainable: Trainable = fitting(kind, partial(kind.begun, ranks=ranks), config)
+        report = RunningReport(trainable, ranks=ranks)
         first = checkpoint_of(trainable, report)
-        run_dir = RunDir.create(path, plain_values(trainable.config), first)
-        return Run(run_dir, trainable, report, shown).train(session)
+        settings = plain_values(trainable.config)
+        run_dir = ranks.on_first(lambda: RunDir.create(path, settings, first))
+        Run(run_dir, trainable, report, shown, ranks).train(session)
+    return path
 
 
 def folder_of(kind: type[Trainable], config: RunConfig) -> Path:
@@ -73,6 +82,15 @@ def folder_of(kind: type[Trainable], config: RunConfig) -> Path:
         return unused_path(Path("runs") / kind.run_name(config))
     RunDir.refuse_used(Path(config.run_dir))
     return Path(config.run_dir)
+
+
+def display(
+    kind: type[Trainable], config: RunConfig, path: Path, ranks: Ranks
+) -> AbstractContextManager[ProgressDisplay | None]:
+    """Returns what the first rank shows of a run; the others show nothing."""
+    if not ranks.is_first:
+        return nullcontext()
+    return ProgressDisplay(kind.title(config), kind.unit, path)
 
 
 def fitting(kind: type[Trainable], make: Callable[[Any], Made], of: Any) -> Made:
@@ -90,113 +108,99 @@ def fitting(kind: type[Trainable], make: Callable[[Any], Made], of: Any) -> Made
 
 
 class Run:
-    """A run in its folder: what learns, what is gathered of it, and where that is written."""
+    """A run on one rank: what learns, what is gathered of it, and who records it.
+
+    Args:
+        run_dir: the folder, on the first rank; None on the others.
+        trainable: what learns.
+        report: gathers its metrics.
+        shown: what the first rank shows.
+        ranks: that train it together.
+    """
 
     def __init__(
         self,
-        run_dir: RunDir,
+        run_dir: RunDir | None,
         trainable: Trainable,
         report: RunningReport,
-        shown: ProgressDisplay,
+        shown: ProgressDisplay | None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.run_dir = run_dir
+        self.record = None
+        if run_dir is not None and shown is not None:
+            self.record = Record(run_dir, trainable, shown)
         self.trainable = trainable
         self.report = report
+        self.ranks = ranks
         self.config: RunConfig = trainable.config
-        self.metrics = MetricsWriter(run_dir.path, trainable.unit, trainable.done)
-        self.shown = shown
         self._saved = self._logged = time.monotonic()
 
-    def train(self, session: SessionConfig, changes: Changes = NO_CHANGES) -> Path:
+    def train(self, session: SessionConfig, changes: Changes = NO_CHANGES) -> None:
         """Learns until the run or the session ends.
 
         Args:
             session: when to stop before the run's end.
             changes: settings that were others before the session.
-
-        Returns:
-            The run folder.
         """
-        of = self.trainable
-        self.run_dir.record_session(of.unit, of.done, of.arithmetic, changes, of.origin)
-        if changes:
-            self.run_dir.change_config(plain_values(self.config))
-        self.metrics.describe(flat_values(plain_values(self.config)))
-        self.run_dir.set_status("running")
-        watchdog = Watchdog(session.stall_seconds, of.parts, partial(end_process, self.run_dir))
-        try:
-            with stop_signals() as stop, watchdog:
-                self.shown.begin(of.done, of.total, of.shown)
-                self._loop(Session(session, stop), watchdog)
-        except NonFiniteUpdate as error:
-            raise failure(self.run_dir, error, of.memory_settings, self._dump(error)) from error
-        except BaseException as error:
-            raise failure(self.run_dir, error, of.memory_settings) from error
-        finally:
-            with suppress(OSError):  # the last checkpoint flushed it; the first error is the cause
-                self.metrics.close()
-            of.close()
-            self.run_dir.close()
-        return self.run_dir.path
+        parts = self.trainable.parts
+        give_up: Callable[[str], None] = partial(end_follower, self.ranks.rank)
+        with ExitStack() as stack:
+            stack.callback(self.trainable.close)
+            if self.record is not None:
+                give_up = self.record.give_up
+                stack.enter_context(self.record.session(self.ranks.size, changes))
+            is_alone = self.ranks.size == 1
+            stop = stack.enter_context(stop_signals(SIG_DFL if is_alone else SIG_IGN))
+            watchdog = stack.enter_context(Watchdog(session.stall_seconds, parts, give_up))
+            stack.enter_context(self.ranks.watched(parts, give_up))
+            self._loop(session, stop, watchdog)
 
-    def _loop(self, session: Session, watchdog: Watchdog) -> None:
-        of = self.trainable
-        is_saved = True
-        reason = session.reason_to_end(of.updates)
+    def _loop(self, config: SessionConfig, stop: StopRequest, watchdog: Watchdog) -> None:
+        of, session = self.trainable, Session(config, stop)
+        is_saved, is_limited = True, False
+        reason = self._agreed(session, "")[0]
         with closing(of.rows()) as rows:
             while not reason and (row := next(rows, None)) is not None:
                 watchdog.beat()
                 self.report.add(row)
-                reason = session.reason_to_end(of.updates)
-                is_saved = self._write_what_is_due()
+                reason, due = self._agreed(session, self._due())
+                is_saved = due == "checkpoint"
+                self._write(due)
+                if not is_limited:
+                    self.ranks.limit_waits(config.rank_timeout_seconds)
+                    is_limited = True
         if not is_saved:
-            self._save()
-        if reason and of.done < of.total:
-            self.run_dir.set_status("stopped", reason)
-        else:
-            self.run_dir.set_status("finished")
+            self._write("checkpoint")
+        if self.record is not None:
+            self.record.end(reason)
 
-    def _write_what_is_due(self) -> bool:
-        """Writes a checkpoint, or a row of metrics, where it is time; returns whether it saved."""
+    def _agreed(self, session: Session, due: Due) -> tuple[str | None, Due]:
+        """Returns why any rank wants to end, and what is due by the first one's clock."""
+        wishes = self.ranks.gather((session.reason_to_end(self.trainable.updates), due))
+        return next((reason for reason, _ in wishes if reason), None), wishes[0][1]
+
+    def _due(self) -> Due:
+        """Returns what it is time for."""
         now = time.monotonic()
         is_due = now - self._saved >= self.config.checkpoint_interval_seconds
         if is_due or self.trainable.passed_milestone:
             self._saved = self._logged = now
-            self._save()
-            return True
+            return "checkpoint"
         if now - self._logged >= self.config.log_interval_seconds:
             self._logged = now
-            self._write_row()
-        return False
+            return "row"
+        return ""
 
-    def _write_row(self) -> None:
-        if self.report.is_pending:
+    def _write(self, due: Due) -> None:
+        """Gathers what is due of all ranks; the first one writes it."""
+        if due and self.report.is_pending:
             row = self.report.take_row()
-            self.metrics.write(row)
-            self.shown.update(row)
-
-    def _save(self) -> None:
-        """Writes what is pending to the metrics, then a checkpoint that continues after it."""
-        self._write_row()
-        self.shown.doing("saving")
-        self.metrics.flush()
-        save_numbered(
-            self.run_dir.checkpoints,
-            self.trainable.updates,
-            checkpoint_of(self.trainable, self.report),
-            keep=self.config.keep_checkpoints,
-            is_milestone=self.trainable.passed_milestone,
-        )
-        self.shown.doing("")
-
-    def _dump(self, error: NonFiniteUpdate) -> str:
-        """Saves the batch that was not finite and the weights that met it; returns where."""
-        path = unused_path(self.run_dir.path / "nonfinite" / f"{error.update:012d}{SUFFIX}")
-        try:
-            save_checkpoint(path, {"batch": error.batch, "policy": self.trainable.weights()})
-        except OSError as lost:
-            return f"its batch could not be saved: {lost}; "
-        return f"its batch and the weights that met it are in {path}; "
+            if self.record is not None:
+                self.record.write_row(row)
+        if due == "checkpoint":
+            payload = checkpoint_of(self.trainable, self.report)
+            if self.record is not None:
+                self.record.save(payload)
 
 
 def checkpoint_of(trainable: Trainable, report: RunningReport) -> dict[str, Any]:

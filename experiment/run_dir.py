@@ -24,6 +24,7 @@ from experiment.files import (
 from experiment.plugins import warn_of_changes
 from experiment.provenance import provenance
 from experiment.setting_roles import NO_CHANGES, Changes
+from experiment.torchrun import is_restarted, launch_id
 
 CHECKPOINTS = "checkpoints"
 MAX_CONFIG_BYTES = 2**16
@@ -64,8 +65,10 @@ class RunDir:
         """
         cls.refuse_used(path)
         path.mkdir(parents=True, exist_ok=True)
-        with _lock(path):
+        with _lock(path) as lock:
             cls.refuse_used(path)  # by a process that was faster
+            lock.truncate(0)
+            lock.write(launch_id())
             save_numbered(folder_within(path, CHECKPOINTS), 0, first, keep=1)
             _write_config(path, config)
         return cls(path)
@@ -82,6 +85,17 @@ class RunDir:
                 f"{path} exists already; continue it with --resume {path}, "
                 "or choose another --run_dir"
             )
+
+    @staticmethod
+    def is_begun_by_this_launch(path: Path) -> bool:
+        """Returns whether torchrun began the run in a folder, and now starts its ranks again."""
+        lock = path / ".lock"
+        return (
+            is_restarted()
+            and (path / "config.yaml").exists()
+            and lock.is_file()
+            and lock.read_text(errors="replace") == launch_id()
+        )
 
     @staticmethod
     def refuse_without_checkpoint(path: Path) -> None:
@@ -101,6 +115,7 @@ class RunDir:
         unit: str,
         done: int,
         arithmetic: Mapping[str, str | None],
+        num_ranks: int = 1,
         changes: Changes = NO_CHANGES,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
@@ -113,10 +128,11 @@ class RunDir:
             unit: what the run counts.
             done: units learned from before the session.
             arithmetic: what computes, by name: what settings that say "auto" came to.
+            num_ranks: processes that train.
             changes: settings that were others before the session.
             origin: what the first weights came from, where they were not drawn.
         """
-        session = provenance() | {"arithmetic": dict(arithmetic)}
+        session = provenance() | {"processes": num_ranks, "arithmetic": dict(arithmetic)}
         file = self.path / "provenance.json"
         if not file.exists():
             weights = {"init_from": dict(origin)} if origin else {}

@@ -1,5 +1,6 @@
 """One session of a run: from a start or a resume to the moment it ends, and why it ended."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -18,12 +19,15 @@ class SessionConfig:
             scheduler starts another one with --resume.
         stall_seconds: end with an error when no rollout is learned for this long, and name the part
             that stands still; null waits forever.
+        rank_timeout_seconds: of several processes, end all when one is waited for this long in an
+            exchange; from the first rollout on, in which kernels may have to be compiled.
     """
 
     stop_after_updates: int | None = None
     max_seconds: float | None = None
     requeue: bool = False
     stall_seconds: float | None = 300.0
+    rank_timeout_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         if self.stop_after_updates is not None and self.stop_after_updates < 0:
@@ -32,6 +36,10 @@ class SessionConfig:
             raise ValueError(f"max_seconds must be >= 0, got {self.max_seconds}")
         if self.stall_seconds is not None and not self.stall_seconds > 0:
             raise ValueError(f"stall_seconds must be > 0 or null, got {self.stall_seconds}")
+        if not 0 < self.rank_timeout_seconds < math.inf:
+            raise ValueError(
+                f"rank_timeout_seconds must be > 0 and finite, got {self.rank_timeout_seconds}"
+            )
 
 
 class Session:

@@ -17,20 +17,26 @@ FATAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class StopRequest:
     """Whether, and by which signal, a stop was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_second: signal.Handlers = signal.SIG_DFL) -> None:
         self.signal_name: str | None = None
+        self._on_second = on_second
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         self.signal_name = signal.Signals(number).name
         for other in SIGNALS:
-            signal.signal(other, signal.SIG_DFL)
+            signal.signal(other, self._on_second)
         leave_lost_terminal()
 
 
 @contextmanager
-def stop_signals() -> Iterator[StopRequest]:
-    """Yields a request that the signals set while the block runs; a second one kills."""
-    request = StopRequest()
+def stop_signals(on_second: signal.Handlers = signal.SIG_DFL) -> Iterator[StopRequest]:
+    """Yields a request that the signals set while the block runs.
+
+    Args:
+        on_second: what a second signal does: it kills, or is ignored where the first may come twice
+            (to a rank, from a scheduler and from who launched it).
+    """
+    request = StopRequest(on_second)
     with _handled(SIGNALS, request._receive):
         yield request
 

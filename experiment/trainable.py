@@ -8,6 +8,7 @@ from torch import Tensor
 
 from experiment.config import RunConfig
 from experiment.progress import Shown
+from experiment.ranks import ALONE, Ranks
 from experiment.setting_roles import NO_CHANGES, Changes
 
 
@@ -29,6 +30,9 @@ class StateCheck(Protocol):
 class Trainable(ABC):
     """A model in training, with its data and its optimiser. Made from its settings alone.
 
+    Of several ranks each has one, with a part of the data; what its methods return is of all ranks,
+    and all call them in the same order.
+
     Attributes:
         Config: dataclass of all its settings.
         unit: what its progress counts, such as "frames"; the x axis of its curves.
@@ -49,7 +53,7 @@ class Trainable(ABC):
     arithmetic: Mapping[str, str | None]
 
     @abstractmethod
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, *, ranks: Ranks = ALONE) -> None:
         """Makes it as it is before the first step."""
 
     @staticmethod
@@ -79,6 +83,7 @@ class Trainable(ABC):
         state: Mapping[str, Any],
         weights: Mapping[str, Tensor],
         changes: Changes = NO_CHANGES,
+        ranks: Ranks = ALONE,
     ) -> "Trainable":
         """Returns a trainable that goes on from what `state_dict` and `weights` returned.
 
@@ -90,19 +95,20 @@ class Trainable(ABC):
             state: of a trainable with the same settings but for the changes.
             weights: likewise.
             changes: settings that were others when the state was saved; all of them may change.
+            ranks: that go on together, in any number.
 
         Raises:
             ValueError: one cannot change so.
         """
 
     @classmethod
-    def begun(cls, config: Any) -> "Trainable":
+    def begun(cls, config: Any, ranks: Ranks = ALONE) -> "Trainable":
         """Returns a trainable as it is before a run's first step.
 
         Raises:
             ValueError: a setting cannot work.
         """
-        return cls(config)
+        return cls(config, ranks=ranks)
 
     @property
     @abstractmethod

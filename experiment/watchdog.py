@@ -12,7 +12,13 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 ROOT = Path(__file__).parents[1]
-OWN_PART = {"experiment/": "run folder"}
+OWN_PARTS = {
+    "experiment/ranks.py": "",
+    "experiment/rank_signs.py": "",
+    "experiment/watchdog.py": "",
+    "experiment/": "run folder",
+}
+"""Of this folder: what waits for others, and what writes."""
 
 
 class Watchdog:
@@ -90,7 +96,7 @@ def _place(frame: FrameType | None, parts: Mapping[str, str]) -> str | None:
     while frame is not None:
         file = Path(frame.f_code.co_filename)
         name = str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else ""
-        for prefix, part in {**parts, **OWN_PART}.items():
+        for prefix, part in {**parts, **OWN_PARTS}.items():
             if name.startswith(prefix):
                 return f"{part} stands still in {name}, line {frame.f_lineno}" if part else None
         frame = frame.f_back

@@ -28,6 +28,11 @@ class PolicyConfig:
     last_action: bool = False
 
 
+def core_input_size(encoder_size: int, num_actions: int, config: PolicyConfig) -> int:
+    """Returns the features of a row of the core: the encoder's, the last reward, last action."""
+    return encoder_size + 1 + num_actions * config.last_action
+
+
 class PolicyOutput(NamedTuple):
     """What the policy says of T steps of B environments."""
 
@@ -63,11 +68,11 @@ class Policy(nn.Module):
     ) -> None:
         super().__init__()
         self.num_actions = num_actions
-        self.sees_last_action = config is not None and config.last_action
+        config = config or PolicyConfig()
+        self.sees_last_action = config.last_action
         self.encoder = make_encoder(encoder, observation_shape, observation_dtype, symbols)
-        self.core = make_core(
-            core, self.encoder.output_size + 1 + num_actions * self.sees_last_action
-        )
+        input_size = core_input_size(self.encoder.output_size, num_actions, config)
+        self.core = make_core(core, input_size)
         self.core_clock = CoreClock()
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)

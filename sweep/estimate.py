@@ -98,13 +98,16 @@ def estimate(plans: Sequence[RunPlan], speeds: dict[str, Speed | Untimed], jobs:
         if plan.group in known
     ]
     total = max(sum(seconds) / jobs, max(seconds, default=0.0))
+    processes = max(plan.processes for plan in plans)
     num_trials = sum(speed.is_trial for speed in known.values())
     lines = [
-        f"{len(plans)} runs, {len(todo)} of them with frames left to train, {jobs} at a time",
+        f"{len(plans)} runs, {len(todo)} of them with frames left to train, {jobs} at a time"
+        + (f", of {processes} processes each" if processes > 1 else ""),
         f"estimated training time: {duration(total) if known or not todo else 'unknown'}",
     ]
     if num_trials:
-        lines.append(f"  {num_trials} settings timed for {TRIAL_SECONDS:g} s, one at a time, here")
+        how = "one at a time, here" + (", as one process each" if processes > 1 else "")
+        lines.append(f"  {num_trials} settings timed for {TRIAL_SECONDS:g} s, {how}")
     if len(known) > num_trials:
         lines.append(f"  {len(known) - num_trials} settings at the speed of earlier runs")
     for group, speed in speeds.items():

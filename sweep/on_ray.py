@@ -23,7 +23,8 @@ def run_on_ray(
 ) -> Iterator[tuple[RunPlan, Outcome] | None]:
     """Yields each run when it ends, and None now and then, so that the caller can show progress.
 
-    A run asks for `num_threads` CPUs, at least one, and for a GPU where `device` is cuda.
+    Each process of a run asks for `num_threads` CPUs, at least one, and for a GPU where `device` is
+    cuda; those of one run are on one machine.
 
     Args:
         plans: in the order in which Ray gets them.
@@ -56,8 +57,8 @@ def run_on_ray(
 def _submit(plan: RunPlan) -> "ray.ObjectRef[Outcome]":
     task = ray.remote(_work_off).options(
         name=plan.name,
-        num_cpus=max(plan.config.num_threads, 1),
-        num_gpus=1 if plan.config.device == "cuda" else 0,
+        num_cpus=plan.processes * max(plan.config.num_threads, 1),
+        num_gpus=plan.processes if plan.config.device == "cuda" else 0,
         max_retries=MAX_RETRIES,
     )
     return task.remote(plan)

@@ -5,16 +5,19 @@ a user would type: settings are resolved, and refused, by the parser of `train`.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from jsonargparse import ArgumentParser
 
 from agents.evaluation.evaluate import EvaluationConfig, played_env
 from agents.impala.config import TrainConfig, config_from_values
+from agents.impala.crews import refuse_uneven
 from agents.plugins import BPTT_1
 from envs import canonical_game
 from experiment.files import file_name
@@ -30,6 +33,8 @@ from models.cores import resolved
 
 Settings = dict[str, str]
 """Values as typed, by the full name of their field."""
+Choice = tuple[str | None, str]
+"""Game and core as typed; no game is the config's."""
 
 SET_ELSEWHERE = {
     "game": "--games",
@@ -53,8 +58,11 @@ class SweepConfig:
         vary: settings and their values, such as learner.entropy_cost=0.01,0.003; every
             combination is run.
         set: settings of all runs, such as total_frames=100000.
+        tune: settings of step size and entropy cost that are tried for each game and core, on a
+            seed of their own; the best trains the runs. 0 takes the config's.
         lengths: memory tasks: each run is evaluated at these lengths too, comma-separated.
         jobs: runs at a time; Ray decides by itself, and takes this for the estimate alone.
+        processes: of each run, on one machine; they share its batch.
         launcher: processes of this machine, or tasks of a Ray cluster that shares its files.
     """
 
@@ -65,14 +73,18 @@ class SweepConfig:
     games: str | None = None
     vary: Sequence[str] = ()
     set: Sequence[str] = ()
+    tune: int = 0
     lengths: str | None = None
     jobs: int = 1
+    processes: int = 1
     launcher: Literal["local", "ray"] = "local"
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "jobs"):
+        for name in ("seeds", "jobs", "processes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.tune < 0:
+            raise ValueError(f"tune must be >= 0, got {self.tune}")
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"out must be a folder, {self.out} is a file")
 
@@ -88,6 +100,7 @@ class RunPlan:
         evaluations: of the last checkpoint; the first is the run's score.
         working_dir: folder that relative paths in `arguments` start from.
         plugins: code from outside that it needs, and that the sweep's command line named.
+        processes: that train it together.
     """
 
     path: Path
@@ -96,6 +109,7 @@ class RunPlan:
     evaluations: tuple[EvaluationConfig, ...]
     working_dir: Path
     plugins: tuple[str, ...]
+    processes: int = 1
 
     @property
     def group(self) -> str:
@@ -113,48 +127,63 @@ class RunPlan:
         return "/".join(self.path.parts[-3:])
 
 
-def plan_runs(sweep: SweepConfig) -> list[RunPlan]:
+def choices(sweep: SweepConfig) -> list[Choice]:
+    """Returns every game with every core."""
+    games = sweep.games.split(",") if sweep.games else [None]
+    return list(itertools.product(games, sweep.cores.split(",")))
+
+
+def plan_runs(
+    sweep: SweepConfig, tuned: Mapping[Choice, Settings] = MappingProxyType({})
+) -> list[RunPlan]:
     """Returns all runs of a sweep, seed by seed, so that every core is seen early.
+
+    Args:
+        sweep: the matrix.
+        tuned: settings that a choice has beside its own.
 
     Raises:
         ValueError: an unknown game, core, field or value, two runs of one folder, or a run folder
             that holds a run of other settings.
         ArgumentError: a value that `train` would refuse.
     """
-    parser = settings_parser(TrainConfig, "Train an agent.")
-    shared = {name: value for name, (value,) in _fields(sweep.set, "set", 1)}
     variations = _variations(sweep.vary)
-    if both := shared.keys() & variations[0].keys():
+    if both := _shared(sweep).keys() & variations[0].keys():
         raise ValueError(f"--set and --vary both give {', '.join(sorted(both))}")
-    games = sweep.games.split(",") if sweep.games else [None]
-    matrix = itertools.product(range(1, sweep.seeds + 1), games, sweep.cores.split(","), variations)
+    matrix = itertools.product(range(1, sweep.seeds + 1), choices(sweep), variations)
     plans: dict[Path, RunPlan] = {}
-    for seed, game, core, variation in matrix:
-        settings = _game(game) | _core(core) | shared | variation
-        plan = _plan(parser, sweep, settings, variation, seed)
+    for seed, choice, variation in matrix:
+        plan = _plan(sweep, choice, variation, seed, tuned.get(choice, {}))
         if plan.path in plans:
             raise ValueError(f"two runs of the sweep are {plan.path}; leave one out")
         plans[plan.path] = plan
     return list(plans.values())
 
 
+def plan_run(sweep: SweepConfig, choice: Choice, variation: Settings, seed: int) -> RunPlan:
+    """Returns one run, whose folder is named after its variation; see `plan_runs`."""
+    return _plan(sweep, choice, variation, seed, {})
+
+
 def _plan(
-    parser: ArgumentParser,
     sweep: SweepConfig,
-    settings: Settings,
+    choice: Choice,
     variation: Settings,
     seed: int,
+    tuned: Settings,
 ) -> RunPlan:
+    game, core = choice
+    settings = _game(game) | _core(core) | tuned | _shared(sweep) | variation
     arguments = [f"--{n}={v}" for n, v in ({"config": str(sweep.config)} | settings).items()]
-    config = settings_from_arguments(TrainConfig, parser, arguments)
+    config = settings_from_arguments(TrainConfig, _parser(), arguments)
+    refuse_uneven(config, sweep.processes)
     folder = config.core.kind + (BPTT_1 if config.core.bptt == 1 else "")
     for name, value in variation.items():
         folder += "" if name == "core.bptt" else f"-{name.rpartition('.')[2]}={value}"
-    game = canonical_game(config.game)
-    path = sweep.out / file_name(game) / file_name(folder) / f"seed{seed}"
+    path = sweep.out / file_name(canonical_game(config.game)) / file_name(folder) / f"seed{seed}"
     evaluations = tuple(EvaluationConfig(length=length) for length in _lengths(sweep.lengths))
     for evaluation in evaluations:
-        played_env(game, config.env, evaluation)
+        played_env(canonical_game(config.game), config.env, evaluation)
     plan = RunPlan(
         path=path,
         arguments=(*arguments, f"--seed={seed}", f"--run_dir={path}"),
@@ -162,9 +191,15 @@ def _plan(
         evaluations=evaluations,
         working_dir=Path.cwd(),
         plugins=tuple(name for name in (config.game, config.core.kind) if name in LOADED),
+        processes=sweep.processes,
     )
     _refuse_other_settings(plan)
     return plan
+
+
+@cache
+def _parser() -> ArgumentParser:
+    return settings_parser(TrainConfig, "Train an agent.")
 
 
 def _game(game: str | None) -> Settings:
@@ -174,6 +209,10 @@ def _game(game: str | None) -> Settings:
 def _core(core: str) -> Settings:
     kind = core.removesuffix(BPTT_1)
     return {"core.kind": kind} | ({"core.bptt": "1"} if kind != core else {})
+
+
+def _shared(sweep: SweepConfig) -> Settings:
+    return {name: value for name, (value,) in _fields(sweep.set, "set", 1)}
 
 
 def _lengths(lengths: str | None) -> list[int | None]:
@@ -227,6 +266,8 @@ def _refuse_other_settings(plan: RunPlan) -> None:
     wanted = flat_values(plain_values(plan.config)) | {"run_dir": saved["run_dir"]}
     if plan.config.encoder.kind == "auto":
         del wanted["encoder.kind"]  # which one it came to depends on the game
+    if plan.config.core.parameters is not None:  # as do these
+        del wanted["core.hidden_size"], wanted["core.feedforward_size"]
     for name, value in wanted.items():
         if saved.get(name) != value:
             raise ValueError(

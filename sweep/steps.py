@@ -4,26 +4,25 @@ What is left to do is read off the run folder, so that a sweep can be stopped an
 What the processes print goes to `<run folder>.log`.
 """
 
-import ctypes
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from agents.evaluation.evaluate import EvaluationConfig
 from agents.evaluation.results import result_path
 from experiment.checkpoint import newest_number
+from experiment.orphans import end_with_parent
 from experiment.provenance import ROOT
 from experiment.run_dir import RunDir, read_status
 from sweep.plan import RunPlan
 
 POLL_SECONDS = 0.5
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +65,11 @@ def score_path(plan: RunPlan, evaluation: EvaluationConfig) -> Path:
 
 
 def _train(plan: RunPlan) -> list[str]:
+    several = [f"--processes={plan.processes}"] if plan.processes > 1 else []
     if not (plan.path / "config.yaml").exists():
-        return ["train", *plan.arguments]
+        return ["train", *plan.arguments, *several]
     RunDir.refuse_without_checkpoint(plan.path)
-    return ["train", f"--resume={plan.path}"]
-
-
-def _die_with_parent() -> None:
-    """Has Linux kill this process with its parent, so that the run can be resumed elsewhere."""
-    if LIBC is not None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return ["train", f"--resume={plan.path}", *several]
 
 
 class RunInProgress:
@@ -141,7 +135,7 @@ class RunInProgress:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(end_with_parent, signal.SIGKILL),  # resumed elsewhere, maybe
                 start_new_session=True,  # Ctrl-C reaches the sweep alone, which then stops its runs
             )
 

@@ -9,6 +9,7 @@ from sweep.estimate import Speed, Untimed, estimate, frames_left, measured_speed
 from sweep.local import run_locally
 from sweep.plan import RunPlan, SweepConfig, plan_runs
 from sweep.steps import Outcome
+from sweep.tune import is_tried, keep_best, plan_trials
 
 
 def sweep(config: SweepConfig) -> bool:
@@ -20,17 +21,25 @@ def sweep(config: SweepConfig) -> bool:
     """
     if config.launcher == "ray" and find_spec("ray") is None:
         raise ValueError("--launcher ray needs Ray: pip install -e '.[ray]'")
-    plans = plan_runs(config)
     with stop_signals() as stop:
-        speeds = _speeds(plans, stop)
-        if not stop.signal_name:
-            _refuse_what_none_can_run(config, plans, speeds)
-            print(estimate(plans, speeds, config.jobs), flush=True)
-        with SweepDisplay(plans) as shown:
-            for ended in _launch(config, plans, stop):
-                if ended is not None:
-                    shown.end(*ended)
-                shown.refresh()
+        trials = plan_trials(config)
+        tried = [trial.plan for of_choice in trials.values() for trial in of_choice]
+        if tried and not _work_off(config, tried, stop) and not all(map(is_tried, tried)):
+            return False
+        return _work_off(config, plan_runs(config, keep_best(trials)), stop)
+
+
+def _work_off(config: SweepConfig, plans: list[RunPlan], stop: StopRequest) -> bool:
+    """Works off runs; returns whether every one is finished."""
+    speeds = _speeds(plans, stop)
+    if not stop.signal_name:
+        _refuse_what_none_can_run(config, plans, speeds)
+        print(estimate(plans, speeds, config.jobs), flush=True)
+    with SweepDisplay(plans) as shown:
+        for ended in _launch(config, plans, stop):
+            if ended is not None:
+                shown.end(*ended)
+            shown.refresh()
     print(_report(plans, shown, stop))
     succeeded = [o for o in shown.outcomes.values() if o.kind in ("finished", "skipped")]
     return len(succeeded) == len(plans)

@@ -21,7 +21,7 @@ from experiment.metrics import read_metrics
 from experiment.provenance import provenance
 from experiment.run_dir import read_status
 from experiment.stop_signals import SIGNALS
-from tests import fault_runs
+from tests import fault_runs, rank_runs
 from tests.fault_runs import Fault
 
 CONFIG = Path(__file__).parent / "data" / "faults.yaml"
@@ -31,6 +31,8 @@ TIMED = ("wall_seconds", "speed/", "share/", "queue/", "memory/")
 SESSION_OPERATIONS = 320  # on files, in a whole run; measured (2026-11-24)
 CHECKPOINT_OPERATIONS = 42  # of these in the writes of checkpoints, likewise
 SESSION_CPU_SECONDS = 0.25  # of a whole run, likewise
+NUM_RANKS = 2
+SOON_SECONDS = 10.0  # in which all ranks end once one was killed
 
 
 class Subject:
@@ -218,6 +220,78 @@ def campaign_of_signals(
         tally.runs += 1
         tally.bit_exact_runs += mode == "serial"
     return tally
+
+
+@dataclass
+class RankTally:
+    """What a campaign of kills of single ranks counted."""
+
+    ranks: int = NUM_RANKS
+    runs: int = 0
+    kills_of_the_first_rank: int = 0
+    kills_of_another_rank: int = 0
+    most_seconds_to_the_end_of_all: float = 0.0
+    runs_equal_to_one_that_nothing_befell: int = 0
+
+
+def campaign_of_rank_kills(folder: Path, mode: str, num_kills: int, seed: int) -> RankTally:
+    """Kills single ranks at random moments, and resumes, until so many died; checks each run.
+
+    Serial runs must learn what a run learns that nothing befell, bit for bit.
+    """
+    rng, tally = np.random.default_rng(seed), RankTally()
+    whole = RankSubject(folder / "whole", mode)
+    whole.finish()
+    kills = 0
+    while kills < num_kills:
+        subject = RankSubject(folder / f"{mode}-{tally.runs}", mode)
+        while kills < num_kills:
+            killed = int(rng.integers(NUM_RANKS))
+            seconds = subject.kill(killed, rng.uniform(0.2, 0.9) * SESSION_CPU_SECONDS)
+            if seconds is None:  # it had ended before
+                break
+            kills += 1
+            tally.kills_of_the_first_rank += killed == 0
+            tally.kills_of_another_rank += killed != 0
+            longest = max(tally.most_seconds_to_the_end_of_all, seconds)
+            tally.most_seconds_to_the_end_of_all = longest
+        subject.finish()
+        subject.check_like(whole)
+        tally.runs += 1
+        tally.runs_equal_to_one_that_nothing_befell += mode == "serial"
+    return tally
+
+
+class RankSubject(Subject):
+    """A run of two ranks."""
+
+    def arguments(self, *more):
+        """Returns what starts or goes on with the run, in as many groups as ranks."""
+        begins = not (self.run / "config.yaml").exists()
+        return super().arguments(*(["--num_groups", NUM_RANKS] if begins else []), *more)
+
+    def kill(self, rank: int, cpu_seconds: float) -> float | None:
+        """Kills a rank once it has computed for some time; returns seconds to the end of all."""
+        processes = rank_runs.start_ranks(NUM_RANKS, self.arguments(), self.folder)
+        victim = processes[rank]
+        while victim.is_alive() and _cpu_seconds(victim.pid) < cpu_seconds:
+            time.sleep(0.005)
+        began = time.monotonic()
+        if victim.is_alive():
+            os.kill(victim.pid, signal.SIGKILL)
+        ended = rank_runs.wait_ranks(processes, self.folder)
+        seconds = time.monotonic() - began
+        if ended[rank].code != -signal.SIGKILL:
+            assert [e.code for e in ended] == [0] * NUM_RANKS, ended
+            return None
+        assert seconds < SOON_SECONDS, ended
+        return seconds
+
+    def finish(self):
+        """Goes on to the end of the run, without a fault."""
+        for ended in rank_runs.run_ranks(NUM_RANKS, self.arguments(), self.folder):
+            assert ended.code == 0, ended.stderr
+        assert read_status(self.run)["status"] == "finished"
 
 
 def run_again_code():

@@ -158,7 +158,7 @@ def hanging(*_, **__):
     time.sleep(HOUR_SECONDS)
 
 
-def spoiling(output, rollout, config):
+def spoiling(output, rollout, *_):
     rollout.behaviour_log_prob.fill_(torch.nan)
 
 
@@ -187,12 +187,13 @@ class Ended:
     seconds: float
 
 
-def start(arguments, folder: Path, fault: Fault | None = None):
+def start(arguments, folder: Path, fault: Fault | None = None, environment=None):
     """Starts `run_atari.py` with its output in files of `folder`; returns the process."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in OUTPUTS:  # a child may be killed before it opens them
         (folder / name).write_text("")
-    process = SERVER.Process(target=_child, args=([str(a) for a in arguments], folder, fault))
+    words = [str(argument) for argument in arguments]
+    process = SERVER.Process(target=_child, args=(words, folder, fault, environment or {}))
     process.began = time.monotonic()
     process.start()
     return process
@@ -211,7 +212,8 @@ def run(arguments, folder: Path, fault: Fault | None = None) -> Ended:
     return wait(start(arguments, folder, fault), folder)
 
 
-def _child(arguments, folder: Path, fault: Fault | None) -> None:
+def _child(arguments, folder: Path, fault: Fault | None, environment) -> None:
+    os.environ.update(environment)
     for number, name in enumerate(OUTPUTS, 1):
         os.dup2(os.open(folder / name, os.O_WRONLY), number)
     layer = FaultyFiles(folder / "run", fault or Fault("EIO", sys.maxsize))

@@ -11,6 +11,7 @@ from agents.impala.trainer import Trainer
 from comparison import page_text
 from comparison.read_runs import read_runs
 from experiment.report import RunningReport
+from tests.run_folders import write_run
 from tools import pages
 from tools.pages import throughput
 from tools.pages.files import reports
@@ -44,6 +45,21 @@ def test_every_metric_is_documented_and_every_documented_metric_exists():
         for tag in re.findall(r"`([^`]+)`", line.split("|")[1])
     }
     assert documented == metric_tags("serial") | metric_tags("async")
+
+
+def test_metrics_are_read_into_pandas_as_the_page_says(tmp_path, monkeypatch):
+    """Where pandas is missing, which no lock has, the block is parsed alone."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/metrics.md").read_text(), re.S)
+    code = compile(block, "docs/metrics.md", "exec")
+    pytest.importorskip("pandas")
+    for core, value in (("lstm", 0.5), ("rdn", 1.0)):
+        write_run(tmp_path / "runs" / core, value, core=core)
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    exec(code, found)
+    curves = found["curves"]
+    assert curves.index.tolist() == [250, 500, 750, 1000]
+    assert curves.iloc[-1].tolist() == [0.5, 1.0]
 
 
 def test_every_relative_link_leads_to_a_file():

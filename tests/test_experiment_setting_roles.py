@@ -90,6 +90,7 @@ def test_what_may_change_in_a_run_is_what_was_decided():
         "checkpoint_interval_seconds",
         "keep_checkpoints",
         "milestone_interval_frames",
+        "track",
     }
     sections = {name.partition(".")[0] for name in by_role["identity"]}
     assert sections == {"game", "env", "policy", "core", "encoder"}

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from agents.impala.config import LearnerConfig
-from agents.impala.learner import mean_divergence
+from agents.impala.learner import total_divergence
 from agents.impala.loss import explained_variance, impala_loss, normalise
+from agents.impala.moments import moments
 from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
 from models.policy import PolicyOutput
@@ -111,15 +112,19 @@ def test_what_is_reported_is_a_mean_over_valid_rows_whatever_the_reduction(case)
 def test_normalised_advantages_have_unit_scale_over_valid_rows_only():
     advantages = torch.tensor([[1.0, 3.0], [5.0, 1e6]], dtype=torch.float64)
     valid = torch.tensor([[True, True], [True, False]])
-    kept = normalise(advantages, valid, min_deviation=1e-8)[valid]
+    kept = normalise(advantages, *moments([advantages], valid), min_deviation=1e-8)[valid]
     torch.testing.assert_close(kept, torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64))
 
 
 def test_advantages_are_divided_by_no_less_than_the_least_deviation():
     advantages = torch.tensor([[1.0, 3.0], [5.0, 1e6]], dtype=torch.float64)  # deviation 2
     valid = torch.tensor([[True, True], [True, False]])
-    kept = normalise(advantages, valid, min_deviation=8.0)[valid]
+    kept = normalise(advantages, *moments([advantages], valid), min_deviation=8.0)[valid]
     torch.testing.assert_close(kept, torch.tensor([-0.25, 0.0, 0.25], dtype=torch.float64))
+
+
+def explained(values, targets, valid):
+    return explained_variance(*moments([targets, targets - values], valid)).item()
 
 
 def test_explained_variance_is_the_part_that_values_explain_of_valid_rows():
@@ -127,10 +132,10 @@ def test_explained_variance_is_the_part_that_values_explain_of_valid_rows():
     targets = torch.tensor([[0.0, 2.0], [4.0, 1e6]], dtype=torch.float64)
     values = torch.tensor([[0.0, 1.0], [5.0, 0.0]], dtype=torch.float64)
     valid = torch.tensor([[True, True], [True, False]])
-    assert explained_variance(values, targets, valid).item() == pytest.approx(0.75)
-    assert explained_variance(targets + 7.0, targets, valid).item() == 1.0
-    assert explained_variance(torch.zeros(2, 2), targets, valid).item() == 0.0
-    assert explained_variance(-targets, targets, valid).item() == pytest.approx(-3.0)
+    assert explained(values, targets, valid) == pytest.approx(0.75)
+    assert explained(targets + 7.0, targets, valid) == 1.0
+    assert explained(torch.zeros(2, 2), targets, valid) == 0.0
+    assert explained(-targets, targets, valid) == pytest.approx(-3.0)
 
 
 @pytest.mark.parametrize("target", [0.0, 0.3, -17.3])
@@ -140,7 +145,7 @@ def test_of_targets_that_do_not_vary_nothing_is_explained(target, num_valid):
     targets = torch.full((4000, 1), target)
     valid = torch.arange(4000)[:, None] < num_valid
     values = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
-    assert explained_variance(values, targets, valid).item() == 0.0
+    assert explained(values, targets, valid) == 0.0
 
 
 def test_value_estimates_are_reported_over_valid_rows(case):
@@ -169,6 +174,6 @@ def test_divergence_is_zero_for_equal_and_known_for_two_coins():
     valid = torch.ones(1, 1, dtype=torch.bool)
     same = torch.stack([coin, coin]).log()[:, None, None]
     apart = torch.stack([coin, biased]).log()[:, None, None]
-    assert mean_divergence(same, valid).item() == 0.0
+    assert total_divergence(same, valid).item() == 0.0
     expected = 0.5 * torch.tensor([0.5 / 0.9, 0.5 / 0.1], dtype=torch.float64).log().sum()
-    torch.testing.assert_close(mean_divergence(apart, valid), expected)
+    torch.testing.assert_close(total_divergence(apart, valid), expected)

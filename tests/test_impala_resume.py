@@ -235,7 +235,7 @@ def test_a_change_need_not_fit_the_defaults_of_other_settings(tmp_path):
     """The default batch of 32 is no multiple of 3."""
     learner = dataclasses.replace(CONFIG.learner, batch_size=9)
     run = begin(tmp_path / "run", rollouts=1, learner=learner)
-    assert go_on(run, 2, "--num_groups=3", "--learner.num_minibatches=9") == 0
+    assert go_on(run, 2, "--num_groups=3", "--learner.num_minibatches=3") == 0
 
 
 def test_a_core_with_settings_of_its_own_goes_on_and_keeps_them(tmp_path, capfd):

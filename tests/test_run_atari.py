@@ -321,6 +321,8 @@ def test_the_step_size_of_a_longer_run_is_said(tmp_path):
 
 def test_a_bare_train_says_what_it_would_do_and_asks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    assert main(["train"]) == 2
+    assert "for 200,000,000 frames into runs/pong-v5-lstm-1\n" in capsys.readouterr().err
     assert main(["train", "--seed", "3"]) == 2
     said = capsys.readouterr()
     assert said.err == (

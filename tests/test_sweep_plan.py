@@ -8,14 +8,19 @@ import yaml
 
 import run_atari
 from experiment.settings import plain_values
+from sweep.estimate import estimate
 from sweep.plan import SweepConfig, plan_runs
+from sweep.steps import commands_left
+from sweep.tune import plan_trials
 
 SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
 
 
 def plan(tmp_path, **settings):
     given = {"config": SMOKE, "cores": "lstm", "seeds": 1, "out": tmp_path / "out"} | settings
-    return plan_runs(SweepConfig(**given))
+    sweep = SweepConfig(**given)
+    plan_trials(sweep)
+    return plan_runs(sweep)
 
 
 def folders(plans, tmp_path):
@@ -95,6 +100,8 @@ def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
         ({"lengths": "40", "games": "key_value"}, "length 40 was asked for, but key_value has no"),
         ({"lengths": "40", "games": "Pong"}, "length 40 was asked for, but Pong-v5 has no length"),
         ({"config": Path("absent.yaml")}, "absent.yaml"),
+        ({"tune": -1}, "tune must be >= 0, got -1"),
+        ({"tune": 2, "set": ["learner.learning_rate=1"]}, "--tune draws learner.learning_rate: "),
     ],
     ids=lambda x: (
         "-".join(f"{k}={v}" for k, v in x.items()).replace("/", "_")
@@ -123,3 +130,12 @@ def test_a_run_of_other_settings_is_not_continued(tmp_path):
     assert plan(tmp_path) == [run]
     with pytest.raises(ValueError, match="with total_frames 20000, the sweep has 5; choose"):
         plan(tmp_path, set=["total_frames=5"])
+
+
+def test_runs_of_several_processes_are_begun_and_resumed_as_such_and_counted(tmp_path):
+    plans = plan(tmp_path, processes=2, seeds=2, set=["num_groups=2"])
+    assert next(commands_left(plans[0]))[-1] == "--processes=2"
+    said = estimate(plans, {}, jobs=3)
+    assert "2 runs, 2 of them with frames left to train, 3 at a time, of 2 processes each" in said
+    with pytest.raises(ValueError, match=r"num_groups \(1\) must be a multiple .* processes \(2\)"):
+        plan(tmp_path, processes=2)

@@ -11,6 +11,7 @@ from unittest.mock import Mock, patch
 
 import pytest
 import torch
+import yaml
 from rich.console import Console
 
 from agents.impala.config import TrainConfig
@@ -26,10 +27,11 @@ from sweep.estimate import Speed, Untimed, estimate, measured_speed, trial
 from sweep.local import run_locally
 from sweep.plan import SweepConfig, plan_runs
 from sweep.steps import Outcome
+from sweep.tune import is_tried, keep_best, plan_trials
 
 SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
 STAND_IN = """
-import json, os, pathlib, signal, sys, time
+import json, os, pathlib, re, signal, sys, time
 
 def options():
     return dict(text.removeprefix("--").split("=", 1) for text in sys.argv if "=" in text)
@@ -53,7 +55,8 @@ if sys.argv[1] == "evaluate":
     run = pathlib.Path(sys.argv[2])
     number = "000000000007" if BEHAVIOUR == "damaged" else "000000000009"
     name = f"evaluation/{number}-gymnasium-sampled-500-0{length}.json"
-    write(run / name, json.dumps({"mean_return": 0.25}))
+    rate = re.search("learning_rate=(.+?)-", str(run))
+    write(run / name, json.dumps({"mean_return": float(rate[1]) if rate else 0.25}))
 elif BEHAVIOUR == "fail" and seed == 1:
     print("one more thing")
     sys.exit("error: the dog ate it")
@@ -127,6 +130,57 @@ def test_every_run_is_trained_then_evaluated_and_then_skipped(stand_in, capsys):
     assert whole.sweep(config(lengths="40,100,200"))
     assert calls() == []
     assert "2 runs: 2 skipped" in capsys.readouterr().out
+
+
+def option(call, name):
+    (value,) = (word.split("=")[1] for word in call.split() if word.startswith(f"--{name}="))
+    return value
+
+
+def test_the_best_of_the_settings_tried_trains_the_runs(stand_in, capsys):
+    assert whole.sweep(config(tune=3, cores="lstm,rdn", seeds=2))
+    trained = [call for call in calls() if call.startswith("train")]
+    tried, runs = trained[:6], trained[6:]
+    assert {option(call, "seed") for call in tried} == {"1001"}
+    assert all(option(call, "run_dir").startswith("out-tuning/tmaze/") for call in tried)
+    rates = [float(option(call, "learner.learning_rate")) for call in tried]
+    assert rates[:3] == rates[3:]  # the same for every core
+    assert rates[0] == yaml.safe_load(SMOKE.read_text())["learner"]["learning_rate"]
+    assert len(set(rates)) == 3
+    assert all(rates[0] / 4 <= rate <= 4 * rates[0] for rate in rates)
+
+    best = tried[rates.index(max(rates))]
+    assert [option(call, "run_dir") for call in runs] == [
+        f"out/tmaze/{core}/seed{seed}" for seed in (1, 2) for core in ("lstm", "rdn")
+    ]
+    for name in ("learner.learning_rate", "learner.entropy_cost"):
+        assert {option(call, name) for call in runs} == {option(best, name)}
+    record = json.loads(Path("out-tuning/tmaze-rdn.json").read_text())
+    assert [trial["mean_return"] for trial in record["trials"]] == rates[3:]
+    assert record["best"]["learner.learning_rate"] == option(best, "learner.learning_rate")
+    assert record["spent"] == {"frames": 60_000, "wall_seconds": 12.0}
+
+    assert whole.sweep(config(tune=3, cores="lstm,rdn", seeds=2))
+    assert calls() == []
+
+
+def test_no_run_begins_before_its_settings_are_known(stand_in):
+    stand_in("fail")
+    assert not whole.sweep(config(tune=2))
+    assert {option(call, "seed") for call in calls()} == {"1001"}
+
+
+def test_a_trial_that_failed_is_passed_over_and_all_that_did_are_an_error(stand_in):
+    trials = plan_trials(config(tune=2))
+    ((first, second),) = trials.values()
+    for tried in (first, second):
+        tried.plan.path.mkdir(parents=True)
+        (tried.plan.path / "status.json").write_text('{"status": "failed"}')
+    assert is_tried(first.plan)
+    with pytest.raises(ValueError, match="every trial of lstm failed; their logs are in out-tun"):
+        keep_best(trials)
+    (first.plan.path / "status.json").write_text('{"status": "stopped"}')
+    assert not is_tried(first.plan)
 
 
 def test_a_run_whose_last_checkpoint_is_passed_over_fails_alone(stand_in, capsys):

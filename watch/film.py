@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from agents.evaluation.board import has_board, show_film
 from agents.evaluation.player import Player, make_env_of
 from agents.evaluation.saved_policy import SavedPolicy, load_policy
 from envs import FAMILIES, family_of
@@ -37,6 +38,7 @@ class WatchConfig:
         fps: steps a second; null is a comfortable speed, on Atari the game's own.
         out: .mp4 or .gif file, which must not exist; null is videos/ beside the policy.
         frames: new or empty folder that also gets every frame as a PNG.
+        board: whether the film, a .gif, is shown in the run's TensorBoard too.
     """
 
     episodes: int | None = None
@@ -46,6 +48,7 @@ class WatchConfig:
     fps: float | None = None
     out: Path | None = None
     frames: Path | None = None
+    board: bool = False
 
     def __post_init__(self) -> None:
         for name in ("episodes", "max_steps"):
@@ -56,6 +59,8 @@ class WatchConfig:
             raise ValueError(f"fps must be in (0, 240], got {self.fps}")
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
+        if self.board and self.out is not None and self.out.suffix != ".gif":
+            raise ValueError(f"board shows a .gif, got out {self.out}")
 
 
 def watch(source: Path, config: WatchConfig) -> Path:
@@ -70,6 +75,8 @@ def watch(source: Path, config: WatchConfig) -> Path:
     """
     if config.out is not None:
         check_new_file(config.out)
+    if config.board and not has_board(source):
+        raise ValueError(f"board: training left no TensorBoard with {source}")
     saved = load_policy(source)
     scene = make_scene(saved, config.seed)
     path = config.out or _default_path(source, saved, config)
@@ -86,6 +93,8 @@ def watch(source: Path, config: WatchConfig) -> Path:
             shown.tell(moment.caption)
             for sink in sinks:
                 sink(frame)
+    if config.board:
+        show_film(source, path, saved.frames)
     return path
 
 
@@ -160,4 +169,5 @@ def _default_path(source: Path, saved: SavedPolicy, config: WatchConfig) -> Path
     """Returns an unused path in the folder of films beside the policy."""
     folder = folder_within(owner_folder(source), "videos")
     how = "greedy" if config.greedy else "sampled"
-    return unused_path(folder / f"{saved.updates:012d}-{how}-{config.seed}.mp4")
+    suffix = "gif" if config.board else "mp4"
+    return unused_path(folder / f"{saved.updates:012d}-{how}-{config.seed}.{suffix}")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from agents.evaluation.board import show_score
 from agents.evaluation.evaluate import EvaluationConfig, evaluate, num_games
 from experiment.checkpoint import newest_number, numbered
 from experiment.live import duration
@@ -13,7 +14,9 @@ def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dic
     """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
     folder = result_folder(source)
     result = evaluate(source, config)
-    return save_result(folder, result, config), result
+    path = save_result(folder, result, config)
+    show_score(source, result)
+    return path, result
 
 
 def save_result(folder: Path, result: dict[str, Any], config: EvaluationConfig) -> Path:

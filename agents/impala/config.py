@@ -125,8 +125,10 @@ class TrainConfig(RunConfig):
             differs.
         mode: actor and learner take turns in one thread, or run in threads of their own.
         num_actors: actor threads in async mode, each with batch_size environments.
-        num_groups: environment groups an actor alternates between, so that envpool steps one
-            while the policy acts on the other; must divide batch_size.
+        num_groups: equal parts of the batch, each with its own seeds: the units that are dealt out
+            to processes, which must divide it. An actor alternates between its groups, so that
+            envpool steps one while the policy acts on the other. Must divide batch_size, and where
+            there are several, each minibatch has as much of every group.
         max_policy_lag: updates by which a rollout may lie behind the learner (async mode); actors
             wait rather than exceed it. With 0 acting and learning take turns.
         exact_lag: in async mode, act with exactly the weights of this many rollouts ago, so that
@@ -165,6 +167,12 @@ class TrainConfig(RunConfig):
             raise ValueError(
                 f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "
                 f"num_groups ({self.num_groups})"
+            )
+        if self.learner.batch_size % (self.num_groups * self.learner.num_minibatches):
+            raise ValueError(
+                f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "
+                f"num_groups ({self.num_groups}) * learner.num_minibatches "
+                f"({self.learner.num_minibatches}): a minibatch has as much of every group"
             )
         if self.max_policy_lag < 0:
             raise ValueError(f"max_policy_lag must be >= 0, got {self.max_policy_lag}")

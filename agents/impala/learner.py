@@ -1,8 +1,9 @@
 """The learner: one rollout in, a new version of the weights out.
 
 Makes `num_passes` passes over a rollout in minibatches of environments; every minibatch is one
-optimiser step on whole unrolls. V-trace targets are computed again in each. Nothing here knows
-about environments or threads.
+optimiser step on whole unrolls. V-trace targets are computed again in each. Of several ranks each
+has a part of every minibatch, and all make the same step. Nothing here knows about environments
+or threads.
 """
 
 from collections.abc import Sequence
@@ -14,13 +15,18 @@ from torch import Tensor
 from agents.impala.config import LearnerConfig
 from agents.impala.graphed_update import GraphedUpdate
 from agents.impala.loss import Loss, impala_loss
+from agents.impala.minibatches import draw_minibatches
 from agents.impala.rollout import Rollout
 from agents.impala.snapshot import Snapshot
 from agents.impala.streams import finish
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
+from experiment.ranks import ALONE, Ranks
 from models.policy import Policy
 
 WEIGHT_NORM = "the norm of the weights"
+WEIGHT_SPREAD = "its differences between ranks"
+MAX_SPREAD = 1e-4  # ranks on unlike processors round differently
+DIVERGENCE, LAG = "policy/first_to_last_pass_kl_nats", "learner/lag_updates"
 TOTAL_LOSS, GRADIENT_NORM = "loss/total", "loss/gradient_norm"
 FIGURES = (*(f"loss/{name}" for name in Loss._fields), GRADIENT_NORM)
 """What every update says of itself, by metric tag."""
@@ -32,7 +38,7 @@ class Learner:
     On a GPU it does not wait for the device after every update to see whether loss and gradient
     are finite, but once, after all of a rollout's. Where something is not, it goes back to where
     it stood before the rollout and learns from it again, looking at every update. From its second
-    rollout on, an update is one CUDA graph.
+    rollout on, an update is one CUDA graph, unless it exchanges something with other ranks.
 
     Args:
         policy: the weights to improve, in place.
@@ -40,6 +46,8 @@ class Learner:
         total_frames: emulator frames of the whole run, over which the step size decays.
         frame_skip: emulator frames in one row of a rollout.
         generator: random stream of the minibatches, on the CPU.
+        num_groups: equal parts of the batch of all ranks, of which each minibatch has as much.
+        ranks: that learn together; each has whole groups.
     """
 
     def __init__(
@@ -50,12 +58,16 @@ class Learner:
         total_frames: int,
         frame_skip: int,
         generator: torch.Generator,
+        num_groups: int = 1,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.policy = policy
         self.config = config
         self.total_frames = total_frames
         self.frame_skip = frame_skip
         self.generator = generator
+        self.num_groups = num_groups
+        self.ranks = ranks
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
         self.frames = 0  # emulator frames learned from
@@ -75,14 +87,14 @@ class Learner:
             NonFiniteUpdate: a loss, gradient or weight is not finite; before the update, but for
                 a weight that the update itself spoilt.
         """
-        lag = self.version - rollout.version
         metrics = self._checked_passes(rollout)
         weight_norm = {WEIGHT_NORM: metrics.pop(WEIGHT_NORM)}
+        if (spread := metrics.pop(WEIGHT_SPREAD)) > MAX_SPREAD:
+            raise RuntimeError(f"the ranks' weights have come apart: their norms by {spread:.1e}")
         if spoilt := first_nonfinite(weight_norm):
             raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values(), skippable=False)
         rate = self._step_size(rollout, self.config.updates_per_rollout - 1)  # of the last
         self.frames += self._frames_of(rollout)
-        metrics["learner/lag_updates"] = float(lag)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = rate
         return metrics
@@ -96,16 +108,17 @@ class Learner:
         if first_nonfinite(metrics):
             self._before.restore(self)
             metrics = self._passes(rollout, check=True)
-        elif self._graphed is None and self.device.type == "cuda":
+        elif self._graphed is None and self.device.type == "cuda" and self.ranks.size == 1:
             self._graphed = GraphedUpdate(self._descend)
         return metrics
 
     def _passes(self, rollout: Rollout, *, check: bool) -> dict[str, float]:
         """Makes all updates; returns their means and the norm of the weights after them."""
-        T, B = rollout.action.shape
+        lag, (T, B) = self.version - rollout.version, rollout.action.shape
         logits_by_pass = None  # [first and last, T, B, A]
         if self.config.num_passes > 1:
-            logits_by_pass = torch.zeros(2, T, B, self.policy.num_actions, device=self.device)
+            like = next(self.policy.parameters())
+            logits_by_pass = like.new_zeros(2, T, B, self.policy.num_actions)
         figures: list[Tensor] = []
         for pass_index, minibatches in enumerate(self._minibatches(B).to(self.device)):
             for columns in minibatches:
@@ -115,22 +128,37 @@ class Learner:
                 if logits_by_pass is not None:
                     logits_by_pass[min(pass_index, 1)].index_copy_(1, columns, logits)
         means = dict(zip(FIGURES, torch.stack(figures).mean(0), strict=True))
-        if logits_by_pass is not None:
-            divergence = mean_divergence(logits_by_pass.log_softmax(-1), rollout.valid)
-            means["policy/first_to_last_pass_kl_nats"] = divergence
-        weights = [p.detach() for p in self.policy.parameters()]
-        means[WEIGHT_NORM] = torch.nn.utils.get_total_norm(weights)
+        means |= self._after_passes(logits_by_pass, rollout.valid, lag)
         values = torch.stack(list(means.values()))
         finish(self.device)
         return dict(zip(means, values.tolist(), strict=True))
 
+    def _after_passes(
+        self, logits_by_pass: Tensor | None, valid: Tensor, lag: int
+    ) -> dict[str, Tensor]:
+        """Returns what is said of a rollout of all ranks once it is learned, in one exchange."""
+        norm = torch.nn.utils.get_total_norm([p.detach() for p in self.policy.parameters()])
+        divergence = torch.zeros(())
+        if logits_by_pass is not None:
+            divergence = total_divergence(logits_by_pass.log_softmax(-1), valid)
+        own = (divergence, valid.sum(), torch.tensor(lag), norm)
+        divergences, rows, lags, norms = self.ranks.gathered(
+            torch.stack([value.to(norm) for value in own])
+        ).unbind(1)
+        found = {}
+        if logits_by_pass is not None:
+            found[DIVERGENCE] = divergences.sum() / rows.sum().clamp(min=1)
+        spread = (norms.max() - norms.min()) / norms.max()
+        return found | {WEIGHT_SPREAD: spread, WEIGHT_NORM: norms.max(), LAG: lags.mean()}
+
     def _minibatches(self, batch_size: int) -> Tensor:
-        """Returns environments [passes, minibatches, batch_size / minibatches], in new orders."""
-        passes, minibatches = self.config.num_passes, self.config.num_minibatches
-        if minibatches == 1:
-            return torch.arange(batch_size).expand(passes, 1, -1)
-        orders = [torch.randperm(batch_size, generator=self.generator) for _ in range(passes)]
-        return torch.stack(orders).view(passes, minibatches, -1)
+        return draw_minibatches(
+            self.config,
+            batch_size,
+            self.generator,
+            num_groups=self.num_groups,
+            ranks=self.ranks,
+        )
 
     def _update(self, rollout: Rollout, columns: Tensor, *, check: bool) -> tuple[Tensor, Tensor]:
         """Makes one optimiser step on some environments; returns FIGURES and logits [T, b, A]."""
@@ -163,7 +191,7 @@ class Learner:
         return figures, logits
 
     def _gradients(self, minibatch: Rollout) -> tuple[Tensor, Tensor]:
-        """Leaves the clipped gradients with the weights; see `_update`."""
+        """Leaves the clipped gradients of all ranks with the weights; see `_update`."""
         output, _ = self.policy(
             minibatch.observation,
             minibatch.last_reward,
@@ -171,16 +199,19 @@ class Learner:
             minibatch.start,
             minibatch.core_state,
         )
-        total, loss = impala_loss(output, minibatch, self.config)
+        total, loss = impala_loss(output, minibatch, self.config, self.ranks)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
+        figures = torch.stack(loss)
+        gradients = [p.grad for p in self.policy.parameters() if p.grad is not None]
+        self.ranks.sum_all([*gradients, figures])
         norm = torch.nn.utils.clip_grad_norm_(
             self.policy.parameters(), self.config.max_gradient_norm
         )
-        return torch.stack((*loss, norm)), output.logits[:-1].detach()
+        return torch.cat((figures, norm[None])), output.logits[:-1].detach()
 
     def _frames_of(self, rollout: Rollout) -> int:
-        return rollout.action.numel() * self.frame_skip
+        return rollout.action.numel() * self.frame_skip * self.ranks.size
 
     def _step_size(self, rollout: Rollout, update: int) -> float:
         """Returns the step size of one of a rollout's updates, counted from 0.
@@ -229,11 +260,11 @@ def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:
     return config.learning_rate * left
 
 
-def mean_divergence(log_policy_by_pass: Tensor, valid: Tensor) -> Tensor:
-    """Returns the mean KL(first || last) in nats over valid rows of [2, T, B, A] log pi."""
+def total_divergence(log_policy_by_pass: Tensor, valid: Tensor) -> Tensor:
+    """Returns the sum of KL(first || last) in nats over valid rows of [2, T, B, A] log pi."""
     first, last = log_policy_by_pass
     divergence = (first.exp() * (first - last)).sum(-1)
-    return torch.where(valid, divergence, 0.0).sum() / valid.sum().clamp(min=1)
+    return torch.where(valid, divergence, 0.0).sum()
 
 
 MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}

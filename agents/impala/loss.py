@@ -1,7 +1,7 @@
 """The IMPALA loss of one minibatch of unrolls: policy gradient, value error, entropy bonus.
 
-Pure functions of plain tensors. Only valid rows count: a terminal observation's row carries no
-action that happened.
+Functions of plain tensors. Only valid rows count: a terminal observation's row carries no action
+that happened. Where several ranks learn together, counts and means are of the rows of all.
 
 Sources: Espeholt et al. 2018, IMPALA, section 4.2 (https://arxiv.org/abs/1802.01561); the
 clipped surrogate is eq. (7) of Schulman et al. 2017, PPO (https://arxiv.org/abs/1707.06347).
@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from agents.impala.config import LearnerConfig
+from agents.impala.moments import Moments, moments
 from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
+from experiment.ranks import ALONE, Ranks
 from models.policy import PolicyOutput
 
 MIN_TARGET_VARIANCE = 1e-8
@@ -22,7 +24,10 @@ MIN_TARGET_VARIANCE = 1e-8
 
 
 class Loss(NamedTuple):
-    """The loss for people to read: means over valid rows, whatever the reduction; no gradient."""
+    """The loss for people to read: means over valid rows, whatever the reduction; no gradient.
+
+    Of several ranks each has a part, and the means are the sums of these.
+    """
 
     total: Tensor
     policy: Tensor  # this and the next two without their weights
@@ -47,48 +52,39 @@ def surrogate_policy_loss(log_rhos: Tensor, advantages: Tensor, clip: float) -> 
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
 
 
-def normalise(advantages: Tensor, valid: Tensor, min_deviation: float) -> Tensor:
+def normalise(advantages: Tensor, of: Moments, min_deviation: float) -> Tensor:
     """Returns advantages [T, B] less their mean, over their standard deviation, of valid rows.
 
-    The deviation counts as `min_deviation` where it is smaller. Valid rows are not picked out: how
-    many there are would have to be asked of the device.
+    The deviation counts as `min_deviation` where it is smaller.
 
     Source of the bound: Hafner et al. 2023, DreamerV3 (https://arxiv.org/abs/2301.04104), which
     scales large returns down and leaves small ones, "to avoid amplifying noise".
     """
-    num_valid = valid.sum()
-    mean = torch.where(valid, advantages, 0.0).sum() / num_valid
-    deviations = torch.where(valid, advantages - mean, 0.0)
-    deviation = (deviations.square().sum() / (num_valid - 1)).sqrt().clamp(min=min_deviation)
-    return torch.where(num_valid < 2, advantages, (advantages - mean) / deviation)
+    deviation = (of.squares / (of.rows - 1)).sqrt().clamp(min=min_deviation)
+    return torch.where(of.rows < 2, advantages, (advantages - of.mean) / deviation)
 
 
-def explained_variance(values: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
-    """Returns 1 - Var[target - value] / Var[target] over valid rows of [T, B].
+def explained_variance(targets: Moments, errors: Moments) -> Tensor:
+    """Returns 1 - Var[target - value] / Var[target] over valid rows.
 
     1 where values are right up to a constant, 0 where a constant does as well, below 0 where it
     does better. 0 where the targets do not vary, so that nothing is there to be explained.
     """
-    num_valid = valid.sum().clamp(min=1)
-
-    def variance(rows: Tensor) -> Tensor:
-        mean = torch.where(valid, rows, 0.0).sum() / num_valid
-        return torch.where(valid, rows - mean, 0.0).square().sum() / num_valid
-
-    total, unexplained = variance(targets), variance(targets - values)
+    total, unexplained = (of.squares / of.rows.clamp(min=1) for of in (targets, errors))
     part = 1.0 - unexplained / total.clamp(min=MIN_TARGET_VARIANCE)
     return torch.where(total < MIN_TARGET_VARIANCE, 0.0, part)
 
 
 def impala_loss(
-    output: PolicyOutput, rollout: Rollout, config: LearnerConfig
+    output: PolicyOutput, rollout: Rollout, config: LearnerConfig, ranks: Ranks = ALONE
 ) -> tuple[Tensor, Loss]:
-    """Computes the loss of the learner's outputs on a rollout.
+    """Computes the loss of the learner's outputs on a rollout, or a rank's part of it.
 
     Args:
         output: logits [T+1, B, A] and value [T+1, B] float32 under the learner's parameters.
         rollout: what the actors did.
         config: weights and variants of the loss.
+        ranks: whose rollouts are one; the sum of their losses is the loss.
 
     Returns:
         The scalar to descend, reduced as `config` says and differentiable in `output`, and the
@@ -112,8 +108,12 @@ def impala_loss(
         lambda_=config.vtrace_lambda,
     )
     advantages = targets.advantages
+    values = output.value[:-1].detach()
+    of_advantages, *of_values = moments(
+        (advantages, targets.values, targets.values - values), rollout.valid, ranks
+    )
     if config.normalise_advantages:
-        advantages = normalise(advantages, rollout.valid, config.min_advantage_deviation)
+        advantages = normalise(advantages, of_advantages, config.min_advantage_deviation)
     if config.policy_loss == "plain":
         policy = plain_policy_loss(log_probs, log_rhos, advantages, config.rho_bar)
     else:
@@ -121,7 +121,7 @@ def impala_loss(
     value = 0.5 * (targets.values - output.value[:-1]).square()
     entropy = -(log_policy.exp() * log_policy).sum(-1)
 
-    num_valid = rollout.valid.sum().clamp(min=1)
+    num_valid = of_advantages.rows.clamp(min=1)
     divisor = num_valid if config.reduction == "mean" else torch.ones_like(num_valid)
 
     def reduce(rows: Tensor) -> Tensor:
@@ -133,7 +133,6 @@ def impala_loss(
     def mean(reduced: Tensor) -> Tensor:
         return reduced.detach() * divisor / num_valid
 
-    values = output.value[:-1].detach()
     return total, Loss(
         mean(total),
         mean(policy),
@@ -141,5 +140,5 @@ def impala_loss(
         mean(entropy),
         mean(reduce(log_rhos.detach().exp())),
         mean(reduce(values)),
-        explained_variance(values, targets.values, rollout.valid),
+        explained_variance(*of_values) / ranks.size,  # the same on each
     )

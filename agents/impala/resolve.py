@@ -6,19 +6,20 @@ import torch
 
 from agents.impala.config import TrainConfig
 from envs.spec import EnvSpec
-from models.cores import CoreConfig, kernel_backend
+from models.cores import CoreConfig, fitted, kernel_backend
 from models.encoders import resolved
-from models.policy import Policy
+from models.policy import Policy, core_input_size
 
 
-def with_encoder(config: TrainConfig, spec: EnvSpec) -> TrainConfig:
-    """Returns settings that name the encoder, where they left it open.
+def settled(config: TrainConfig, spec: EnvSpec) -> TrainConfig:
+    """Returns settings that name the encoder and the core's sizes, where they left them open.
 
     Raises:
-        ValueError: it does not fit the observations of `spec`.
+        ValueError: no encoder fits the observations of `spec`, or no core core.parameters.
     """
     encoder = resolved(config.encoder, spec.observation_shape, spec.observation_dtype, spec.symbols)
-    return replace(config, encoder=encoder)
+    core = fitted(config.core, core_input_size(encoder.size, spec.num_actions, config.policy))
+    return replace(config, encoder=encoder, core=core)
 
 
 def make_policy(config: TrainConfig, spec: EnvSpec) -> Policy:

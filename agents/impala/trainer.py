@@ -1,12 +1,14 @@
 """Actors, rollouts and learner put together from a config: everything but the run folder.
 
+Of several ranks each has a trainer, with its share of the batch; all call the same methods in the
+same order.
+
 `Trainer.rows` yields the metrics of each learned rollout; the caller logs, saves, and stops by no
 longer asking. Serial and async mode run the same `collect` and `Learner.learn`.
 """
 
 import logging
 import time
-from collections import deque
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,27 +16,27 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from agents.impala.actor import Actor, collect
+from agents.impala.actor import collect
 from agents.impala.allocator import keep_freed_memory
 from agents.impala.config import TrainConfig
-from agents.impala.episodes import Episode
+from agents.impala.crews import Crew, Share, generator, make_crew, make_envs
 from agents.impala.initial_weights import take_weights
 from agents.impala.learner import Learner, step_size
-from agents.impala.resolve import arithmetic, make_policy, with_encoder
+from agents.impala.played import PARTS, Played, mean_of_ranks
+from agents.impala.resolve import arithmetic, make_policy, settled
 from agents.impala.rollout import Rollout
 from agents.impala.threads import ActorThreads
-from envs import canonical_game, make_env
+from envs import canonical_game
 from envs.spec import EnvSpec, VecEnv
 from experiment.device import choose_device
 from experiment.files import file_name
 from experiment.progress import Shown
+from experiment.ranks import ALONE, Ranks
 from experiment.seeding import derive_seed
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.trainable import StateCheck, Trainable
 
 logger = logging.getLogger(__name__)
-PARTS = ("env", "inference", "learner")
-GAMES_IN_MEAN = 100
 WAITS = ("actor", "learner")
 LAG = "learner/lag_updates"
 SHOWN = (
@@ -52,8 +54,6 @@ SHOWN = (
 """What the display shows of a row, in the order of worth."""
 GAMES_DEPEND_ON = {"learner.batch_size", "num_groups"}
 """Settings that decide how many games an actor plays, and so which saved ones it can go on with."""
-Crew = list[Actor]
-"""Actors that take turns in one thread and fill one rollout together."""
 
 
 class Trainer(Trainable):
@@ -63,6 +63,10 @@ class Trainer(Trainable):
         config: every setting.
         num_learned: rollouts learned before a resume; games whose state cannot be saved begin
             anew from seeds derived from it.
+        ranks: that train the agent together.
+
+    Raises:
+        ValueError: a setting cannot work here, or with this number of ranks.
     """
 
     config: TrainConfig
@@ -77,26 +81,24 @@ class Trainer(Trainable):
     }
     memory_settings = "learner.batch_size, learner.unroll_length, num_actors, encoder.size or core"
 
-    def __init__(self, config: TrainConfig, *, num_learned: int = 0) -> None:
+    def __init__(self, config: TrainConfig, *, num_learned: int = 0, ranks: Ranks = ALONE) -> None:
         self.config = config
-        self.device = choose_device(config.device)
+        self.ranks = ranks
+        self.share = Share.of(config, ranks)
+        self.device = choose_device(config.device, ranks)
         keep_freed_memory()
         if config.mode == "serial" or config.exact_lag is not None:
             torch.backends.cudnn.deterministic = True  # what it computes does not change by itself
         self.num_learned = num_learned
         self.learn_seconds = 0.0  # since the trainer was made
         self._seconds_taken: dict[str, float] = {}
-        self._games: list[Episode] = []  # ended since the last row of metrics
-        self._recent_returns: deque[float] = deque(maxlen=GAMES_IN_MEAN)
+        self._played = Played(ranks)
         self._origin: Mapping[str, Any] = {}
         self._waited = self._waited_before = dict.fromkeys(WAITS, 0.0)  # seconds, async mode
         num_crews = config.num_actors if config.mode == "async" else 1
-        self._envs = [
-            [self._make_env(crew, group) for group in range(config.num_groups)]
-            for crew in range(num_crews)
-        ]
-        self.spec: EnvSpec = self._envs[0][0].spec
-        self.config = config = with_encoder(config, self.spec)
+        envs = [make_envs(config, self.share, crew, num_learned) for crew in range(num_crews)]
+        self.spec: EnvSpec = envs[0][0].spec
+        self.config = config = settled(config, self.spec)
         torch.manual_seed(derive_seed(config.seed, "policy"))
         self.policy = make_policy(config, self.spec).to(self.device)
         self.arithmetic = arithmetic(self.policy, config.core, self.device)
@@ -105,9 +107,11 @@ class Trainer(Trainable):
             config.learner,
             total_frames=config.total_frames,
             frame_skip=self.spec.frame_skip,
-            generator=_generator(derive_seed(config.seed, "minibatches"), torch.device("cpu")),
+            generator=generator(derive_seed(config.seed, "minibatches"), torch.device("cpu")),
+            num_groups=config.num_groups,
+            ranks=ranks,
         )
-        self.crews = [self._make_crew(crew) for crew in range(num_crews)]
+        self.crews = [self._make_crew(crew, envs[crew]) for crew in range(num_crews)]
 
     @staticmethod
     def title(config: TrainConfig) -> str:
@@ -124,13 +128,15 @@ class Trainer(Trainable):
         return file_name(f"{config.game}-{config.core.kind}-{config.seed}".lower())
 
     @classmethod
-    def begun(cls, config: TrainConfig) -> "Trainer":
+    def begun(cls, config: TrainConfig, ranks: Ranks = ALONE) -> "Trainer":
         """Returns a trainer before its first rollout, with the weights that `init_from` names.
+
+        Of several ranks each reads them.
 
         Raises:
             ValueError: a setting cannot work, or the weights do not fit.
         """
-        trainer = cls(config)
+        trainer = cls(config, ranks=ranks)
         if config.init_from is not None:
             source = Path(config.init_from)
             trainer._origin = take_weights(trainer.policy, trainer.config, source)
@@ -155,6 +161,7 @@ class Trainer(Trainable):
         state: Mapping[str, Any],
         weights: Mapping[str, Tensor],
         changes: Changes = NO_CHANGES,
+        ranks: Ranks = ALONE,
     ) -> "Trainer":
         """Returns a trainer that goes on from what `state_dict` and `weights` returned.
 
@@ -167,7 +174,7 @@ class Trainer(Trainable):
         if changes.keys() & GAMES_DEPEND_ON:
             state = {**state, "actors": []}
             logger.warning("the games begin anew, with another number of environments")
-        trainer = cls(config, num_learned=state["num_learned"])
+        trainer = cls(config, num_learned=state["num_learned"], ranks=ranks)
         trainer.load_state_dict(state, weights)
         if totals := changes.get("total_frames"):
             rates = [step_size(config.learner, frames, totals[of]) for of in ("from", "to")]
@@ -255,34 +262,28 @@ class Trainer(Trainable):
     def _learn(self, rollout: Rollout) -> dict[str, float]:
         began = time.perf_counter()
         metrics = self.learner.learn(rollout)
-        self._games += rollout.episodes
-        self._recent_returns += [game.game_return for game in rollout.episodes]
+        self._played.add(rollout.episodes)
         self.num_learned += 1
         self.learn_seconds += time.perf_counter() - began
         return metrics
 
     def take_row(self, elapsed_seconds: float) -> dict[str, Any]:
         """Returns games, shares of the time and waits since the last call."""
-        games, self._games = self._games, []
-        row: dict[str, Any] = {"games": [(game.game_return, game.length_steps) for game in games]}
-        if games:
-            row["length/new_games_steps"] = sum(game.length_steps for game in games) / len(games)
-        if self._recent_returns:
-            recent = self._recent_returns
-            row["return/last_100_games_points"] = sum(recent) / len(recent)
-        seconds = self.take_seconds()
+        row = self._played.take_row()
+        seconds = mean_of_ranks(self.take_seconds(), self.ranks)
         spent = sum(seconds[part] for part in PARTS)
         row |= {f"share/{part}": value / spent for part, value in seconds.items()}
         if self.config.mode == "async":
-            row |= {
-                f"queue/{side}_wait_share": (waited - self._waited_before[side]) / elapsed_seconds
-                for side, waited in self._waited.items()
-            }
+            waited = {side: of - self._waited_before[side] for side, of in self._waited.items()}
             self._waited_before = self._waited
+            row |= {
+                f"queue/{side}_wait_share": seconds / elapsed_seconds
+                for side, seconds in mean_of_ranks(waited, self.ranks).items()
+            }
         return row
 
     def take_seconds(self) -> dict[str, float]:
-        """Returns seconds spent by part since the last call; in async mode parts overlap.
+        """Returns this rank's seconds by part since the last call; in async mode parts overlap.
 
         Beside PARTS: "core", the part of inference and learner in the core, on a CPU.
         """
@@ -308,29 +309,31 @@ class Trainer(Trainable):
     def state_dict(self) -> dict[str, Any]:
         """Returns everything a resumed run needs beside `weights`.
 
-        In async mode the actors are ahead of the learner and in motion: theirs is left out, and
-        a resumed run begins new games.
+        The actors are those of all ranks, one a group. In async mode they are ahead of the
+        learner and in motion: theirs is left out, and a resumed run begins new games.
         """
         actors = self._actors() if self.config.mode == "serial" else []
+        of_ranks = self.ranks.gather([actor.state_dict() for actor in actors])
         return {
             "num_learned": self.num_learned,
-            "recent_returns": list(self._recent_returns),
+            "recent_returns": self._played.recent_returns(),
             "learner": self.learner.state_dict(),
-            "actors": [actor.state_dict() for actor in actors],
+            "actors": [state for states in of_ranks for state in states],
         }
 
     def load_state_dict(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Restores what `state_dict` and `weights` returned.
 
-        In a trainer made with the `num_learned` of that state. Games begin anew where it holds no
-        actors.
+        In a trainer made with the `num_learned` of that state, of any number of ranks. Games begin
+        anew where it holds no actors.
         """
         self.policy.load_state_dict(weights)
         self.num_learned = state["num_learned"]
-        self._recent_returns.extend(state["recent_returns"])
+        self._played.go_on_from(state["recent_returns"])
         self.learner.load_state_dict(state["learner"])
         if state["actors"]:
-            pairs = list(zip(self._actors(), state["actors"], strict=True))
+            own = [state["actors"][group] for group in self.share.groups]
+            pairs = list(zip(self._actors(), own, strict=True))
             for actor, saved in pairs:
                 actor.load_state_dict(saved)
             if not all(actor.takes_stream(saved["generator"]) for actor, saved in pairs):
@@ -345,37 +348,22 @@ class Trainer(Trainable):
         return [actor for crew in self.crews for actor in crew]
 
     def _allocate(self) -> Rollout:
-        learner = self.config.learner
-        state = self.policy.initial_state(learner.batch_size)
+        size = self.share.batch_size
+        state = self.policy.initial_state(size)
         return Rollout.allocate(
-            self.spec, learner.unroll_length, learner.batch_size, state, self.device
+            self.spec, self.config.learner.unroll_length, size, state, self.device
         )
 
-    def _make_env(self, crew: int, group: int) -> VecEnv:
-        config = self.config
-        seed = derive_seed(config.seed, "env", crew, group, self.num_learned)
-        num_envs = config.learner.batch_size // config.num_groups
-        return make_env(config.game, config.env, num_envs, seed)
-
-    def _make_crew(self, crew: int) -> Crew:
-        config = self.config
-        size = config.learner.batch_size // config.num_groups
+    def _make_crew(self, crew: int, envs: list[VecEnv]) -> Crew:
         policy = self.policy
-        if config.mode == "async":
-            policy = make_policy(config, self.spec).to(self.device)
-        return [
-            Actor(
-                self._envs[crew][group],
-                policy,
-                columns=slice(group * size, (group + 1) * size),
-                discount=config.learner.discount,
-                generator=_generator(
-                    derive_seed(config.seed, "actions", crew, group, self.num_learned), self.device
-                ),
-            )
-            for group in range(config.num_groups)
-        ]
-
-
-def _generator(seed: int, device: torch.device) -> torch.Generator:
-    return torch.Generator(device).manual_seed(seed)
+        if self.config.mode == "async":
+            policy = make_policy(self.config, self.spec).to(self.device)
+        return make_crew(
+            self.config,
+            self.share,
+            envs,
+            policy,
+            crew=crew,
+            num_learned=self.num_learned,
+            device=self.device,
+        )

@@ -3,6 +3,7 @@
 from .backend import kernel_backend
 from .base import Core, CoreState
 from .block import Access, FastNet
+from .budget import fitted
 from .config import CoreConfig
 from .guest import LOOKS, is_guest, is_registered, register
 from .registry import CORES, core_spec, make_core, refuse_unused, resolved
@@ -18,6 +19,7 @@ __all__ = [
     "CoreState",
     "FastNet",
     "core_spec",
+    "fitted",
     "is_guest",
     "is_registered",
     "kernel_backend",

@@ -17,7 +17,8 @@ class CoreConfig:
     """Memory of the policy: what all cores share.
 
     A size that is null is the core's own default; a core ignores the sizes it has no use for. In
-    the settings of a run every size is a number, or null where its core has none.
+    the settings of a run every size is a number, or null where its core has none. `fitted` turns
+    `parameters` into sizes.
 
     Args:
         kind: name of a core, as its file in `models/cores`.
@@ -29,6 +30,8 @@ class CoreConfig:
         hidden_size: features between the layers, a multiple of num_heads where a core has heads.
         num_heads: fast weight matrices per layer, each square with side hidden_size / num_heads.
         feedforward_size: hidden units of the feed-forward half of a block, >= 1.
+        parameters: of the core, within 5 %: decides hidden_size, and evens out by feedforward_size;
+            null leaves both as they are.
         args: the core's own settings by name, set as core.args.NAME; `--core.kind KIND --help`
             shows those of a core.
     """
@@ -40,10 +43,11 @@ class CoreConfig:
     hidden_size: int | None = None
     num_heads: int | None = None
     feedforward_size: int | None = None
+    parameters: int | None = None
     args: Mapping[str, Value] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in SIZES:
+        for name in (*SIZES, "parameters"):
             size = getattr(self, name)
             if size is not None and size < 1:
                 raise ValueError(f"core.{name} must be >= 1, got {size}")

@@ -60,4 +60,5 @@ class CoreSpec:
         """Shared settings that make no difference to this core."""
         without = {name for name in SIZES if name not in self.sizes}
         without |= {"kernel"} if self.kernel is None else set()
+        without |= {"parameters"} if "hidden_size" in without else set()
         return without | (set() if self.has_state else {"bptt"})

@@ -16,6 +16,7 @@ from tools.pages.gpu import gpu_block
 from tools.pages.kernels import kernel_block
 from tools.pages.loop_costs import costs_block, run_length_block
 from tools.pages.memory import memory_block
+from tools.pages.parallel import efficiency_block, exchange_block, processes_block
 from tools.pages.pong import async_block, pong_block
 from tools.pages.reliability import campaign_block, soak_block
 from tools.pages.throughput import speed_block, throughput_block
@@ -29,6 +30,7 @@ PAGES = (
     "docs/results.md",
     "docs/reliability.md",
     "docs/compare.md",
+    "docs/parallel.md",
 )
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
@@ -45,6 +47,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "compare": compare_block,
     "coverage": coverage_block,
     "gpu": gpu_block,
+    "processes": processes_block,
+    "exchanges": exchange_block,
+    "efficiency": efficiency_block,
 }
 
 

@@ -12,6 +12,13 @@ KILLS = {
     "kills_at_a_file_operation": "at a file operation, a write cut in half",
     "kills_in_the_write_of_a_checkpoint": "in the write of a checkpoint",
 }
+RANK_KILLS = {
+    "kills_of_the_first_rank": "of the process that writes",
+    "kills_of_another_rank": "of another one",
+    "most_seconds_to_the_end_of_all": "longest wait until all had ended, seconds",
+    "runs": "runs, each resumed to its end without a row lost or doubled",
+    "runs_equal_to_one_that_nothing_befell": "runs equal, bit for bit, to one that nothing befell",
+}
 SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")
 FILES = {
     "checkpoint": "checkpoints, bytes changed (some with their checksum mended)",
@@ -29,6 +36,7 @@ def campaign_block() -> str:
         [
             f"Commit and file: {link(CAMPAIGN, origin)}. {machine(origin)}, busy with other work.",
             kills(report["kills"]),
+            rank_kills(report.get("rank_kills")),
             signals(report["signals"]),
             faults(report["faults"] | report["disk"]),
             fuzzing(report["fuzzing"]),
@@ -54,6 +62,16 @@ def kills(tallies: dict[str, Any]) -> str:
             ]
         )
     return table(["SIGKILL", *MODES], rows)
+
+
+def rank_kills(tallies: dict[str, Any] | None) -> str:
+    """Returns the SIGKILLs of single processes of several that train one agent."""
+    if tallies is None:
+        return "Kills of single processes of several: not counted yet."
+    rows = [[text, *(f"{tallies[m][n]:.0f}" for m in MODES)] for n, text in RANK_KILLS.items()]
+    rows[-1][-1] = ""  # in async mode bits depend on timing
+    ranks = tallies[MODES[0]]["ranks"]
+    return table([f"SIGKILL of one of {ranks} processes", *MODES], rows)
 
 
 def signals(tallies: dict[str, Any]) -> str:

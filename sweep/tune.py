@@ -1,0 +1,105 @@
+"""Settings tried on a seed of their own before a sweep: the best for each game and core is kept.
+
+A trial is a whole run, in `<out>-tuning/<game>/<core>-<settings>/seed1001`, where `compare` of the
+sweep's folder does not find it. `<out>-tuning/<game>-<core>.json` says what was tried, how well it
+did, and what it cost.
+"""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from agents.impala.config import TrainConfig
+from experiment.files import file_name, write_json
+from experiment.metrics import newest_row
+from experiment.run_dir import read_status
+from sweep.plan import Choice, RunPlan, Settings, SweepConfig, choices, plan_run
+from sweep.steps import is_trained, score_path
+
+TUNED = ("learner.learning_rate", "learner.entropy_cost")
+WIDEST_FACTOR = 4.0
+"""Values are drawn up to this factor above and below the config's, evenly in their logarithm."""
+SEED = 1001
+COSTS = ("frames", "wall_seconds")
+
+
+class Trial(NamedTuple):
+    """Settings, and the run that tries them."""
+
+    settings: Settings
+    plan: RunPlan
+
+
+def plan_trials(sweep: SweepConfig) -> dict[Choice, list[Trial]]:
+    """Returns `sweep.tune` trials for each game and core; the config's own settings are the first.
+
+    Raises:
+        ValueError: as `plan_runs`, or the sweep gives a setting that is to be tuned.
+    """
+    if not sweep.tune:
+        return {}
+    given = {text.partition("=")[0] for text in (*sweep.set, *sweep.vary)}
+    if both := given.intersection(TUNED):
+        raise ValueError(f"--tune draws {', '.join(sorted(both))}: leave it to it, or out")
+    trials = {}
+    folder = sweep.out.with_name(f"{sweep.out.name}-tuning")
+    sweep = replace(sweep, out=folder, vary=(), lengths=None)
+    for choice in choices(sweep):
+        config = plan_run(sweep, choice, {}, SEED).config
+        drawn = [_drawn(config, number) for number in range(sweep.tune)]
+        trials[choice] = [Trial(it, plan_run(sweep, choice, it, SEED)) for it in drawn]
+    return trials
+
+
+def is_tried(plan: RunPlan) -> bool:
+    """Returns whether a trial has come to its end, well or ill; one that was stopped goes on."""
+    if is_trained(plan):
+        return score_path(plan, plan.evaluations[0]).exists()
+    has_status = (plan.path / "status.json").exists()
+    return has_status and read_status(plan.path)["status"] == "failed"
+
+
+def keep_best(trials: Mapping[Choice, Sequence[Trial]]) -> dict[Choice, Settings]:
+    """Returns the settings of the highest mean return, and records all that was tried.
+
+    Raises:
+        ValueError: every trial of a game and core has failed.
+    """
+    return {(game, core): _best(core, tried) for (game, core), tried in trials.items()}
+
+
+def _best(core: str, trials: Sequence[Trial]) -> Settings:
+    results = [_result(trial) for trial in trials]
+    scored = [result for result in results if result["mean_return"] is not None]
+    of_game = trials[0].plan.path.parents[1]
+    if not scored:
+        raise ValueError(f"every trial of {core} failed; their logs are in {of_game}")
+    best: Settings = max(scored, key=lambda result: result["mean_return"])["settings"]
+    spent = {name: sum(result[name] for result in results) for name in COSTS}
+    record = of_game.with_name(f"{of_game.name}-{file_name(core)}.json")
+    write_json(record, {"best": best, "trials": results, "spent": spent})
+    return best
+
+
+def _result(trial: Trial) -> dict[str, Any]:
+    """Returns what came of a trial, as plain values; no return where it failed."""
+    row = newest_row(trial.plan.path / "metrics.jsonl") or {}
+    mean_return = None
+    if is_trained(trial.plan):
+        score = json.loads(score_path(trial.plan, trial.plan.evaluations[0]).read_text())
+        mean_return = score["mean_return"]
+    cost = {name: row.get(name, 0) for name in COSTS}
+    return {"settings": trial.settings, "mean_return": mean_return} | cost
+
+
+def _drawn(config: TrainConfig, number: int) -> Settings:
+    """Returns multiples of a config's values, the same for every game and core; the first are 1."""
+    rng = random.Random(number)
+    factors = [WIDEST_FACTOR ** rng.uniform(-1, 1) if number else 1.0 for _ in TUNED]
+    values = [getattr(config.learner, name.partition(".")[2]) for name in TUNED]
+    return {
+        name: f"{value * factor:.3g}"
+        for name, value, factor in zip(TUNED, values, factors, strict=True)
+    }

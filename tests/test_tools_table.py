@@ -1,0 +1,110 @@
+"""The table of cores and tasks: all of it can be planned, and it goes on where it was stopped."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from agents.impala.config import config_from_values
+from agents.plugins import use_named
+from agents.runs import train
+from comparison.run_table import read_run_table
+from envs import family_of
+from experiment.files import write_json
+from experiment.provenance import ROOT
+from models.cores import CORES
+from sweep.plan import plan_runs
+from tests.test_tools_publish import evaluate
+from tools import table
+from tools.table import TableConfig, main, sweeps
+
+SMALL = {
+    "core": {"kind": "lstm", "hidden_size": 4},
+    "encoder": {"kind": "mlp", "size": 4},
+    "learner": {"unroll_length": 4, "batch_size": 2},
+    "total_frames": 16,
+}
+
+
+def test_the_table_is_twelve_cores_on_twenty_tasks(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = sweeps(TableConfig(results=tmp_path))
+    assert len(found) == 20
+    assert len({of.out for of in found.values()}) == 20
+    for of_task in found.values():
+        assert len(of_task.cores.split(",")) == 12
+        assert set(of_task.cores.split(",")) < CORES.keys()
+        use_named(["--games", of_task.games or ""])
+        (plan,) = plan_runs(replace(of_task, cores="rdn", seeds=1, out=tmp_path / of_task.out))
+        assert plan.config.core.parameters == 50_000
+        assert plan.config.total_frames == 1_000_000
+        is_guest = plan.config.game.startswith("popgym:")
+        assert plan.config.policy.last_action == is_guest
+        assert is_guest or family_of(plan.config.game).question(plan.config.game, plan.config.env)
+
+
+def test_a_game_that_is_none_is_refused(capsys):
+    assert main(["--tasks=tmace"]) == 2
+    assert "got 'tmace'; close: tmaze" in capsys.readouterr().err
+
+
+@pytest.fixture
+def worked_off(tmp_path, monkeypatch):
+    """Has sweeps train tiny runs in this process; returns the cores of each that was begun."""
+    begun = []
+
+    def sweep(config):
+        begun.append((config.out.name, config.cores))
+        for core in config.cores.split(","):
+            path = config.out / f"control/{core}/seed1"
+            if path.exists():
+                continue
+            values = SMALL | {"game": "control", "core": SMALL["core"] | {"kind": core}}
+            made = config_from_values(values)
+            run = train(replace(made, run_dir=str(path)))
+            evaluate(run, "control", 2, {})
+        return True
+
+    monkeypatch.setattr(table, "sweep", sweep)
+    monkeypatch.chdir(tmp_path)
+    return begun
+
+
+def test_what_a_file_holds_is_left_out_and_what_comes_is_added(worked_off, tmp_path):
+    options = ["--seeds=1", "--results=kept"]
+    assert main([*options, "--tasks=tmaze", "--cores=lstm,gru"]) == 0
+    assert main([*options, "--tasks=tmaze,parity", "--cores=lstm,feedforward"]) == 0
+    assert worked_off == [
+        ("tmaze", "lstm,gru"),
+        ("tmaze", "feedforward"),
+        ("parity", "lstm,feedforward"),
+    ]
+    runs = read_run_table(tmp_path / "kept/tmaze.json")
+    assert sorted(run.config.core.kind for run in runs) == ["feedforward", "gru", "lstm"]
+    assert main([*options, "--tasks=tmaze", "--cores=lstm"]) == 0
+    assert main(["--results=kept", "--seeds=2", "--tasks=tmaze", "--cores=gru"]) == 0
+    assert worked_off[3:] == [("tmaze", "gru")]  # a second seed is missing
+
+
+def test_a_stopped_run_ends_the_table(worked_off, tmp_path, monkeypatch):
+    sweep = table.sweep
+
+    def stopped(config):
+        sweep(config)
+        write_json(config.out / "control/lstm/seed1/status.json", {"status": "stopped"})
+        return False
+
+    monkeypatch.setattr(table, "sweep", stopped)
+    assert main(["--tasks=tmaze,parity", "--cores=lstm", "--results=kept"]) == 1
+    assert worked_off == [("tmaze", "lstm")]
+    assert not (tmp_path / "kept").exists()
+
+
+def test_what_was_tried_is_kept_by_core(worked_off, tmp_path):
+    folder = tmp_path / "runs/table/tmaze-tuning"
+    (folder / "control").mkdir(parents=True)
+    for core, rate in (("lstm", "1"), ("rdn-bptt1", "2")):
+        write_json(folder / f"control-{core}.json", {"best": rate})
+    assert main(["--tasks=tmaze", "--cores=lstm", "--results=kept"]) == 0
+    kept = json.loads((tmp_path / "kept/tuning/tmaze.json").read_text())
+    assert kept == {"lstm": {"best": "1"}, "rdn-bptt1": {"best": "2"}}

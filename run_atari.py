@@ -1,36 +1,16 @@
 """The command line: train, sweep, evaluate, watch, compare, check, bench. No logic."""
 
-import gc
 import json
 import os
-import signal
 import sys
-from argparse import ArgumentError
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from experiment.arguments import fields_of, in_order, show_below, typed, typed_values
-from experiment.complaints import close_hint, explained
-from experiment.stop_signals import interrupts
-
-REQUEUE = 143  # the exit code of a process that SIGTERM ended: schedulers start it again
-
-
-def _parser(description: str) -> ArgumentParser:
-    return ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
-
-
-def _add_plugin(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--plugin",
-        action="append",
-        default=[],
-        metavar="FILE.py:NAME",
-        help="import your own environment or core, which a saved run or a config file names",
-    )
+from experiment.command_line import Command, CommandLine, add_plugin, on_terminal, plain_parser
+from experiment.training_command import run_parser, run_training
 
 
 def _add_greedy(parser: ArgumentParser) -> None:
@@ -42,40 +22,19 @@ def _add_greedy(parser: ArgumentParser) -> None:
 def train_parser() -> ArgumentParser:
     """Returns the parser of `train`."""
     from agents.impala.config import TrainConfig
-    from experiment.session import SessionConfig
-    from experiment.settings import settings_parser
 
-    parser = settings_parser(TrainConfig, "Train an agent.")
-    parser.add_argument(
-        "--resume",
-        type=Path | None,
-        default=None,
-        help="run folder to go on with; settings given beside it change, where they may",
-    )
-    _add_plugin(parser)
-    parser.add_argument(
-        "--processes",
-        type=int,
-        default=1,
-        help="train in so many processes of this machine, which share the batch; torchrun does it "
-        "on several machines (docs/parallel.md)",
-    )
-    parser.add_class_arguments(SessionConfig, skip={"requeue"})
-    parser.add_argument(
-        "--requeue",
-        action="store_true",
-        help=f"exit with {REQUEUE} where the session ends before its run, for a scheduler",
-    )
-    return parser
+    return run_parser(TrainConfig, "Train an agent.")
 
 
 def sweep_parser() -> ArgumentParser:
     """Returns the parser of `sweep`."""
     from sweep.plan import SweepConfig
 
-    parser = _parser("Train and evaluate every combination of games, cores, settings and seeds.")
+    parser = plain_parser(
+        "Train and evaluate every combination of games, cores, settings and seeds."
+    )
     parser.add_class_arguments(SweepConfig, skip={"vary", "set"})
-    _add_plugin(parser)
+    add_plugin(parser)
     for name, text in (
         ("vary", "settings to combine, such as learner.entropy_cost=0.01,0.003"),
         ("set", "settings of all runs, such as total_frames=100000"),
@@ -91,11 +50,11 @@ def evaluate_parser() -> ArgumentParser:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads sleep while games step
     from agents.evaluation.evaluate import EvaluationConfig
 
-    parser = _parser("Play whole games with a saved policy.")
+    parser = plain_parser("Play whole games with a saved policy.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
     parser.add_class_arguments(EvaluationConfig, skip={"greedy"})
     _add_greedy(parser)
-    _add_plugin(parser)
+    add_plugin(parser)
     parser.add_argument(
         "--num_threads", type=int, default=0, help="threads of the policy; 0 is torch's own choice"
     )
@@ -113,20 +72,20 @@ def watch_parser() -> ArgumentParser:
     """Returns the parser of `watch`."""
     from watch.film import WatchConfig
 
-    parser = _parser("Film games of a saved policy, with its memory beside the picture.")
+    parser = plain_parser("Film games of a saved policy, with its memory beside the picture.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
     parser.add_class_arguments(WatchConfig, skip={"greedy", "board"})
     _add_greedy(parser)
     parser.add_argument(
         "--board", action="store_true", help="a .gif, shown in the run's TensorBoard too"
     )
-    _add_plugin(parser)
+    add_plugin(parser)
     return parser
 
 
 def compare_parser() -> ArgumentParser:
     """Returns the parser of `compare`."""
-    parser = _parser("Compare runs: a report of scores, curves, speed and how sure they are.")
+    parser = plain_parser("Compare runs: a report of scores, curves, speed and how sure they are.")
     parser.add_argument(
         "folders", type=Path, nargs="+", help="run folders, or folders that hold them"
     )
@@ -139,7 +98,7 @@ def check_parser() -> ArgumentParser:
     from benchmarks.core_check import Settings
     from models.cores import CoreConfig
 
-    parser = _parser("Check that a core is right for reinforcement learning, and measure it.")
+    parser = plain_parser("Check that a core is right for reinforcement learning, and measure it.")
     parser.add_argument("kind", help="a built-in core, or FILE.py:CLASS of your own")
     parser.add_class_arguments(Settings, skip={"core"})
     parser.add_class_arguments(CoreConfig, "core", skip={"kind", "bptt"})
@@ -152,10 +111,10 @@ def bench_parser() -> ArgumentParser:
     from benchmarks import kernels, throughput
     from benchmarks.kernel_cases import OPS
 
-    parser = _parser("Measure this machine.")
+    parser = plain_parser("Measure this machine.")
     parser.prog = "run_atari.py bench"
     benchmarks = parser.add_subcommands(dest="benchmark")
-    kernel_parser = _parser("Check and time every recurrence in every backend, side by side.")
+    kernel_parser = plain_parser("Check and time every recurrence in every backend, side by side.")
     kernel_parser.add_class_arguments(kernels.Settings, skip={"compiled", "quick", "ops"})
     kernel_parser.add_argument(
         "--ops", type=str, nargs="+", default=list(OPS), help="recurrences to time"
@@ -164,7 +123,7 @@ def bench_parser() -> ArgumentParser:
         "--compiled", action="store_true", help="also the loop under torch.compile: minutes"
     )
     kernel_parser.add_argument("--quick", action="store_true", help="tiny shapes, writes no file")
-    loop_parser = _parser("Time the training loop, its parts, and a plain loop, side by side.")
+    loop_parser = plain_parser("Time the training loop, its parts, and a plain loop, side by side.")
     loop_parser.add_argument("--config", action="config", help="YAML file of training settings")
     loop_parser.add_class_arguments(throughput.Settings, skip={"peers"})
     loop_parser.add_argument(
@@ -200,51 +159,9 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
     _use_named(parser, arguments)
     parsed = parser.parse_args(in_order(arguments))  # before the imports, which --help needs not
-    from agents.impala.config import TrainConfig
-    from agents.runs import refuse_unnamed, resume, train, train_in_processes, what_next
-    from experiment.ranks import joined
-    from experiment.session import SessionConfig
-    from experiment.settings import given_values, plain_values
-    from experiment.torchrun import is_rank
-    from models.cores import refuse_unused
+    from agents.runs import TRAINING
 
-    session = fields_of(SessionConfig, parsed)
-    if parsed.processes < 1:
-        raise ValueError(f"processes must be at least 1, got {parsed.processes}")
-    if parsed.resume is None:
-        config = fields_of(TrainConfig, parser.instantiate(parsed))
-        refuse_unused(config.core.kind, typed(arguments))
-        refuse_unnamed(config, typed(arguments))
-        given = plain_values(config)
-    else:
-        given = given_values(TrainConfig, parser, arguments)
-    if parsed.processes > 1 and not is_rank():
-        words = ["train", *arguments]
-        code, path = train_in_processes(parsed.processes, parsed.resume, given, words)
-        return exit_code(code, path, session.requeue)
-    with joined() as ranks:
-        if parsed.resume is None:
-            path = train(config, session, ranks=ranks)
-        else:
-            path = resume(parsed.resume, session, given, ranks)
-    if ranks.is_first:
-        print(what_next(path))
-    return 0 if is_rank() else exit_code(0, path, session.requeue)
-
-
-def exit_code(code: int, path: Path, requeue: bool) -> int:
-    """Returns the exit code of a training: REQUEUE where a scheduler should go on.
-
-    Args:
-        code: 0, that of a failure, or 128 and the number of a signal that the run may have obeyed.
-        path: the run folder.
-        requeue: whether it is asked for.
-    """
-    from experiment.run_dir import read_status
-
-    if 0 < code <= 128 or not (path / "status.json").exists():
-        return code
-    return REQUEUE if requeue and read_status(path)["status"] == "stopped" else 0
+    return run_training("run_atari.py", TRAINING, parser, parsed, arguments)
 
 
 def run_sweep(parser: ArgumentParser, arguments: list[str]) -> int:
@@ -345,7 +262,7 @@ USAGE = """usage: run_atari.py COMMAND [--help]
   compare    a report on runs: scores, curves, speed and how sure they are
   check      is a core right for reinforcement learning, and what does it cost
   bench      measure this machine: kernels, or the training loop"""
-COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None]]] = {
+COMMANDS: dict[str, Command] = {
     "train": (train_parser, run_train),
     "sweep": (sweep_parser, run_sweep),
     "evaluate": (evaluate_parser, run_evaluate),
@@ -356,71 +273,15 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[..., int | None
 }
 
 
-def main(arguments: list[str]) -> int:
-    """Runs one command; returns the exit code, 2 for what the user can mend, 128 + a signal's."""
-    try:
-        with interrupts():
-            return run_command(arguments)
-    except KeyboardInterrupt as error:
-        number = signal.Signals(*error.args)
-        print(f"interrupted by {number.name}", file=sys.stderr)
-        return 128 + number
+def _memory_settings() -> str:
+    from agents.impala.trainer import Trainer
+
+    return Trainer.memory_settings
 
 
-def on_terminal(text: str) -> None:
-    """Shows on a terminal what a command waits for; what is written next takes its place."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
-
-
-def run_command(arguments: list[str]) -> int:
-    """Runs one command, and says in one line what the user can mend; returns the exit code."""
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0
-    if not arguments or arguments[0] not in COMMANDS:
-        given = repr(arguments[0]) if arguments else "none"
-        hint = close_hint(arguments[0], COMMANDS) if arguments else ""
-        print(f"error: want a command ({', '.join(COMMANDS)}), got {given}{hint}", file=sys.stderr)
-        return 2
-    on_terminal(f"{arguments[0]}: loading PyTorch ...")
-    gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
-    from experiment.failure import RunFailed, cause, out_of_memory
-    from experiment.ranks import EndedElsewhere, RankLost
-
-    make_parser, run = COMMANDS[arguments[0]]
-    parser = make_parser()
-    on_terminal("")
-    gc.freeze()  # no collection need ever look through them
-    gc.enable()
-    parser.prog = f"run_atari.py {arguments[0]}"
-    try:
-        return run(parser, arguments[1:]) or 0
-    except ArgumentError as error:
-        print(f"error: {explained(one_line(error), parser, arguments)}", file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:  # what a user can get wrong
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
-    except EndedElsewhere as error:
-        return int(error.args[0])
-    except (RunFailed, RankLost) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        from agents.impala.trainer import Trainer
-
-        print(f"error: {cause(error, Trainer.memory_settings)}", file=sys.stderr)
-        return 1
-
-
-def one_line(error: Exception) -> str:
-    """Returns the message of an error without its line breaks."""
-    return " ".join(str(error).split())
-
+main = CommandLine(
+    prog="run_atari.py", usage=USAGE, commands=COMMANDS, memory_settings=_memory_settings
+).main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

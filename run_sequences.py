@@ -6,8 +6,9 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from experiment.arguments import fields_of, in_order, show_below, typed, typed_values
-from experiment.command_line import CommandLine, add_plugin, exit_code, plain_parser, run_parser
+from experiment.arguments import fields_of, in_order, show_below, typed_values
+from experiment.command_line import CommandLine, add_plugin, plain_parser
+from experiment.training_command import run_parser, run_training
 
 
 def train_parser() -> ArgumentParser:
@@ -63,21 +64,9 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     """Trains, or resumes; returns REQUEUE where a scheduler should go on."""
     _use_named(parser, arguments)
     parsed = parser.parse_args(in_order(arguments))  # before the imports, which --help needs not
-    from experiment.session import SessionConfig
-    from experiment.settings import given_values
-    from models.cores import refuse_unused
-    from sequences.config import SequenceConfig
-    from sequences.runs import resume, train, what_next
+    from sequences.runs import TRAINING
 
-    session = fields_of(SessionConfig, parsed)
-    if parsed.resume is not None:
-        path = resume(parsed.resume, session, given_values(SequenceConfig, parser, arguments))
-    else:
-        config = fields_of(SequenceConfig, parser.instantiate(parsed))
-        refuse_unused(config.core.kind, typed(arguments))
-        path = train(config, session)
-    print(what_next(path))
-    return exit_code(path, session.requeue)
+    return run_training("run_sequences.py", TRAINING, parser, parsed, arguments)
 
 
 def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Runs of agents: begun from settings, or gone on with from a folder."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,7 @@ from typing import Any
 from torch import nn
 
 from agents import plugins
-from agents.impala.config import TrainConfig, config_from_values
-from agents.impala.crews import refuse_uneven
-from agents.impala.resolve import refuse_missing_devices
+from agents.impala.config import TrainConfig
 from agents.impala.trainer import Trainer
 from envs.guest import MakeGuest
 from experiment import resume as run_on
@@ -18,10 +16,10 @@ from experiment import run
 from experiment.live import duration
 from experiment.metrics import newest_row
 from experiment.ranks import ALONE, Ranks
-from experiment.run_dir import read_config, read_status
+from experiment.run_dir import read_status
 from experiment.session import SessionConfig
-from experiment.settings import with_values
-from models.cores import resolved
+from experiment.training_command import Training
+from models.cores import refuse_unused, resolved
 
 
 def train(
@@ -60,36 +58,10 @@ def resume(
     return run_on.resume(Trainer, path, session, given, ranks)
 
 
-def train_in_processes(
-    number: int, folder: Path | None, values: Mapping[str, Any], arguments: Sequence[str]
-) -> tuple[int, Path]:
-    """Trains an agent in several processes of this machine.
-
-    Args:
-        number: of processes.
-        folder: run folder to go on with; None begins a run.
-        values: its settings, or those that change.
-        arguments: of `run_atari.py`, for every process.
-
-    Returns:
-        The exit code of `launch`, and the run folder.
-
-    Raises:
-        ValueError: a setting cannot work with this number; nothing is started.
-    """
-    from experiment.launch import launch  # takes a while to import
-
-    saved = {} if folder is None else read_config(folder)
-    config = config_from_values(with_values(saved, values))
-    refuse_uneven(config, number)
-    refuse_missing_devices(config.device, number)
-    path = folder or run.folder_of(Trainer, config)
-    return launch(number, arguments), path
-
-
-def refuse_unnamed(config: TrainConfig, given: Collection[str]) -> None:
-    """Raises ValueError where a command line names neither a game nor a file of settings."""
-    if not {"game", "config"} & set(given):
+def refuse(config: TrainConfig, given: set[str]) -> None:
+    """Raises ValueError where a command line says too little, or what its core has no use for."""
+    refuse_unused(config.core.kind, given)
+    if not {"game", "config"} & given:
         raise ValueError(
             f"train what? Name a game (--game Pong) or settings (--config configs/pong.yaml); "
             f"alone this would train {Trainer.title(config)} for {config.total_frames:,} frames "
@@ -108,3 +80,10 @@ def what_next(path: Path) -> str:
     command = f"evaluate {path}" if is_finished else f"train --resume {path}"
     lines += [f"run folder: {path}", f"next: python run_atari.py {command}"]
     return "\n".join(lines)
+
+
+def _train(config: TrainConfig, session: SessionConfig, ranks: Ranks) -> Path:
+    return train(config, session, ranks=ranks)
+
+
+TRAINING = Training(kind=Trainer, train=_train, what_next=what_next, refuse=refuse)

@@ -6,16 +6,12 @@ import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser
 
 from experiment.complaints import close_hint, explained
 from experiment.stop_signals import interrupts
 
-REQUEUE = 143
-"""The exit code of a process that SIGTERM ended: schedulers start it again."""
 Command = tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, list[str]], int | None]]
 """Makes the parser, and runs what it parsed; returns an exit code, None for 0."""
 
@@ -59,6 +55,7 @@ class CommandLine:
         on_terminal(f"{arguments[0]}: loading PyTorch ...")
         gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
         from experiment.failure import RunFailed, cause, out_of_memory
+        from experiment.ranks import EndedElsewhere, RankLost
 
         parser = make_parser()
         on_terminal("")
@@ -71,7 +68,9 @@ class CommandLine:
             return _mistake(explained(_one_line(error), parser, arguments))
         except (ValueError, OSError) as error:  # what a user can get wrong
             return _mistake(_one_line(error))
-        except RunFailed as error:
+        except EndedElsewhere as error:
+            return int(error.args[0])
+        except (RunFailed, RankLost) as error:
             return _mistake(_one_line(error), 1)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
@@ -111,32 +110,3 @@ def add_plugin(parser: ArgumentParser) -> None:
         metavar="FILE.py:NAME",
         help="import your own environment or core, which a saved run or a config file names",
     )
-
-
-def run_parser(kind: type[Any], description: str) -> ArgumentParser:
-    """Returns a parser of what begins a run or goes on with one: all settings, and the session."""
-    from experiment.session import SessionConfig
-    from experiment.settings import settings_parser
-
-    parser = settings_parser(kind, description)
-    parser.add_argument(
-        "--resume",
-        type=Path | None,
-        default=None,
-        help="run folder to go on with; settings given beside it change, where they may",
-    )
-    add_plugin(parser)
-    parser.add_class_arguments(SessionConfig, skip={"requeue"})
-    parser.add_argument(
-        "--requeue",
-        action="store_true",
-        help=f"exit with {REQUEUE} where the session ends before its run, for a scheduler",
-    )
-    return parser
-
-
-def exit_code(path: Path, requeue: bool) -> int:
-    """Returns REQUEUE where a scheduler is to go on with the run in a folder, else 0."""
-    from experiment.run_dir import read_status
-
-    return REQUEUE if requeue and read_status(path)["status"] == "stopped" else 0

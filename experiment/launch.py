@@ -15,14 +15,14 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from experiment.provenance import ROOT, usable_cores
 
 
-def launch(num_processes: int, arguments: Sequence[str]) -> int:
-    """Runs `run_atari.py` as so many ranks that meet at a free port, and waits for them.
+def launch(num_processes: int, command: Sequence[str]) -> int:
+    """Runs a program as so many ranks that meet at a free port, and waits for them.
 
     A signal to this process goes on to all of them; they end with a checkpoint.
 
     Args:
         num_processes: of this machine; torch's threads are as many as leave no core over.
-        arguments: the command line of each.
+        command: a program of the repository and its arguments, for each.
 
     Returns:
         The exit code: 0, that of the first rank that failed, or 128 and the number of a signal.
@@ -42,7 +42,7 @@ def launch(num_processes: int, arguments: Sequence[str]) -> int:
             logs_specs=DefaultLogsSpecs(log_dir=folder),
         )
         try:
-            elastic_launch(config, sys.executable)(str(ROOT / "run_atari.py"), *arguments)
+            elastic_launch(config, sys.executable)(str(ROOT / command[0]), *command[1:])
         except ChildFailedError as error:
             return _told(error)
         except SignalException as error:

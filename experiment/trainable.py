@@ -72,6 +72,11 @@ class Trainable(ABC):
 
     @staticmethod
     @abstractmethod
+    def refuse_uneven(config: Any, num_ranks: int) -> None:
+        """Raises ValueError where the data cannot be dealt out to so many ranks equally."""
+
+    @staticmethod
+    @abstractmethod
     def state_check(config: Any) -> StateCheck:
         """Returns the check of checkpoints of a run with these settings."""
 

@@ -27,6 +27,15 @@ class Batch(NamedTuple):
     start: NDArray[np.bool_]  # [T, B] true at the first token of a sequence, and of filler
     sequence: NDArray[np.int64]  # [T, B] number of the sequence, NO_SEQUENCE in filler
 
+    def lanes(self, which: slice) -> "Batch":
+        """Returns some of the lanes."""
+        return Batch(
+            token=self.token[:, which],
+            answer=self.answer[:, which],
+            start=self.start[:, which],
+            sequence=self.sequence[:, which],
+        )
+
     @property
     def num_tokens(self) -> int:
         """Tokens of sequences, without filler."""

@@ -8,8 +8,11 @@ from experiment import resume as run_on
 from experiment import run
 from experiment.live import duration
 from experiment.metrics import newest_row
+from experiment.ranks import ALONE, Ranks
 from experiment.run_dir import read_status
 from experiment.session import SessionConfig
+from experiment.training_command import Training
+from models.cores import refuse_unused
 from sequences.config import SequenceConfig, complete_settings
 from sequences.trainer import SequenceTrainer
 
@@ -21,23 +24,26 @@ SCORES = {
 """What a run ends with: the first of these that its rows have."""
 
 
-def train(config: SequenceConfig, session: SessionConfig = run.DEFAULT_SESSION) -> Path:
-    """Trains a new model; see `experiment.run.begin`."""
-    return run.begin(SequenceTrainer, complete_settings(config), session)
+def train(
+    config: SequenceConfig, session: SessionConfig = run.DEFAULT_SESSION, ranks: Ranks = ALONE
+) -> Path:
+    """Trains a new model; see `experiment.resume.begin_or_go_on`."""
+    return run_on.begin_or_go_on(SequenceTrainer, complete_settings(config), session, ranks)
 
 
 def resume(
     path: Path,
     session: SessionConfig = run.DEFAULT_SESSION,
     given: Mapping[str, Any] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Goes on with the training of a model; see `experiment.resume.resume`."""
-    return run_on.resume(SequenceTrainer, path, session, given)
+    return run_on.resume(SequenceTrainer, path, session, given, ranks)
 
 
 def what_next(path: Path) -> str:
     """Returns how a run stands, its folder, and the command that follows."""
-    row = newest_row(path / "metrics.jsonl") or {}
+    row = newest_row(path / "metrics.jsonl", SequenceTrainer.unit) or {}
     lines = []
     if score := next((form.format(row[tag]) for tag, form in SCORES.items() if tag in row), None):
         done, seconds = row["tokens"], duration(row["wall_seconds"])
@@ -46,3 +52,11 @@ def what_next(path: Path) -> str:
     command = f"evaluate {path}" if is_finished else f"train --resume {path}"
     lines += [f"run folder: {path}", f"next: python run_sequences.py {command}"]
     return "\n".join(lines)
+
+
+def refuse(config: SequenceConfig, typed: set[str]) -> None:
+    """Raises ValueError where the core has no use for an option that was typed."""
+    refuse_unused(config.core.kind, typed)
+
+
+TRAINING = Training(kind=SequenceTrainer, train=train, what_next=what_next, refuse=refuse)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from experiment.device import check_random_state
 from experiment.setting_roles import NO_CHANGES, Changes
-from experiment.structure import ANY, check_like
+from experiment.structure import ANY, ListOf, check_like
 from sequences.config import SequenceConfig, complete_settings, make_task
 from sequences.stream import make_stream
 from sequences.trainer import make_model, vocabulary
@@ -39,7 +39,8 @@ class StandIn:
             check_vocabulary(payload.get("vocabulary"), vocabulary(self._task))
             state = payload["trainable"]
             check_like(state["optimizer"], self._moments(state["updates"]), "trainable.optimizer")
-            check_random_state(state["generator"], "trainable.generator")
+            for generator in state["generators"]:
+                check_random_state(generator, "a generator of trainable")
             self._check_place(state["stream"])
         except (ValueError, TypeError, OverflowError, RuntimeError) as error:
             raise ValueError(f"holds no run to go on with: {error}") from None
@@ -56,7 +57,7 @@ class StandIn:
             "optimizer": ANY,
             "stream": ANY,
             "core_state": list(self._model.initial_state(lanes)),
-            "generator": ANY,
+            "generators": ListOf(ANY),
         }
 
     def _moments(self, updates: int) -> list[dict[str, Tensor]]:

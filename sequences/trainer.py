@@ -11,6 +11,7 @@ from experiment.device import choose_device, random_state, set_random_state
 from experiment.files import file_name
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
 from experiment.progress import Shown
+from experiment.ranks import ALONE, Ranks
 from experiment.seeding import derive_seed
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.trainable import StateCheck, Trainable
@@ -18,16 +19,23 @@ from models.cores import kernel_backend
 from models.sequence_model import SequenceModel
 from sequences.config import SequenceConfig, complete_settings, make_task, step_size
 from sequences.packing import Batch
-from sequences.scores import ask, tally
+from sequences.scores import Tally, ask, tally
 from sequences.stream import make_stream
-from sequences.tasks import Task
+from sequences.tasks import NO_ANSWER, Task
 
 
 class SequenceTrainer(Trainable):
     """One model in training.
 
+    Every rank draws the whole batch and reads its own lanes of it, so that N ranks learn what one
+    does; only what dropout zeroes is drawn by each rank for itself.
+
     Args:
         config: every setting.
+        ranks: that train the model together.
+
+    Raises:
+        ValueError: a setting cannot work here, or with this number of ranks.
     """
 
     config: SequenceConfig
@@ -41,9 +49,13 @@ class SequenceTrainer(Trainable):
     }
     memory_settings = "batch.sequences, batch.segment_length or core"
 
-    def __init__(self, config: SequenceConfig) -> None:
+    def __init__(self, config: SequenceConfig, *, ranks: Ranks = ALONE) -> None:
         self.config = config = complete_settings(config)
-        self.device = choose_device(config.device)
+        self.refuse_uneven(config, ranks.size)
+        self.ranks = ranks
+        num_lanes = config.batch.lanes // ranks.size
+        self._lanes = slice(ranks.rank * num_lanes, (ranks.rank + 1) * num_lanes)
+        self.device = choose_device(config.device, ranks)
         self.task = make_task(config.task)
         torch.manual_seed(derive_seed(config.seed, "model"))
         self.model = make_model(config, self.task).to(self.device)
@@ -53,8 +65,8 @@ class SequenceTrainer(Trainable):
         }
         self.optimizer = make_optimizer(self.model, config)
         self.stream = make_stream(self.task, config.batch, derive_seed(config.seed, "examples"))
-        torch.manual_seed(derive_seed(config.seed, "dropout"))
-        self._state = self.model.initial_state(config.batch.lanes, self.device)
+        torch.manual_seed(derive_seed(config.seed, "dropout", ranks.rank))
+        self._state = self.model.initial_state(num_lanes, self.device)
         self._tokens = self._updates = 0
 
     @staticmethod
@@ -66,6 +78,15 @@ class SequenceTrainer(Trainable):
     def run_name(config: SequenceConfig) -> str:
         """Returns the name of a run's folder, where the settings name none."""
         return file_name(f"{config.task.kind}-{config.core.kind}-{config.seed}".lower())
+
+    @staticmethod
+    def refuse_uneven(config: SequenceConfig, num_ranks: int) -> None:
+        """Raises ValueError where the lanes cannot be dealt out to so many ranks equally."""
+        if config.batch.lanes % num_ranks:
+            raise ValueError(
+                f"batch.lanes, {config.batch.lanes}, must be a multiple of the number of "
+                f"processes, got {num_ranks}"
+            )
 
     @staticmethod
     def state_check(config: SequenceConfig) -> StateCheck:
@@ -81,6 +102,7 @@ class SequenceTrainer(Trainable):
         state: Mapping[str, Any],
         weights: Mapping[str, Tensor],
         changes: Changes = NO_CHANGES,
+        ranks: Ranks = ALONE,
     ) -> "SequenceTrainer":
         """Returns a trainer that goes on from what `state_dict` and `weights` returned.
 
@@ -91,7 +113,7 @@ class SequenceTrainer(Trainable):
             raise ValueError(
                 f"total_tokens cannot become {config.total_tokens}: {state['tokens']} are done"
             )
-        trainer = cls(config)
+        trainer = cls(config, ranks=ranks)
         trainer.load_state_dict(state, weights)
         return trainer
 
@@ -132,19 +154,26 @@ class SequenceTrainer(Trainable):
         rate = step_size(self.config.learner, self._tokens, self.total)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        y = self._read(batch)
-        asked = ask(self.model, y, torch.from_numpy(batch.answer).to(self.device))
-        loss = -asked.log_prob.mean()
+        own = batch.lanes(self._lanes)
+        y = self._read(own)
+        asked = ask(self.model, y, torch.from_numpy(own.answer).to(self.device))
+        loss = -asked.log_prob.sum() / (batch.answer != NO_ANSWER).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        figures = {"loss/nats_per_answer": loss.item(), "loss/gradient_norm": self._clip()}
+        loss.backward()
+        self.ranks.sum_all([p.grad for p in self.model.parameters() if p.grad is not None])
+        total = sum(self.ranks.gather(tally(self.task, own, asked)), Tally())
+        shares = total.shares(self.task)
+        figures = {
+            "loss/nats_per_answer": shares["nats_per_answer"],
+            "loss/gradient_norm": self._clip(),
+        }
         if spoilt := first_nonfinite(figures):
             raise NonFiniteUpdate(spoilt, self._updates, batch_values(batch), skippable=False)
         self.optimizer.step()
         self._updates += 1
         self._tokens += batch.num_tokens
         figures["learner/learning_rate"] = rate
-        return figures | self._accuracy(tally(self.task, batch, asked).shares(self.task))
+        return figures | self._accuracy(shares)
 
     def _read(self, batch: Batch) -> Tensor:
         """Returns the core's outputs [T, B, D]; keeps the state where it is carried."""
@@ -188,20 +217,24 @@ class SequenceTrainer(Trainable):
             "updates": self._updates,
             "optimizer": list(self.optimizer.state_dict()["state"].values()),
             "stream": self.stream.state_dict(),
-            "core_state": list(self._state),
-            "generator": random_state(self.device),
+            "core_state": [self.ranks.gathered(of).flatten(0, 1) for of in self._state],
+            "generators": self.ranks.gather(random_state(self.device)),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-        """Restores what `state_dict` and `weights` returned."""
+        """Restores what `state_dict` and `weights` returned, of any number of ranks.
+
+        With another number the streams of dropout begin anew.
+        """
         self.model.load_state_dict(weights)
         settings = self.optimizer.state_dict()["param_groups"]
         moments = dict(enumerate(state["optimizer"]))
         self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
         self.stream.load_state_dict(state["stream"])
-        self._state = tuple(tensor.to(self.device) for tensor in state["core_state"])
+        self._state = tuple(of[self._lanes].to(self.device) for of in state["core_state"])
         self._tokens, self._updates = state["tokens"], state["updates"]
-        set_random_state(self.device, state["generator"])
+        if len(state["generators"]) == self.ranks.size:
+            set_random_state(self.device, state["generators"][self.ranks.rank])
 
     def close(self) -> None:
         """Holds nothing that must be released."""

@@ -21,6 +21,7 @@ from experiment.metrics import read_metrics
 from experiment.provenance import provenance
 from experiment.run_dir import read_status
 from experiment.stop_signals import SIGNALS
+from experiment.training_command import REQUEUE
 from tests import fault_runs, rank_runs
 from tests.fault_runs import Fault
 
@@ -296,7 +297,7 @@ class RankSubject(Subject):
 
 def run_again_code():
     """Returns the exit code that asks a scheduler for another session."""
-    return fault_runs.run_atari.REQUEUE
+    return REQUEUE
 
 
 @dataclass

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.impala.resolve import refuse_missing_devices
 from experiment.checkpoint import numbered
+from experiment.device import refuse_missing_devices
 from experiment.metrics import read_metrics
 from experiment.run_dir import read_status
 from tests.fault_campaign import CONFIG, FRAMES, MODES, Report, campaign_of_rank_kills

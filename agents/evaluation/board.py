@@ -7,8 +7,8 @@ what training still writes there.
 from pathlib import Path
 from typing import Any
 
-from agents.evaluation.saved_policy import owner_folder
 from experiment.files import folder_within
+from experiment.result_folder import owner_folder
 
 BOARD, NAME = "tensorboard", "evaluation"
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from agents.impala.actor import collect
 from agents.impala.allocator import keep_freed_memory
 from agents.impala.config import TrainConfig
-from agents.impala.crews import Crew, Share, generator, make_crew, make_envs
+from agents.impala.crews import Crew, Share, generator, make_crew, make_envs, refuse_uneven
 from agents.impala.initial_weights import take_weights
 from agents.impala.learner import Learner, step_size
 from agents.impala.played import PARTS, Played, mean_of_ranks
@@ -146,6 +146,11 @@ class Trainer(Trainable):
     def origin(self) -> Mapping[str, Any]:
         """The policy that its first weights came from; empty where they were drawn."""
         return self._origin
+
+    @staticmethod
+    def refuse_uneven(config: TrainConfig, num_ranks: int) -> None:
+        """Raises ValueError where the groups cannot be dealt out to so many ranks equally."""
+        refuse_uneven(config, num_ranks)
 
     @staticmethod
     def state_check(config: TrainConfig) -> StateCheck:

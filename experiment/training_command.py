@@ -1,0 +1,126 @@
+"""What `train` does in every program: a parser, and a run alone or in several processes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from experiment.arguments import fields_of, typed
+from experiment.command_line import add_plugin
+
+if TYPE_CHECKING:  # a parser must not wait for PyTorch
+    from experiment.ranks import Ranks
+    from experiment.session import SessionConfig
+    from experiment.trainable import Trainable
+
+REQUEUE = 143
+"""The exit code of a process that SIGTERM ended: schedulers start it again."""
+
+
+def run_parser(kind: type[Any], description: str) -> ArgumentParser:
+    """Returns a parser of what begins a run or goes on with one: all settings, and the session."""
+    from experiment.session import SessionConfig
+    from experiment.settings import settings_parser
+
+    parser = settings_parser(kind, description)
+    parser.add_argument(
+        "--resume",
+        type=Path | None,
+        default=None,
+        help="run folder to go on with; settings given beside it change, where they may",
+    )
+    add_plugin(parser)
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="train in so many processes of this machine, which share the batch; torchrun does it "
+        "on several machines (docs/parallel.md)",
+    )
+    parser.add_class_arguments(SessionConfig, skip={"requeue"})
+    parser.add_argument(
+        "--requeue",
+        action="store_true",
+        help=f"exit with {REQUEUE} where the session ends before its run, for a scheduler",
+    )
+    return parser
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a program trains.
+
+    Args:
+        kind: what.
+        train: (settings, session, ranks) -> the folder of a new run.
+        what_next: folder -> how the run stands, and the command that follows.
+        refuse: raises ValueError where the settings of a new run, or the names of the options that
+            were typed, cannot be meant.
+    """
+
+    kind: "type[Trainable]"
+    train: "Callable[[Any, SessionConfig, Ranks], Path]"
+    what_next: Callable[[Path], str]
+    refuse: Callable[[Any, set[str]], None]
+
+
+def run_training(
+    prog: str, training: Training, parser: ArgumentParser, parsed: Namespace, words: list[str]
+) -> int:
+    """Begins a run or goes on with one, alone or in several processes; returns the exit code.
+
+    Args:
+        prog: the program, for the processes that it starts.
+        training: how it trains.
+        parser: a `run_parser`.
+        parsed: what it parsed.
+        words: the command line.
+    """
+    from experiment.processes import train_in_processes
+    from experiment.ranks import joined
+    from experiment.resume import resume
+    from experiment.session import SessionConfig
+    from experiment.settings import given_values, plain_values
+    from experiment.torchrun import is_rank
+
+    session = fields_of(SessionConfig, parsed)
+    if parsed.processes < 1:
+        raise ValueError(f"processes must be at least 1, got {parsed.processes}")
+    settings = training.kind.Config
+    if parsed.resume is None:
+        config = fields_of(settings, parser.instantiate(parsed))
+        training.refuse(config, typed(words))
+        given = plain_values(config)
+    else:
+        given = given_values(settings, parser, words)
+    if parsed.processes > 1 and not is_rank():
+        command = [prog, "train", *words]
+        code, path = train_in_processes(
+            training.kind, parsed.processes, parsed.resume, given, command
+        )
+        return exit_code(code, path, session.requeue)
+    with joined() as ranks:
+        if parsed.resume is None:
+            path = training.train(config, session, ranks)
+        else:
+            path = resume(training.kind, parsed.resume, session, given, ranks)
+    if ranks.is_first:
+        print(training.what_next(path))
+    return 0 if is_rank() else exit_code(0, path, session.requeue)
+
+
+def exit_code(code: int, path: Path, requeue: bool) -> int:
+    """Returns the exit code of a training: REQUEUE where a scheduler should go on.
+
+    Args:
+        code: 0, that of a failure, or 128 and the number of a signal that the run may have obeyed.
+        path: the run folder.
+        requeue: whether it is asked for.
+    """
+    from experiment.run_dir import read_status
+
+    if 0 < code <= 128 or not (path / "status.json").exists():
+        return code
+    return REQUEUE if requeue and read_status(path)["status"] == "stopped" else 0

@@ -40,6 +40,6 @@ def find_task(name: str) -> TaskSpec:
     """
     if name not in TASKS:
         close = get_close_matches(name, TASKS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = f"; close: {close[0]}" if close else ""
         raise ValueError(f"unknown task {name!r}; choose one of {', '.join(TASKS)}{hint}")
     return TASKS[name]

@@ -1,0 +1,259 @@
+"""Training on tasks with answers: resumed bit for bit, in ranks, scored by hand, refused in a line."""
+
+import json
+import math
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from experiment.checkpoint import load_newest
+from experiment.ranks import ALONE
+from experiment.session import SessionConfig
+from models.cores import CoreConfig
+from run_sequences import main
+from sequences.config import (
+    BatchConfig,
+    LearnerConfig,
+    SequenceConfig,
+    TaskConfig,
+    config_from_values,
+    make_task,
+    step_size,
+)
+from sequences.evaluate import EvaluationConfig, evaluate, with_args
+from sequences.packing import NO_SEQUENCE, Batch
+from sequences.runs import resume, train
+from sequences.saved_model import load_model
+from sequences.scores import Asked, Tally, tally
+from sequences.tasks import NO_ANSWER
+from sequences.trainer import SequenceTrainer
+from tests.rank_runs import call_in_ranks
+
+TINY = CoreConfig(
+    kind="rdn", num_layers=1, hidden_size=8, num_heads=2, feedforward_size=8, kernel="reference"
+)
+WHOLE = BatchConfig(sequences=8, lanes=4)
+CARRIED = BatchConfig(lanes=4, segment_length=7)
+LISTOPS = TaskConfig(kind="listops", args={"depth": 2})
+
+
+@pytest.fixture
+def text(tmp_path):
+    """A folder of files with text in every split."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for number in range(80):
+        (folder / f"{number}.py").write_text(f"x = {number}\n" * (number % 5 + 1))
+    return TaskConfig(kind="text", args={"source": str(folder)})
+
+
+def settings(task=LISTOPS, batch=WHOLE, total_tokens=2000, dropout=0.2, **others):
+    values = {"task": task, "core": TINY, "batch": batch, "num_threads": 1} | others
+    config = SequenceConfig(total_tokens=total_tokens, **values)
+    return replace(config, model=replace(config.model, embedding_size=8, dropout=dropout))
+
+
+def saved(run):
+    return load_newest(run / "checkpoints")
+
+
+@pytest.mark.parametrize("batch", [WHOLE, CARRIED], ids=["whole", "segments"])
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(batch, tmp_path, text, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    task = LISTOPS if batch is WHOLE else text
+    config = settings(task, batch, total_tokens=400)
+    through = saved(train(config))
+    first = SessionConfig(stop_after_updates=2)
+    path = train(replace(config, run_dir="stopped"), first)
+    assert saved(path)["progress"]["updates"] == 2
+    resumed = saved(resume(path))
+    assert resumed["progress"] == through["progress"]
+    assert through["progress"]["updates"] > 4
+    for name, weight in through["policy"].items():
+        assert torch.equal(weight, resumed["policy"][name]), name
+    for own, other in zip(
+        through["trainable"]["core_state"], resumed["trainable"]["core_state"], strict=True
+    ):
+        assert torch.equal(own, other)
+        assert bool(own.any()) == (batch is CARRIED)
+
+
+def learned(ranks, values, num_updates):
+    torch.set_default_dtype(torch.float64)
+    trainer = SequenceTrainer(config_from_values(values), ranks=ranks)
+    rows = list(islice(trainer.rows(), num_updates))
+    torch.set_default_dtype(torch.float32)
+    return rows, {name: weight.numpy() for name, weight in trainer.weights().items()}
+
+
+@pytest.mark.parametrize("batch", [WHOLE, CARRIED], ids=["whole", "segments"])
+def test_two_ranks_learn_what_one_does(batch, text):
+    from experiment.settings import plain_values
+
+    task = LISTOPS if batch is WHOLE else text
+    values = plain_values(settings(task, batch, dropout=0.0))
+    rows, weights = learned(ALONE, values, 4)
+    for of_rank, of_weights in call_in_ranks(2, learned, values, 4):
+        for name, weight in weights.items():
+            np.testing.assert_allclose(of_weights[name], weight, rtol=0, atol=1e-9)
+        for row, other in zip(rows, of_rank, strict=True):
+            assert other == pytest.approx(row, abs=1e-9)
+
+
+def test_counts_come_to_shares_by_hand():
+    task = make_task(TaskConfig(kind="code_execution"))
+    blank, five = task.blank, task.answers.index("5")
+    batch = Batch(
+        token=np.zeros((3, 2), np.int64),
+        answer=np.array([[blank, five], [five, NO_ANSWER], [blank, NO_ANSWER]]),
+        start=np.array([[True, True], [False, True], [True, False]]),
+        sequence=np.array([[0, 1], [0, NO_SEQUENCE], [2, NO_SEQUENCE]]),
+    )
+    # row by row: blank right, 5 of sequence 1 wrong, 5 of sequence 0 right, blank wrong
+    right = torch.tensor([True, False, True, False])
+    log_prob = torch.tensor([-1.0, -2.0, -3.0, -4.0])
+    found = tally(task, batch, Asked(log_prob, right))
+    assert found == Tally(
+        sequences=3, right_sequences=1, answers=4, given=2, right_given=1, nats=10.0
+    )
+    assert (found + found).shares(task) == {
+        "accuracy": pytest.approx(1 / 3),
+        "answer_accuracy": 0.5,
+        "nats_per_answer": 2.5,
+    }
+
+
+def test_bits_per_byte_count_the_bytes_that_answers_stand_for(text):
+    task = make_task(text)
+    batch = Batch(
+        token=np.zeros((2, 1), np.int64),
+        answer=np.array([[1], [2]]),
+        start=np.array([[True], [False]]),
+        sequence=np.zeros((2, 1), np.int64),
+    )
+    asked = Asked(torch.full((2,), -math.log(8.0)), torch.tensor([True, False]))
+    assert tally(task, batch, asked).shares(task)["bits_per_byte"] == pytest.approx(3.0)
+
+
+def test_the_step_size_rises_and_falls_as_it_says():
+    learner = LearnerConfig(learning_rate=1.0, warmup_tokens=10, anneal="cosine")
+    assert step_size(learner, 4, 100) == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.04)) / 2)
+    assert step_size(learner, 50, 100) == pytest.approx(0.5)
+    assert step_size(learner, 100, 100) == pytest.approx(0.0)
+    assert step_size(replace(learner, anneal="linear"), 75, 100) == 0.25
+    assert step_size(replace(learner, anneal="none"), 75, 100) == 1.0
+
+
+@pytest.mark.learning
+def test_a_small_core_learns_lists_of_one_depth(tmp_path):
+    core = replace(TINY, kind="lstm", hidden_size=32, num_heads=None, feedforward_size=None)
+    config = settings(
+        TaskConfig(kind="listops", args={"depth": 1, "max_arguments": 2}),
+        BatchConfig(sequences=64, lanes=16),
+        total_tokens=120_000,
+        dropout=0.0,
+        core=replace(core, kernel="auto"),
+        learner=LearnerConfig(learning_rate=1e-2),
+        run_dir=str(tmp_path / "run"),
+    )
+    result = evaluate(train(config), EvaluationConfig(examples=300))
+    assert result["accuracy"] > 0.9  # chance is 0.1
+    assert result["answers"] == 300
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of a few updates."""
+    return train(settings(total_tokens=300, run_dir=str(tmp_path_factory.mktemp("runs") / "run")))
+
+
+def test_evaluate_writes_what_it_prints(run, capsys):
+    arguments = ["evaluate", str(run), "--examples", "20", "--args.depth", "3", "--json"]
+    assert main(arguments) == 0
+    printed = json.loads(capsys.readouterr().out)
+    (path,) = (run / "evaluation").glob("*-depth3.json")
+    assert json.loads(path.read_text()) == printed
+    assert printed["sequences"] == printed["answers"] == 20
+    assert printed["task_args"]["depth"] == 3
+    assert printed["settings"]["args"] == {"depth": 3}
+
+
+def test_an_evaluation_does_not_depend_on_how_sequences_are_packed(run):
+    model = load_model(run)
+    config = EvaluationConfig(examples=30)
+    padded = replace(model, config=replace(model.config, batch=BatchConfig(sequences=10, lanes=10)))
+    from sequences.evaluate import answer
+
+    device = torch.device("cpu")
+    one, other = (answer(of, config, device, None) for of in (model, padded))
+    assert (one.right_sequences, one.answers) == (other.right_sequences, other.answers)
+    assert one.nats == pytest.approx(other.nats, rel=1e-5)
+
+
+def test_a_model_of_another_vocabulary_is_refused(tmp_path):
+    config = settings(
+        TaskConfig(kind="formal", args={"language": "parity"}),
+        total_tokens=100,
+        run_dir=str(tmp_path / "run"),
+    )
+    model = load_model(train(config))
+    assert with_args(model, {"max_length": 80}).config.task.args["max_length"] == 80
+    with pytest.raises(ValueError, match="of another vocabulary"):
+        with_args(model, {"language": "dyck_1"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda state: state.update(tokens=-1), "trainable.tokens must be in 0"),
+        (lambda state: state["stream"].update(next="x"), "trainable.stream.next must be int"),
+        (lambda state: state["core_state"].pop(), "trainable.core_state must hold"),
+        (lambda state: state["optimizer"].pop(), "trainable.optimizer must hold"),
+        (lambda state: state["generators"].append(torch.zeros(3)), "no state of a random stream"),
+    ],
+)
+def test_a_checkpoint_that_no_run_can_go_on_from_is_refused(run, damage, message):
+    payload = saved(run)
+    check = SequenceTrainer.state_check(config_from_values(payload["config"]))
+    check.check(payload, {})
+    damage(payload["trainable"])
+    with pytest.raises(ValueError, match=message):
+        check.check(payload, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train --task.kind listop", "unknown task 'listop'"),
+        ("train --task.kind text --task.args.source nowhere", "no folder nowhere"),
+        ("train --task.kind text --task.args.source empty", "no text for train in the 0 files"),
+        (
+            "train --task.kind listops --task.args.value_probability 1.0",
+            "a tree of depth 10 cannot be drawn",
+        ),
+        ("train --task.kind listops --task.args.dept 3", "close: task.args.depth"),
+        ("train --batch.lanes 100", "batch.lanes must be at most batch.sequences, 64, got 100"),
+        ("train --batch.lanes 3 --processes 2", "must be a multiple of the number of processes"),
+        ("evaluate nowhere", "nowhere"),
+        ("show listops --split tset", "split must be one of train, validation, test, got 'tset'"),
+        ("shwo listops", "close: show"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert main(arguments.split()) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_show_prints_examples_with_their_answers(capsys):
+    assert main(["show", "listops", "--task.args.depth", "1", "--examples", "2"]) == 0
+    lines = capsys.readouterr().out.strip().split("\n\n")
+    assert len(lines) == 2
+    assert all("->" in line for line in lines)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.impala.config import TrainConfig, config_from_values
-from experiment.settings import plain_values, settings_from_arguments
+from agents.impala.config import TrainConfig
+from experiment.settings import plain_values, settings_from_arguments, settings_from_values
 from run_atari import train_parser
+from sequences.config import SequenceConfig, complete_settings
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -18,8 +19,12 @@ CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_config_loads_and_survives_a_round_trip(path):
-    config = config_from_values(yaml.safe_load(path.read_text()))
-    assert config_from_values(yaml.safe_load(yaml.safe_dump(plain_values(config)))) == config
+    kind = SequenceConfig if path.parent.name == "sequences" else TrainConfig
+    config = settings_from_values(kind, yaml.safe_load(path.read_text()))
+    again = yaml.safe_load(yaml.safe_dump(plain_values(config)))
+    assert settings_from_values(kind, again) == config
+    if kind is SequenceConfig:
+        complete_settings(config)
 
 
 def test_the_commands_of_the_2021_protocol_differ_in_their_core_alone():

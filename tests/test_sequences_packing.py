@@ -136,5 +136,5 @@ def test_show_prints_a_single_answer_behind_the_sequence():
 
 
 def test_an_unknown_task_is_named_with_the_close_one():
-    with pytest.raises(ValueError, match=r"unknown task 'list_ops'; .*did you mean listops"):
+    with pytest.raises(ValueError, match=r"unknown task 'list_ops'; .*close: listops"):
         find_task("list_ops")

@@ -1,4 +1,4 @@
-"""Training on tasks with answers: resumed bit for bit, in ranks, scored by hand, refused in a line."""
+"""Training on tasks with answers: resumed bit for bit, in ranks, scored by hand, mistakes."""
 
 import json
 import math

@@ -64,7 +64,8 @@ def train_parser() -> ArgumentParser:
     parser.add_argument(
         "--requeue",
         action="store_true",
-        help=f"exit with {REQUEUE} where the session ends before its run, for a scheduler",
+        help=f"for a scheduler: exit with {REQUEUE} where the session ends before its run, "
+        "and go on where --run_dir holds a run",
     )
     return parser
 
@@ -74,7 +75,10 @@ def sweep_parser() -> ArgumentParser:
     from sweep.plan import SweepConfig
 
     parser = _parser("Train and evaluate every combination of games, cores, settings and seeds.")
-    parser.add_class_arguments(SweepConfig, skip={"vary", "set"})
+    parser.add_class_arguments(SweepConfig, skip={"vary", "set", "print"})
+    parser.add_argument(
+        "--print", action="store_true", help="one shell command a line of what is left; run nothing"
+    )
     _add_plugin(parser)
     for name, text in (
         ("vary", "settings to combine, such as learner.entropy_cost=0.01,0.003"),
@@ -201,7 +205,14 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     _use_named(parser, arguments)
     parsed = parser.parse_args(in_order(arguments))  # before the imports, which --help needs not
     from agents.impala.config import TrainConfig
-    from agents.runs import refuse_unnamed, resume, train, train_in_processes, what_next
+    from agents.runs import (
+        begun_folder,
+        refuse_unnamed,
+        resume,
+        train,
+        train_in_processes,
+        what_next,
+    )
     from experiment.ranks import joined
     from experiment.session import SessionConfig
     from experiment.settings import given_values, plain_values
@@ -211,22 +222,25 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
     session = fields_of(SessionConfig, parsed)
     if parsed.processes < 1:
         raise ValueError(f"processes must be at least 1, got {parsed.processes}")
-    if parsed.resume is None:
+    folder = parsed.resume
+    if folder is None:
         config = fields_of(TrainConfig, parser.instantiate(parsed))
         refuse_unused(config.core.kind, typed(arguments))
         refuse_unnamed(config, typed(arguments))
-        given = plain_values(config)
+        folder = begun_folder(config) if session.requeue else None
+        given = plain_values(config) if folder is None else {}
     else:
         given = given_values(TrainConfig, parser, arguments)
     if parsed.processes > 1 and not is_rank():
         words = ["train", *arguments]
-        code, path = train_in_processes(parsed.processes, parsed.resume, given, words)
+        code, path = train_in_processes(parsed.processes, folder, given, words)
         return exit_code(code, path, session.requeue)
     with joined() as ranks:
-        if parsed.resume is None:
+        folder = ranks.from_first(folder)  # which others may see only once it is begun
+        if folder is None:
             path = train(config, session, ranks=ranks)
         else:
-            path = resume(parsed.resume, session, given, ranks)
+            path = resume(folder, session, given, ranks)
     if ranks.is_first:
         print(what_next(path))
     return 0 if is_rank() else exit_code(0, path, session.requeue)

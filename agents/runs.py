@@ -1,5 +1,6 @@
 """Runs of agents: begun from settings, or gone on with from a folder."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from experiment.run_dir import read_config, read_status
 from experiment.session import SessionConfig
 from experiment.settings import with_values
 from models.cores import resolved
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -48,6 +51,14 @@ def train(
         config = replace(config, game=plugins.adopt(env))
     config = replace(config, core=resolved(config.core))  # numbers, whatever defaults become
     return run_on.begin_or_go_on(Trainer, config, session, ranks)
+
+
+def begun_folder(config: TrainConfig) -> Path | None:
+    """Returns the named folder of a run where it holds one: a scheduler repeats its command."""
+    if config.run_dir is None or not (Path(config.run_dir) / "config.yaml").exists():
+        return None
+    logger.warning("%s holds a run: it goes on with the settings in its config", config.run_dir)
+    return Path(config.run_dir)
 
 
 def resume(

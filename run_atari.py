@@ -33,7 +33,10 @@ def sweep_parser() -> ArgumentParser:
     parser = plain_parser(
         "Train and evaluate every combination of games, cores, settings and seeds."
     )
-    parser.add_class_arguments(SweepConfig, skip={"vary", "set"})
+    parser.add_class_arguments(SweepConfig, skip={"vary", "set", "print"})
+    parser.add_argument(
+        "--print", action="store_true", help="one shell command a line of what is left; run nothing"
+    )
     add_plugin(parser)
     for name, text in (
         ("vary", "settings to combine, such as learner.entropy_cost=0.01,0.003"),

@@ -15,8 +15,8 @@ class SessionConfig:
         stop_after_updates: end after this many updates of the run; schedules still follow
             total_frames.
         max_seconds: end with a checkpoint this many seconds after the session began.
-        requeue: exit with code 143 instead of 0 where the session ended before its run, so that a
-            scheduler starts another one with --resume.
+        requeue: exit with code 143 instead of 0 where the session ended before its run, and go on
+            where the run's folder holds a run, so that a scheduler can repeat the command.
         stall_seconds: end with an error when no rollout is learned for this long, and name the part
             that stands still; null waits forever.
         rank_timeout_seconds: of several processes, end all when one is waited for this long in an

@@ -1,7 +1,9 @@
 """What the signals that end a process do: a run stops after its update, all else at once.
 
 SIGINT is Ctrl-C, SIGTERM comes from schedulers, SIGHUP from a terminal that was closed (nohup has
-it ignored), SIGUSR1 from Slurm, before its time limit.
+it ignored), SIGUSR1 from Slurm, before its time limit. Once a stop was asked for, a Ctrl-C ends the
+process at once; all else is taken for the same request, as schedulers send it to every process of
+a job, and launchers send it on.
 """
 
 import os
@@ -24,7 +26,7 @@ class StopRequest:
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         self.signal_name = signal.Signals(number).name
         for other in SIGNALS:
-            signal.signal(other, self._on_second)
+            signal.signal(other, self._on_second if other == signal.SIGINT else signal.SIG_IGN)
         leave_lost_terminal()
 
 
@@ -33,8 +35,8 @@ def stop_signals(on_second: signal.Handlers = signal.SIG_DFL) -> Iterator[StopRe
     """Yields a request that the signals set while the block runs.
 
     Args:
-        on_second: what a second signal does: it kills, or is ignored where the first may come twice
-            (to a rank, from a scheduler and from who launched it).
+        on_second: what a Ctrl-C then does: it kills, or is ignored where the first may come twice
+            (to a rank, from the terminal and from who launched it).
     """
     request = StopRequest(on_second)
     with _handled(SIGNALS, request._receive):

@@ -1,5 +1,6 @@
 """What `train` does in every program: a parser, and a run alone or in several processes."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ from experiment.arguments import fields_of, typed
 from experiment.command_line import add_plugin
 
 if TYPE_CHECKING:  # a parser must not wait for PyTorch
+    from experiment.config import RunConfig
     from experiment.ranks import Ranks
     from experiment.session import SessionConfig
     from experiment.trainable import Trainable
+
+logger = logging.getLogger(__name__)
 
 REQUEUE = 143
 """The exit code of a process that SIGTERM ended: schedulers start it again."""
@@ -43,7 +47,8 @@ def run_parser(kind: type[Any], description: str) -> ArgumentParser:
     parser.add_argument(
         "--requeue",
         action="store_true",
-        help=f"exit with {REQUEUE} where the session ends before its run, for a scheduler",
+        help=f"for a scheduler: exit with {REQUEUE} where the session ends before its run, "
+        "and go on where --run_dir holds a run",
     )
     return parser
 
@@ -89,26 +94,35 @@ def run_training(
     if parsed.processes < 1:
         raise ValueError(f"processes must be at least 1, got {parsed.processes}")
     settings = training.kind.Config
-    if parsed.resume is None:
+    folder = parsed.resume
+    if folder is None:
         config = fields_of(settings, parser.instantiate(parsed))
         training.refuse(config, typed(words))
-        given = plain_values(config)
+        folder = begun_folder(config) if session.requeue else None
+        given = plain_values(config) if folder is None else {}
     else:
         given = given_values(settings, parser, words)
     if parsed.processes > 1 and not is_rank():
         command = [prog, "train", *words]
-        code, path = train_in_processes(
-            training.kind, parsed.processes, parsed.resume, given, command
-        )
+        code, path = train_in_processes(training.kind, parsed.processes, folder, given, command)
         return exit_code(code, path, session.requeue)
     with joined() as ranks:
-        if parsed.resume is None:
+        folder = ranks.from_first(folder)  # which others may see only once it is begun
+        if folder is None:
             path = training.train(config, session, ranks)
         else:
-            path = resume(training.kind, parsed.resume, session, given, ranks)
+            path = resume(training.kind, folder, session, given, ranks)
     if ranks.is_first:
         print(training.what_next(path))
     return 0 if is_rank() else exit_code(0, path, session.requeue)
+
+
+def begun_folder(config: "RunConfig") -> Path | None:
+    """Returns the named folder of a run where it holds one: a scheduler repeats its command."""
+    if config.run_dir is None or not (Path(config.run_dir) / "config.yaml").exists():
+        return None
+    logger.warning("%s holds a run: it goes on with the settings in its config", config.run_dir)
+    return Path(config.run_dir)
 
 
 def exit_code(code: int, path: Path, requeue: bool) -> int:

@@ -64,6 +64,7 @@ class SweepConfig:
         jobs: runs at a time; Ray decides by itself, and takes this for the estimate alone.
         processes: of each run, on one machine; they share its batch.
         launcher: processes of this machine, or tasks of a Ray cluster that shares its files.
+        print: write what is left to do as shell commands, one run a line, and run nothing.
     """
 
     config: Path
@@ -78,6 +79,7 @@ class SweepConfig:
     jobs: int = 1
     processes: int = 1
     launcher: Literal["local", "ray"] = "local"
+    print: bool = False
 
     def __post_init__(self) -> None:
         for name in ("seeds", "jobs", "processes"):

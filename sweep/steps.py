@@ -4,6 +4,7 @@ What is left to do is read off the run folder, so that a sweep can be stopped an
 What the processes print goes to `<run folder>.log`.
 """
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -45,11 +46,27 @@ def commands_left(plan: RunPlan) -> Iterator[list[str]]:
     if is_trained(plan):
         for evaluation in plan.evaluations:
             if not score_path(plan, evaluation).exists():
-                length = evaluation.length
-                options = [] if length is None else [f"--length={length}"]
-                yield ["evaluate", str(plan.path), *options, *plugins]
+                yield [*_evaluate(plan, evaluation), *plugins]
                 if not score_path(plan, evaluation).exists():
                     raise ValueError(f"the newest checkpoint in {plan.path} is damaged: {plan.log}")
+
+
+def command_line(plan: RunPlan) -> str:
+    """Returns a shell command of what is left of a run, to be run in the present folder; or "".
+
+    It may be repeated after it was stopped, wherever the run stands then.
+    """
+    has_end = is_trained(plan)
+    train = ["train", *plan.arguments, *_processes(plan), "--requeue"]
+    commands = [] if has_end else [train]
+    commands += [
+        _evaluate(plan, evaluation)
+        for evaluation in plan.evaluations
+        if not has_end or not score_path(plan, evaluation).exists()
+    ]
+    plugins = [f"--plugin={name}" for name in plan.plugins]
+    program = [sys.executable, str(ROOT / "run_atari.py")]
+    return " && ".join(shlex.join([*program, *command, *plugins]) for command in commands)
 
 
 def is_trained(plan: RunPlan) -> bool:
@@ -65,11 +82,19 @@ def score_path(plan: RunPlan, evaluation: EvaluationConfig) -> Path:
 
 
 def _train(plan: RunPlan) -> list[str]:
-    several = [f"--processes={plan.processes}"] if plan.processes > 1 else []
     if not (plan.path / "config.yaml").exists():
-        return ["train", *plan.arguments, *several]
+        return ["train", *plan.arguments, *_processes(plan)]
     RunDir.refuse_without_checkpoint(plan.path)
-    return ["train", f"--resume={plan.path}", *several]
+    return ["train", f"--resume={plan.path}", *_processes(plan)]
+
+
+def _processes(plan: RunPlan) -> list[str]:
+    return [f"--processes={plan.processes}"] if plan.processes > 1 else []
+
+
+def _evaluate(plan: RunPlan, evaluation: EvaluationConfig) -> list[str]:
+    length = evaluation.length
+    return ["evaluate", str(plan.path), *([] if length is None else [f"--length={length}"])]
 
 
 class RunInProgress:

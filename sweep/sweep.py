@@ -8,12 +8,12 @@ from sweep.display import SweepDisplay
 from sweep.estimate import Speed, Untimed, estimate, frames_left, measured_speed
 from sweep.local import run_locally
 from sweep.plan import RunPlan, SweepConfig, plan_runs
-from sweep.steps import Outcome
+from sweep.steps import Outcome, command_line
 from sweep.tune import is_tried, keep_best, plan_trials
 
 
 def sweep(config: SweepConfig) -> bool:
-    """Works off a sweep; returns whether every run is finished.
+    """Works off a sweep, or prints its commands; returns whether all went well.
 
     Raises:
         ValueError: the runs cannot be planned, or settings do not fit each other.
@@ -21,9 +21,15 @@ def sweep(config: SweepConfig) -> bool:
     """
     if config.launcher == "ray" and find_spec("ray") is None:
         raise ValueError("--launcher ray needs Ray: pip install -e '.[ray]'")
+    trials = plan_trials(config)
+    tried = [trial.plan for of_choice in trials.values() for trial in of_choice]
+    if config.print:
+        is_tuned = all(map(is_tried, tried))
+        left = plan_runs(config, keep_best(trials)) if is_tuned else tried
+        for line in filter(None, map(command_line, left)):
+            print(line)
+        return True
     with stop_signals() as stop:
-        trials = plan_trials(config)
-        tried = [trial.plan for of_choice in trials.values() for trial in of_choice]
         if tried and not _work_off(config, tried, stop) and not all(map(is_tried, tried)):
             return False
         return _work_off(config, plan_runs(config, keep_best(trials)), stop)

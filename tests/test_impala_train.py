@@ -18,6 +18,7 @@ from experiment.failure import RunFailed
 from experiment.metrics import read_metrics
 from experiment.report import RunningReport
 from experiment.session import SessionConfig
+from experiment.training_command import begun_folder
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
 
@@ -52,6 +53,15 @@ def test_milestones_outlive_the_newest(tmp_path):
     # 240 frames in rollouts of 20: 60 is the first count at or over 50, 100 at or over 100, ...
     expected = [f"{frames // FRAMES}.milestone.safetensors" for frames in (60, 100, 160, 200)]
     assert names == sorted([*expected, "12.safetensors"])
+
+
+def test_a_folder_that_holds_a_run_is_found_to_go_on_with(tmp_path, caplog):
+    settings = config(tmp_path / "run")
+    assert begun_folder(settings) is None
+    run = train(settings, SessionConfig(stop_after_updates=2))
+    assert begun_folder(settings) == run
+    assert "run holds a run: it goes on with the settings in its config" in caplog.text
+    assert begun_folder(dataclasses.replace(settings, run_dir=None)) is None
 
 
 def test_resuming_a_finished_run_says_so_and_changes_nothing(tmp_path, caplog):

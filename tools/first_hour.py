@@ -24,7 +24,7 @@ from tools.pages.files import machine, table
 from tools.transcript import clone
 
 PAGE = ROOT / "docs" / "first_hour.md"
-LIMIT_SECONDS = 90.0
+LIMIT_SECONDS = 45.0
 UNLIMITED = "make demo"
 LEFT_OUT = {
     "make test": "the test suite, which has its own time limit",
@@ -86,6 +86,16 @@ def take(command: str, folder: Path, path: str) -> Step:
     return Step(command, time.monotonic() - began, ending, lines[-1] if lines else "")
 
 
+def lend(venv: Path, target: Path) -> None:
+    """Makes a folder that is an environment which is there already, and that make finds new."""
+    target.mkdir()
+    for part in venv.iterdir():
+        if part.is_dir() or part.name == "pyvenv.cfg":
+            (target / part.name).symlink_to(part)
+    for mark in ("run", "test"):  # what the Makefile makes last
+        (target / mark).touch()
+
+
 def _ended(process: "subprocess.Popen[bytes]", limit_seconds: float | None) -> str:
     try:
         code = process.wait(limit_seconds)
@@ -106,8 +116,7 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory() as folder:
         here = clone(Path(folder))
         if venv is not None:
-            (here / ".venv").symlink_to(venv.resolve())
-            subprocess.run(["touch", "--no-dereference", "requirements.lock"], cwd=here, check=True)
+            lend(venv.resolve(), here / ".venv")
         for command in commands((here / "README.md").read_text()):
             steps.append(take(command, here, f"{here / '.venv/bin'}:{os.environ['PATH']}"))
             print(f"{duration(steps[-1].seconds)} {steps[-1].ending}: {command}", flush=True)

@@ -11,7 +11,7 @@ from comparison import statistics
 from comparison.doubts import refuse_incomparable, warnings
 from comparison.grouping import Task, core_rank, group
 from comparison.origins import arithmetic_names, machines
-from comparison.run_record import RunRecord
+from comparison.run_record import BEST_TAG, RunRecord
 from comparison.statistics import Array, Estimate, Profile
 
 PROFILE_POINTS = 121
@@ -151,6 +151,7 @@ def _run_values(run: RunRecord) -> dict[str, Any]:
         "status": run.status or None,
         "mean_return": run.score.mean_return if run.score else None,
         "frames": run.score.frames if run.score else None,
+        "best_training_return": run.metrics.end.get(BEST_TAG),
         "other_evaluations": {e.variation: e.mean_return for e in run.others},
         "commit": run.origin.get("commit"),
         "source_hash": run.origin.get("source_hash"),

@@ -5,6 +5,7 @@ published (`evaluation.json`). Settings are checked as on the command line; file
 a limit; metrics are read a line at a time and thinned, so that memory does not grow with a run.
 """
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from agents.impala.config import config_from_values
 from comparison.evaluation_record import read_evaluations
 from comparison.foreign_values import finite, optional_json
-from comparison.run_record import END_TAGS, RETURN_TAG, Metrics, RunRecord
+from comparison.run_record import BEST_TAG, END_TAGS, RETURN_TAG, Metrics, RunRecord
 from envs import canonical_game
 from experiment.files import MEBIBYTE
 from experiment.metrics import metric_rows
@@ -59,13 +60,14 @@ def thinned_metrics(path: Path) -> Metrics:
     """
     rows: list[tuple[float, float, float]] = []
     last: dict[str, Any] = {}
-    every, num_rows = 1, 0
+    every, num_rows, best = 1, 0, -math.inf
     size = path.stat().st_size if path.exists() else 0
     if size > MAX_METRICS_BYTES:
         raise ValueError(f"{path} is larger than {MAX_METRICS_BYTES:,} bytes")
     for last, _ in metric_rows(path) if size else ():
         if RETURN_TAG not in last:
             continue
+        best = max(best, finite(last[RETURN_TAG], RETURN_TAG, str(path)))
         if num_rows % every == 0:
             tags = ("frames", "wall_seconds", RETURN_TAG)
             frames, seconds, value = (finite(last.get(tag), tag, str(path)) for tag in tags)
@@ -73,13 +75,14 @@ def thinned_metrics(path: Path) -> Metrics:
         num_rows += 1
         if len(rows) == 2 * MAX_CURVE_POINTS:
             rows, every = rows[::2], 2 * every
+    end = {tag: finite(last[tag], tag, str(path)) for tag in END_TAGS if tag in last}
     curve = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return Metrics(
         frames=curve[:, 0],
         seconds=curve[:, 1],
         returns=curve[:, 2],
         is_cut=size > 0 and not _ends_in_line_break(path),
-        end={tag: finite(last[tag], tag, str(path)) for tag in END_TAGS if tag in last},
+        end=end | ({BEST_TAG: best} if rows else {}),
     )
 
 

@@ -10,6 +10,8 @@ from agents.impala.config import TrainConfig
 from comparison.evaluation_record import Evaluation
 
 RETURN_TAG = "return/last_100_games_points"
+BEST_TAG = "return/best_last_100_games_points"
+"""The highest value that RETURN_TAG had: POPGym's MMER, maximum over training of mean return."""
 END_TAGS = (
     "frames",
     "updates",
@@ -31,7 +33,7 @@ class Metrics:
         frames, seconds, returns: [rows] emulator frames, seconds of training, and mean return of
             the last 100 games, where games had ended.
         is_cut: the last line of the file that they come from is cut short.
-        end: numbers of the last whole row, by tag; empty where there is none.
+        end: numbers of the last whole row, and BEST_TAG, by tag; empty where there is none.
     """
 
     frames: NDArray[np.float64]

@@ -9,7 +9,7 @@ import pytest
 
 from comparison.read_runs import find_runs
 from comparison.run_folder import MAX_CURVE_POINTS, read_run_folder, thinned_metrics
-from comparison.run_record import RETURN_TAG
+from comparison.run_record import BEST_TAG, RETURN_TAG
 from tests.run_folders import evaluation, metrics, write_evaluation, write_run
 
 
@@ -95,8 +95,10 @@ def test_whole_lines_of_cut_metrics_count(tmp_path):
 def test_a_long_curve_is_thinned_evenly_and_keeps_its_end(tmp_path):
     rows = metrics(1.0, frames=range(1, 10 * MAX_CURVE_POINTS + 1))
     path = tmp_path / "metrics.jsonl"
+    rows[4001] |= {RETURN_TAG: 7.5}  # between the rows that are kept
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     curve = thinned_metrics(path)
+    assert curve.end[BEST_TAG] == 7.5 > curve.returns.max()
     assert MAX_CURVE_POINTS <= len(curve.frames) < 2 * MAX_CURVE_POINTS
     assert len(set(np.diff(curve.frames))) == 1
     assert curve.end["frames"] == 10 * MAX_CURVE_POINTS

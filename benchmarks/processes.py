@@ -232,18 +232,21 @@ def main(settings: Settings) -> None:
     shared = replace(config, num_groups=usable_cores(), num_threads=1)
     load = os.getloadavg()
     found, frames = compared(settings, config)
-    report = provenance() | {
-        "load_before_and_after": [*load, *os.getloadavg()],  # 1, 5 and 15 minutes each
-        "command": ["python", "-m", "benchmarks.processes", *sys.argv[1:]],
-        "config": settings.config.name,
-        "core": settings.core,
-        "rollouts_of_a_turn": settings.rollouts,
-        "ways": found,
-        "frames_of_a_rollout": frames,
-        "processes": usable_cores(),
-        "exchanges": in_ranks(exchanges),
-        "update": in_ranks(update_seconds, shared),
-    }
+    report = (
+        provenance()
+        | {
+            "load_before_and_after": [*load, *os.getloadavg()],  # 1, 5 and 15 minutes each
+            "command": ["python", "-m", "benchmarks.processes", *sys.argv[1:]],
+            "config": settings.config.name,
+            "core": settings.core,
+            "rollouts_of_a_turn": settings.rollouts,
+            "ways": found,
+            "frames_of_a_rollout": frames,
+            "processes": usable_cores(),
+            "exchanges": in_ranks(exchanges),
+            "update": in_ranks(update_seconds, shared),
+        }
+    )
     show(report, tables(report), write_result("processes", report), as_json=False)
 
 

@@ -15,6 +15,7 @@ import pytest
 from agents.impala.resolve import refuse_missing_devices
 from experiment.checkpoint import numbered
 from experiment.metrics import read_metrics
+from experiment.provenance import provenance
 from experiment.run_dir import read_status
 from tests.fault_campaign import CONFIG, FRAMES, MODES, Report, campaign_of_rank_kills
 from tests.fault_runs import Fault
@@ -151,8 +152,8 @@ def begun_of_another_commit(ranks, folder):
     from experiment import run
     from experiment.ranks import EndedElsewhere
 
-    origin = run.origin
-    run.origin = lambda: origin() | {"commit": f"commit-of-{ranks.rank}"}
+    origin = run.origin_of_code
+    run.origin_of_code = lambda: origin() | {"commit": f"commit-of-{ranks.rank}"}
     try:
         train(TrainConfig(run_dir=str(folder / "run")), ranks=ranks)
     except (ValueError, EndedElsewhere) as error:
@@ -295,4 +296,4 @@ def test_runs_with_killed_ranks_go_on(tmp_path, mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_many_runs_with_killed_ranks_go_on(tmp_path, mode):
     tally = campaign_of_rank_kills(tmp_path, mode, num_kills=15, seed=6)
-    Report().publish("rank_kills", mode, asdict(tally))
+    Report().publish("rank_kills", mode, asdict(tally) | {"provenance": provenance()})

@@ -20,6 +20,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from experiment.orphans import end_with_parent
 from experiment.rank_signs import Signs, SignWatch
+from experiment.stop_signals import signals_end_at_once
 from experiment.torchrun import is_rank
 from experiment.watchdog import standstill
 
@@ -172,7 +173,8 @@ def joined() -> Iterator[Ranks]:
     if not is_rank():
         yield ALONE
         return
-    ranks = _join()
+    with signals_end_at_once():
+        ranks = _join()
     try:
         yield ranks
         ranks.limit_waits(START_SECONDS)  # none leaves while another one still writes

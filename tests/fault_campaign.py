@@ -279,6 +279,10 @@ class RankSubject(Subject):
         began = time.monotonic()
         if victim.is_alive():
             os.kill(victim.pid, signal.SIGKILL)
+        victim.join()
+        for process in processes:  # as torchrun does once a rank has ended by a signal
+            if victim.exitcode and process.is_alive():
+                process.terminate()
         ended = rank_runs.wait_ranks(processes, self.folder)
         seconds = time.monotonic() - began
         if ended[rank].code != -signal.SIGKILL:

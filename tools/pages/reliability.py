@@ -73,9 +73,7 @@ def rank_kills(tallies: dict[str, Any] | None) -> str:
     ranks = tallies[MODES[0]]["ranks"]
     origin = tallies[MODES[0]]["provenance"]
     found = table([f"SIGKILL of one of {ranks} processes", *MODES], rows)
-    return (
-        f"{found}\n\nThis table is of commit {link(CAMPAIGN, origin)}, on {machine(origin)}, busy."
-    )
+    return f"{found}\n\nThis table is of {link(CAMPAIGN, origin)}, on {machine(origin)}, busy."
 
 
 def signals(tallies: dict[str, Any]) -> str:

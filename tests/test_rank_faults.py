@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agents.impala.resolve import refuse_missing_devices
 from experiment.checkpoint import numbered
@@ -105,6 +106,30 @@ def test_a_rank_that_hangs_is_named_with_the_place(tmp_path, hanging):
     assert ";" not in why  # of the other parts, none that watches or waits
     assert said in ended[0].stderr
     check_goes_on(tmp_path)
+
+
+def begun_slowly(ranks, folder):
+    """Trains where the kernels of one rank are compiled for longer than ranks are waited for."""
+    from agents.impala import trainer
+    from agents.impala.config import config_from_values
+    from agents.runs import train
+    from experiment.session import SessionConfig
+
+    arithmetic = trainer.arithmetic
+
+    def compiled(*arguments):
+        time.sleep(8.0 * (ranks.rank == 1))
+        return arithmetic(*arguments)
+
+    trainer.arithmetic = compiled
+    values = yaml.safe_load(CONFIG.read_text()) | {"num_groups": 2, "run_dir": str(folder / "run")}
+    train(config_from_values(values), SessionConfig(rank_timeout_seconds=5.0), ranks=ranks)
+
+
+@pytest.mark.slow
+def test_kernels_are_compiled_outside_of_the_limit(tmp_path):
+    call_in_ranks(2, begun_slowly, tmp_path)
+    assert read_status(tmp_path / "run")["status"] == "finished"
 
 
 def test_a_signal_to_one_rank_ends_all_with_one_checkpoint(tmp_path):

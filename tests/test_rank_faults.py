@@ -64,7 +64,10 @@ def check_goes_on(folder):
     assert [row["frames"] for row in read_metrics(folder / "run/metrics.jsonl")] == FRAMES
 
 
-@pytest.mark.parametrize("mode", MODES)
+SLOW_ASYNC = ["serial", pytest.param("async", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("mode", SLOW_ASYNC)
 def test_a_rank_that_raises_ends_all_with_its_cause(tmp_path, mode):
     fault = {1: Fault("learner raises", 5)}
     began = time.monotonic()
@@ -79,7 +82,7 @@ def test_a_rank_that_raises_ends_all_with_its_cause(tmp_path, mode):
     check_goes_on(tmp_path)
 
 
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_rank_that_is_killed_ends_all_soon(tmp_path, killed):
     three = ["--num_groups", 3, "--learner.batch_size", 12]
     processes = start_ranks(3, arguments(tmp_path, *ENDLESS, *three), tmp_path)
@@ -94,6 +97,7 @@ def test_a_rank_that_is_killed_ends_all_soon(tmp_path, killed):
         assert said in ended[0].stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hanging", [0, 1])
 def test_a_rank_that_hangs_is_named_with_the_place(tmp_path, hanging):
     fault = {hanging: Fault("learner hangs", 5)}
@@ -145,6 +149,7 @@ def test_a_signal_to_one_rank_ends_all_with_one_checkpoint(tmp_path):
     assert [e.stdout.count("run folder") for e in ended] == [1, 0]
 
 
+@pytest.mark.slow
 def test_two_launches_in_one_folder_are_refused(tmp_path):
     processes = start_ranks(2, arguments(tmp_path, *ENDLESS), tmp_path)
     wait_for_rows(tmp_path)
@@ -190,6 +195,7 @@ def test_ranks_of_other_commits_refuse_to_start(tmp_path):
     assert call_in_ranks(2, begun_of_another_commit, tmp_path) == [said, "2"]
 
 
+@pytest.mark.slow
 def test_a_number_of_ranks_that_does_not_divide_the_groups_is_refused(tmp_path):
     ended = run_ranks(3, arguments(tmp_path), tmp_path)
     assert {e.code for e in ended} == {2}
@@ -310,11 +316,6 @@ def test_what_one_machine_cannot_do_is_refused_before_anything_starts(tmp_path):
     assert process.returncode == 2
     assert said.startswith("error: num_groups (2) must be a multiple of the number of processes")
     assert len(said.splitlines()) == 1
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_runs_with_killed_ranks_go_on(tmp_path, mode):
-    campaign_of_rank_kills(tmp_path, mode, num_kills=2, seed=5)
 
 
 @pytest.mark.slow

@@ -20,7 +20,8 @@ from torch.distributed.rendezvous import rendezvous
 
 from experiment.orphans import end_with_parent
 from experiment.rank_signs import Signs, SignWatch
-from experiment.torchrun import is_rank
+from experiment.stop_signals import signals_end_at_once
+from experiment.torchrun import is_rank, num_restarts
 from experiment.watchdog import standstill
 
 START_SECONDS = 1800.0
@@ -172,7 +173,8 @@ def joined() -> Iterator[Ranks]:
     if not is_rank():
         yield ALONE
         return
-    ranks = _join()
+    with signals_end_at_once():
+        ranks = _join()
     try:
         yield ranks
         ranks.limit_waits(START_SECONDS)  # none leaves while another one still writes
@@ -194,6 +196,7 @@ def _join() -> Ranks:
     except dist.DistNetworkError as error:
         place = ":".join(os.environ[f"MASTER_{part}"] for part in ("ADDR", "PORT"))
         raise ValueError(f"the ranks cannot meet at {place}: {error}; try another port") from None
+    store = PrefixStore(f"try {num_restarts()}", store)  # torchrun may keep what the last one left
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
         store=PrefixStore("group", store),

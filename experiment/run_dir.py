@@ -24,7 +24,7 @@ from experiment.files import (
 from experiment.plugins import warn_of_changes
 from experiment.provenance import provenance
 from experiment.setting_roles import NO_CHANGES, Changes
-from experiment.torchrun import is_restarted, launch_id
+from experiment.torchrun import launch_id, num_restarts
 
 CHECKPOINTS = "checkpoints"
 MAX_CONFIG_BYTES = 2**16
@@ -91,7 +91,7 @@ class RunDir:
         """Returns whether torchrun began the run in a folder, and now starts its ranks again."""
         lock = path / ".lock"
         return (
-            is_restarted()
+            num_restarts() > 0
             and (path / "config.yaml").exists()
             and lock.is_file()
             and lock.read_text(errors="replace") == launch_id()

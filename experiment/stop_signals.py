@@ -50,6 +50,13 @@ def interrupts() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def signals_end_at_once() -> Iterator[None]:
+    """Has signals end the process while it waits in a call that no handler would interrupt."""
+    with _handled(FATAL, signal.SIG_DFL):
+        yield
+
+
 def leave_lost_terminal() -> None:
     """Sends to nowhere what can no longer be printed, as the terminal was closed."""
     for output in (1, 2):
@@ -66,7 +73,8 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def _handled(
-    numbers: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]
+    numbers: Sequence[signal.Signals],
+    handler: Callable[[int, FrameType | None], None] | signal.Handlers,
 ) -> Iterator[None]:
     ignored = [n for n in numbers if n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN]
     previous = {n: signal.signal(n, handler) for n in numbers if n not in ignored}

@@ -33,6 +33,7 @@ SESSION_OPERATIONS = 320  # on files, in a whole run; measured (2026-11-24)
 CHECKPOINT_OPERATIONS = 42  # of these in the writes of checkpoints, likewise
 SESSION_CPU_SECONDS = 0.25  # of a whole run, likewise
 NUM_RANKS = 2
+MOMENT_SECONDS = 0.05  # of computing, about a rollout's
 SOON_SECONDS = 10.0  # in which all ranks end once one was killed
 
 
@@ -248,7 +249,7 @@ def campaign_of_rank_kills(folder: Path, mode: str, num_kills: int, seed: int) -
         subject = RankSubject(folder / f"{mode}-{tally.runs}", mode)
         while kills < num_kills:
             killed = int(rng.integers(NUM_RANKS))
-            seconds = subject.kill(killed, rng.uniform(0.2, 0.9) * SESSION_CPU_SECONDS)
+            seconds = subject.kill(killed, int(rng.integers(4)), rng.uniform(0, MOMENT_SECONDS))
             if seconds is None:  # it had ended before
                 break
             kills += 1
@@ -271,15 +272,27 @@ class RankSubject(Subject):
         begins = not (self.run / "config.yaml").exists()
         return super().arguments(*(["--num_groups", NUM_RANKS] if begins else []), *more)
 
-    def kill(self, rank: int, cpu_seconds: float) -> float | None:
-        """Kills a rank once it has computed for some time; returns seconds to the end of all."""
+    def kill(self, rank: int, rows: int, cpu_seconds: float) -> float | None:
+        """Kills a rank some time of computing after the session's n-th row, or after its start.
+
+        Returns:
+            Seconds to the end of all; None where the session ended before.
+        """
+        wanted = self.num_rows() + rows
         processes = rank_runs.start_ranks(NUM_RANKS, self.arguments(), self.folder)
         victim = processes[rank]
+        while victim.is_alive() and rows and self.num_rows() < wanted:
+            time.sleep(0.002)
+        cpu_seconds += _cpu_seconds(victim.pid)
         while victim.is_alive() and _cpu_seconds(victim.pid) < cpu_seconds:
-            time.sleep(0.005)
+            time.sleep(0.002)
         began = time.monotonic()
         if victim.is_alive():
             os.kill(victim.pid, signal.SIGKILL)
+        victim.join()
+        for process in processes:  # as torchrun does once a rank has ended by a signal
+            if victim.exitcode and process.is_alive():
+                process.terminate()
         ended = rank_runs.wait_ranks(processes, self.folder)
         seconds = time.monotonic() - began
         if ended[rank].code != -signal.SIGKILL:
@@ -287,6 +300,11 @@ class RankSubject(Subject):
             return None
         assert seconds < SOON_SECONDS, ended
         return seconds
+
+    def num_rows(self) -> int:
+        """Returns how many rows of metrics the run has."""
+        metrics = self.run / "metrics.jsonl"
+        return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
 
     def finish(self):
         """Goes on to the end of the run, without a fault."""

@@ -71,7 +71,9 @@ def rank_kills(tallies: dict[str, Any] | None) -> str:
     rows = [[text, *(f"{tallies[m][n]:.0f}" for m in MODES)] for n, text in RANK_KILLS.items()]
     rows[-1][-1] = ""  # in async mode bits depend on timing
     ranks = tallies[MODES[0]]["ranks"]
-    return table([f"SIGKILL of one of {ranks} processes", *MODES], rows)
+    origin = tallies[MODES[0]]["provenance"]
+    found = table([f"SIGKILL of one of {ranks} processes", *MODES], rows)
+    return f"{found}\n\nThis table is of {link(CAMPAIGN, origin)}, on {machine(origin)}, busy."
 
 
 def signals(tallies: dict[str, Any]) -> str:

@@ -95,13 +95,15 @@ def svg(figure: Figure, name: str) -> str:
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(text, format="svg", metadata={"Date": None})
     head, body = text.getvalue().split("<defs>", 1)
-    return f"{head}<style>{_dark_rules()}</style>\n <defs>{body}"
+    return f"{head}<style>{_dark_rules(body)}</style>\n <defs>{body}"
 
 
-def _dark_rules() -> str:
+def _dark_rules(body: str) -> str:
+    """Returns the rules of the colours that a figure has."""
     rules = "".join(
         f'[style*="{what}: {light}"]{{{what}:{dark} !important}}'
         for light, dark in DARK.items()
         for what in ("fill", "stroke")
+        if f"{what}: {light}" in body
     )
     return f"@media (prefers-color-scheme:dark){{{rules}}}"

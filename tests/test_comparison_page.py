@@ -117,6 +117,15 @@ def test_page_and_markdown_say_the_same(report):
             assert f"figures/{name}-{panel}.svg" in text
 
 
+def test_a_figure_has_the_dark_partners_of_its_own_colours_alone(report):
+    """So that a core that is new changes no published figure."""
+    for path in (report / "figures").glob("*.svg"):
+        style, body = path.read_text().split("</style>", 1)
+        rules = re.findall(r'\[style\*="((?:fill|stroke): #\w{6})"\]', style)
+        assert rules
+        assert all(rule in body for rule in rules), path.name
+
+
 def test_the_answer_comes_first_then_scores_curves_and_what_to_doubt(report):
     for name in ("index.html", "report.md"):
         text = shown(report, name)

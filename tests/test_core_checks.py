@@ -172,6 +172,7 @@ def test_a_layer_whose_sequence_is_not_its_steps_is_found():
 
 def test_the_command_says_what_to_look_at_and_exits_with_1(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("benchmarks.core_check.UNROLL", 2)
     text = "from tests.test_core_checks import GradientCrosses\n"
     (tmp_path / "my.py").write_text(text)
     options = ["--rounds=1", f"--input_size={INPUT}"]

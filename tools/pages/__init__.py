@@ -14,6 +14,7 @@ from tools.pages.encoder import encoder_block
 from tools.pages.files import ROOT
 from tools.pages.gpu import gpu_block
 from tools.pages.kernels import kernel_block
+from tools.pages.keys import keys_block
 from tools.pages.loop_costs import costs_block, run_length_block
 from tools.pages.memory import memory_block
 from tools.pages.parallel import efficiency_block, exchange_block, processes_block
@@ -26,6 +27,7 @@ PAGES = (
     "docs/pong.md",
     "docs/memory.md",
     "docs/kernels.md",
+    "docs/cores.md",
     "docs/throughput.md",
     "docs/results.md",
     "docs/reliability.md",
@@ -37,6 +39,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "async": async_block,
     "memory": memory_block,
     "kernels": kernel_block,
+    "keys": keys_block,
     "speed": speed_block,
     "throughput": throughput_block,
     "encoder": encoder_block,

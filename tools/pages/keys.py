@@ -1,0 +1,30 @@
+"""How keys and write strengths decide parity: a table of docs/cores.md."""
+
+from comparison.run_record import RunRecord
+from comparison.run_table import read_run_table
+from tools.pages.files import ROOT, table
+
+RESULTS = "results/keys/parity.json"
+
+
+def keys_block() -> str:
+    """Returns the section."""
+    runs = sorted(read_run_table(ROOT / RESULTS), key=_settings)
+    header = ["core", "`key_norm`", "`beta_range`", "seed", "share of right answers"]
+    text = (
+        f"Parity of 20 bits by `configs/memory/parity.yaml` with {runs[0].config.total_frames:,} "
+        f"frames, single runs: the mean return over 500 episodes ([runs](/{RESULTS})). Chance is "
+        "0.5."
+    )
+    return f"{text}\n\n{table(header, map(_row, runs))}"
+
+
+def _settings(run: RunRecord) -> tuple[str, str, str, int]:
+    args = run.config.core.args
+    return run.config.core.kind, str(args["key_norm"]), str(args["beta_range"]), run.config.seed
+
+
+def _row(run: RunRecord) -> list[str]:
+    kind, norm, strongest, seed = _settings(run)
+    score = f"{run.score.mean_return:.3f}" if run.score else ""
+    return [f"`{kind}`", norm, strongest, str(seed), score]

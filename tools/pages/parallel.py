@@ -35,7 +35,10 @@ def processes_block() -> str:
     return (
         f"`{report['config']}` with `{report['core']}`, whole runs of the command line in "
         f"{len(report['ways'][0]['ratios'])} turns, first rollouts left out, on "
-        f"{machine(report)}: {link(name, report)}.\n\n{speed}\n\n"
+        f"{machine(report)}: {link(name, report)}. Others ran on the machine, at a load of "
+        f"{report['load_before_and_after'][0]:.0f} before and "
+        f"{report['load_before_and_after'][3]:.0f} after; this had the higher priority.\n\n"
+        f"{speed}\n\n"
         f"An earlier file compared the same with a prototype: {link(PROTOTYPE, prototype)}."
     )
 
@@ -117,7 +120,7 @@ def _row(
     name: str, ranks: int, size: int, updates: int, busy: float, network: tuple[float, float]
 ) -> list[str]:
     exchanged = updates * (
-        ring_seconds(size, ranks, *network) + ring_seconds(12 * ranks, ranks, *network)
+        ring_seconds(size, ranks, *network) + ring_seconds(36 * ranks, ranks, *network)
     )
     sent = updates * 2 * (ranks - 1) / ranks * size
     cells = [f"{busy:.3f}", f"{exchanged:.3f}", f"{sent / 1e6:,.1f} MB"]

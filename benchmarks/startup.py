@@ -27,12 +27,13 @@ from benchmarks.result_file import show, write_result
 from experiment.provenance import ROOT, provenance
 
 POLICY = str(ROOT / "results/pong/rdn/seed1")
+TMAZE = str(ROOT / "configs/memory/tmaze.yaml")
 COMMANDS = {
     "train": ["train", "--config", str(ROOT / "configs/pong.yaml")],
     "evaluate": ["evaluate", POLICY, "--out", "out"],
     "watch": ["watch", POLICY, "--out", "film.mp4"],
     "compare": ["compare", str(ROOT / "results/pong")],
-    "sweep": ["sweep", "--config", str(ROOT / "configs/memory/tmaze.yaml"), "--out", "sweep"],
+    "sweep": ["sweep", "--config", TMAZE, "--cores", "lstm", "--seeds", "1", "--out", "sweep"],
     "check": ["check", "lstm"],
     "bench": ["bench", "kernels", "--quick"],
     "train --help": ["train", "--help"],

@@ -20,6 +20,7 @@ from tools.pages.memory import memory_block
 from tools.pages.parallel import efficiency_block, exchange_block, processes_block
 from tools.pages.pong import async_block, pong_block
 from tools.pages.reliability import campaign_block, soak_block
+from tools.pages.startup import startup_block
 from tools.pages.throughput import speed_block, throughput_block
 
 PAGES = (
@@ -50,6 +51,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "compare": compare_block,
     "coverage": coverage_block,
     "gpu": gpu_block,
+    "startup": startup_block,
     "processes": processes_block,
     "exchanges": exchange_block,
     "efficiency": efficiency_block,

@@ -16,8 +16,7 @@ def startup_block() -> str:
         for row in report["rows"]
     ]
     header = ["command", "on a terminal, s", "in a pipe, s", "processor until then, s"]
-    rounds = report["rounds"]
+    starts = "One start" if report["rounds"] == 1 else f"Medians of {report['rounds']} starts"
     return (
-        f"Medians of {rounds} starts, on {machine(report)} ({link(name, report)}):\n\n"
-        f"{table(header, rows)}"
+        f"{starts} of each, on {machine(report)} ({link(name, report)}):\n\n{table(header, rows)}"
     )

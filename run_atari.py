@@ -9,7 +9,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from experiment.arguments import fields_of, in_order, show_below, typed, typed_values
-from experiment.command_line import Command, CommandLine, add_plugin, on_terminal, plain_parser
+from experiment.command_line import Command, CommandLine, add_plugin, plain_parser
 from experiment.training_command import run_parser, run_training
 
 
@@ -73,7 +73,7 @@ def evaluate_parser() -> ArgumentParser:
 
 def watch_parser() -> ArgumentParser:
     """Returns the parser of `watch`."""
-    from watch.film import WatchConfig
+    from watch.config import WatchConfig
 
     parser = plain_parser("Film games of a saved policy, with its memory beside the picture.")
     parser.add_argument("source", type=Path, help="run folder, checkpoint or policy.safetensors")
@@ -208,9 +208,12 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
 
 def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
     """Films and prints where the film is."""
-    from watch.film import WatchConfig, watch
+    from watch.config import WatchConfig
 
     parsed = _parse(parser, arguments)
+    print(f"a film of {parsed.source}", flush=True)  # what draws takes seconds to import
+    from watch.film import watch
+
     path = watch(parsed.source, fields_of(WatchConfig, parsed))
     print(f"written to {path}")
 
@@ -218,12 +221,10 @@ def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
 def run_compare(parser: ArgumentParser, arguments: list[str]) -> None:
     """Compares, writes the report and prints the answer."""
     parsed = _parse(parser, arguments)
-    on_terminal("reading runs ...")
+    print(f"comparing the runs in {', '.join(map(str, parsed.folders))}", flush=True)
     from comparison.compare import compare_and_write
 
-    answer = compare_and_write(parsed.folders, parsed.out)
-    on_terminal("")
-    print(answer)
+    print(compare_and_write(parsed.folders, parsed.out))
 
 
 def run_check(parser: ArgumentParser, arguments: list[str]) -> int:

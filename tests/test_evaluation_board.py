@@ -14,7 +14,8 @@ from envs import EnvConfig
 from experiment.metrics import read_metrics
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
-from watch.film import WatchConfig, watch
+from watch.config import WatchConfig
+from watch.film import watch
 
 CONFIG = TrainConfig(
     game="tmaze",

@@ -36,7 +36,8 @@ from tests.file_mutations import (
     sealed,
 )
 from tests.harmless import Watched
-from watch.film import WatchConfig, watch
+from watch.config import WatchConfig
+from watch.film import watch
 
 pytestmark = pytest.mark.faults
 QUICK = {"checkpoint": 120, "part": 15, "config": 25, "metrics": 200}

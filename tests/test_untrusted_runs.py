@@ -20,7 +20,8 @@ from experiment.settings import flat_values, plain_values
 from tests.file_mutations import TOKENS, CheckpointMutator, mutate, mutate_part
 from tests.harmless import Watched
 from tests.run_folders import write_run
-from watch.film import WatchConfig, make_scene, play
+from watch.config import WatchConfig
+from watch.film import make_scene, play
 
 pytestmark = pytest.mark.faults
 NUM_MUTANTS = 12  # of every file

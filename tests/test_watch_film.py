@@ -15,8 +15,9 @@ from envs import EnvConfig, make_env
 from models.cores import CORES, CoreConfig
 from models.encoders import EncoderConfig
 from models.policy import NO_ACTION, PolicyConfig
+from watch.config import WatchConfig
 from watch.dashboard import HEIGHT, WIDTH
-from watch.film import WatchConfig, make_scene, play, watch
+from watch.film import make_scene, play, watch
 from watch.video import video_writer
 
 LENGTH = 3

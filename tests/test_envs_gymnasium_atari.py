@@ -84,6 +84,7 @@ def test_every_game_looks_and_plays_the_same_in_both(game, monkeypatch):
     np.testing.assert_array_equal(ours.observation[shown], theirs.observation[shown])
 
 
+@pytest.mark.slow
 def test_games_of_tall_screens_are_those_that_are_tested():
     gymnasium.register_envs(ale_py)
     tall = []

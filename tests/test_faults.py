@@ -20,7 +20,7 @@ from tests.fault_campaign import (
 from tests.fault_runs import KINDS, Fault
 
 pytestmark = pytest.mark.faults
-QUICK_KILLS, LONG = 5, {"serial": 130, "async": 80}
+QUICK_KILLS, LONG = 3, {"serial": 130, "async": 80}
 QUICK_SIGNALS, LONG_SIGNALS = 1, {signal.SIGTERM: 50, signal.SIGINT: 5, signal.SIGUSR1: 5}
 STALL_SECONDS = 8.0  # more than a busy machine takes for a rollout of this run
 
@@ -42,6 +42,7 @@ ON_DISK = {
     "EROFS": "Read-only file system",
     "EIO": "Input/output error",
 }
+QUICK = ("env raises", "actor's thread ends", "learner out of memory", "not finite")
 IN_CODE = ("env raises", "actor raises", "learner raises", "actor's thread ends")  # a traceback
 
 
@@ -61,7 +62,14 @@ def test_killed_runs_go_on(whole, tmp_path):
     campaign_of_kills(tmp_path, whole.mode, whole, QUICK_KILLS, seed=1)
 
 
-@pytest.mark.parametrize("number", LONG_SIGNALS, ids=lambda n: n.name)
+def slow_but(quick, cases):
+    """Returns cases, all but the quick ones marked slow."""
+    return [c if c in quick else pytest.param(c, marks=pytest.mark.slow) for c in cases]
+
+
+@pytest.mark.parametrize(
+    "number", slow_but((signal.SIGTERM, signal.SIGINT), LONG_SIGNALS), ids=lambda n: n.name
+)
 def test_signals_end_runs_that_go_on(whole, tmp_path, number):
     campaign_of_signals(tmp_path, whole.mode, whole, number, QUICK_SIGNALS, seed=2)
 
@@ -85,7 +93,7 @@ def check_fault(whole, folder, kind, after):
     return ended
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SAID if "hangs" not in kind])
+@pytest.mark.parametrize("kind", slow_but(QUICK, [k for k in SAID if "hangs" not in k]))
 def test_a_fault_is_named_and_the_run_goes_on(whole, tmp_path, kind):
     check_fault(whole, tmp_path, kind, after=7)
 

@@ -41,7 +41,7 @@ def success(kind, run_dir, total_frames):
     return evaluate(train(config), EvaluationConfig())["mean_return"]
 
 
-@pytest.mark.parametrize("kind", ["lstm", "delta_net"])
+@pytest.mark.parametrize("kind", [pytest.param("lstm", marks=pytest.mark.slow), "delta_net"])
 def test_core_learns_to_remember(kind, tmp_path):
     assert success(kind, tmp_path / "run", 300_000) > 0.95
 

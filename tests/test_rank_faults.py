@@ -82,7 +82,8 @@ def test_a_rank_that_raises_ends_all_with_its_cause(tmp_path, mode):
     check_goes_on(tmp_path)
 
 
-@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
 def test_a_rank_that_is_killed_ends_all_soon(tmp_path, killed):
     three = ["--num_groups", 3, "--learner.batch_size", 12]
     processes = start_ranks(3, arguments(tmp_path, *ENDLESS, *three), tmp_path)
@@ -230,6 +231,7 @@ def restarted(folder, words, launch):
     return run_ranks(2, words, folder, more=again)
 
 
+@pytest.mark.slow
 def test_a_restart_goes_on_with_the_run_of_its_launch_alone(tmp_path):
     first = {"TORCHELASTIC_RESTART_COUNT": "0", "TORCHELASTIC_RUN_ID": "job 1"}
     fault = {1: Fault("learner raises", 5)}

@@ -27,9 +27,11 @@ pytestmark = pytest.mark.faults
 NUM_MUTANTS = 12  # of every file
 MAY_BE_NULL = (
     "run_dir",
+    "init_from",
     "exact_lag",
     "milestone_interval_frames",
     "env.life_loss",
+    "core.parameters",
     "core.num_layers",
     "core.hidden_size",
     "core.num_heads",

@@ -15,7 +15,15 @@ import torch
 from experiment.plugins import LOADED
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("agents", "models", "envs", "experiment", "run_atari.py")
+SOURCES = (
+    "agents",
+    "sequences",
+    "models",
+    "envs",
+    "experiment",
+    "run_atari.py",
+    "run_sequences.py",
+)
 PACKAGES = ("torch", "numpy", "envpool", "ale-py", "gymnasium")
 
 
@@ -23,7 +31,7 @@ def provenance() -> dict[str, Any]:
     """Returns what a published result must record, as plain values."""
     return {
         **origin_of_code(),
-        "command": ["run_atari.py", *sys.argv[1:]],
+        "command": [program(), *sys.argv[1:]],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": hardware(),
         "torch_threads": torch.get_num_threads(),  # another number adds up in another order
@@ -39,6 +47,12 @@ def origin_of_code() -> dict[str, Any]:
         "plugins": dict(LOADED),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }
+
+
+def program() -> str:
+    """Returns which program of the repository runs, as a path within it."""
+    path = Path(sys.argv[0]).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
 def hardware() -> dict[str, Any]:

@@ -65,7 +65,8 @@ class Signs:
     def _found(self) -> str:
         if self.is_cut_off:
             return CUT_OFF
-        answers = {rank: self._read(f"{ANSWER}/{rank}") for rank in range(self._size)}
+        others = [rank for rank in range(self._size) if rank != self.rank]
+        answers = {rank: self._read(f"{ANSWER}/{rank}") for rank in others}
         if silent := [str(rank) for rank, answer in answers.items() if answer is None]:
             return f"rank {', '.join(silent)} gives no sign of life: killed, or it stands still"
         places = {rank: str(answer).removeprefix("at ") for rank, answer in answers.items()}

@@ -107,7 +107,10 @@ def run_training(
         code, path = train_in_processes(training.kind, parsed.processes, folder, given, command)
         return exit_code(code, path, session.requeue)
     with joined() as ranks:
-        folder = ranks.from_first(folder)  # which others may see only once it is begun
+        begun = ranks.from_first(folder)  # which others may not see
+        if begun != folder:
+            given = {}
+        folder = begun
         if folder is None:
             path = training.train(config, session, ranks)
         else:
@@ -135,6 +138,7 @@ def exit_code(code: int, path: Path, requeue: bool) -> int:
     """
     from experiment.run_dir import read_status
 
-    if 0 < code <= 128 or not (path / "status.json").exists():
+    status = read_status(path)["status"] if (path / "status.json").exists() else ""
+    if 0 < code <= 128 or status not in ("finished", "stopped"):  # a signal killed what it met
         return code
-    return REQUEUE if requeue and read_status(path)["status"] == "stopped" else 0
+    return REQUEUE if requeue and status == "stopped" else 0

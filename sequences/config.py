@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from experiment.config import RunConfig
 from experiment.settings import settings_from_values
-from models.cores import CoreConfig, resolved
+from models.cores import CoreConfig, fitted
 from models.cores.args import Value, complete
 from models.sequence_model import SequenceModelConfig
 from sequences.tasks import Task, find_task
@@ -120,10 +120,15 @@ def complete_settings(config: SequenceConfig) -> SequenceConfig:
     """Returns settings that name a value for all that depends on the task and the core.
 
     Raises:
-        ValueError: an own setting of either that cannot be.
+        ValueError: an own setting of either that cannot be, or segments where answers are rare.
     """
+    if config.batch.segment_length is not None and not find_task(config.task.kind).has_segments:
+        raise ValueError(
+            f"batch.segment_length is for texts, which ask at every token; {config.task.kind} is "
+            "read in whole sequences: leave it null"
+        )
     task = replace(config.task, args=own_settings(config.task))
-    return replace(config, task=task, core=resolved(config.core))
+    return replace(config, task=task, core=fitted(config.core, config.model.embedding_size))
 
 
 def own_settings(task: TaskConfig) -> dict[str, Value]:

@@ -82,7 +82,7 @@ def evaluate(source: Path, config: EvaluationConfig, tell: Tell | None = None) -
         "size": model_size(saved),
         "arithmetic": {
             "device": device.type,
-            "core_kernel": kernel_backend(replace(saved.config.core, kernel="auto"), device),
+            "core_kernel": kernel_backend(saved.config.core, device),
         },
         "settings": asdict(config),
         "provenance": provenance(),

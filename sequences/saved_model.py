@@ -1,7 +1,7 @@
 """A model as a run saved it: its weights, and the settings that trained it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,12 @@ def load_model(source: Path) -> SavedModel:
         else load_checkpoint(source, check_model)
     )
     config = config_from_values(read["config"])
+    config = replace(config, core=replace(config.core, kernel="auto"))  # of this machine
     task = make_task(config.task)
-    check_vocabulary(read["vocabulary"], vocabulary(task))
+    try:
+        check_vocabulary(read["vocabulary"], vocabulary(task))
+    except ValueError as error:
+        raise ValueError(f"{source} {error}") from None
     model = make_model(config, task)
     model.load_state_dict(read["policy"])
     progress = read["progress"]

@@ -42,6 +42,8 @@ class StandIn:
             for generator in state["generators"]:
                 check_random_state(generator, "a generator of trainable")
             self._check_place(state["stream"])
+            if state["source_hash"] != self._task.source_hash:
+                raise ValueError("the text is another one now")
         except (ValueError, TypeError, OverflowError, RuntimeError) as error:
             raise ValueError(f"holds no run to go on with: {error}") from None
 
@@ -56,6 +58,7 @@ class StandIn:
             "updates": 0,
             "optimizer": ANY,
             "stream": ANY,
+            "source_hash": "",
             "core_state": list(self._model.initial_state(lanes)),
             "generators": ListOf(ANY),
         }

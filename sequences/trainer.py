@@ -1,6 +1,7 @@
 """A model that learns a task with answers: a `Trainable`, made from its settings alone."""
 
-from collections.abc import Generator, Mapping
+import logging
+from collections.abc import Generator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -22,6 +23,8 @@ from sequences.packing import Batch
 from sequences.scores import Tally, ask, tally
 from sequences.stream import make_stream
 from sequences.tasks import NO_ANSWER, Task
+
+logger = logging.getLogger(__name__)
 
 
 class SequenceTrainer(Trainable):
@@ -57,6 +60,7 @@ class SequenceTrainer(Trainable):
         self._lanes = slice(ranks.rank * num_lanes, (ranks.rank + 1) * num_lanes)
         self.device = choose_device(config.device, ranks)
         self.task = make_task(config.task)
+        ranks.refuse_differences(lambda: {"the text's SHA-256": self.task.source_hash})
         torch.manual_seed(derive_seed(config.seed, "model"))
         self.model = make_model(config, self.task).to(self.device)
         self.arithmetic = {
@@ -160,7 +164,7 @@ class SequenceTrainer(Trainable):
         loss = -asked.log_prob.sum() / (batch.answer != NO_ANSWER).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.ranks.sum_all([p.grad for p in self.model.parameters() if p.grad is not None])
+        self.ranks.sum_all([self._gradient(p) for p in self.model.parameters()])
         total = sum(self.ranks.gather(tally(self.task, own, asked)), Tally())
         shares = total.shares(self.task)
         figures = {
@@ -183,6 +187,13 @@ class SequenceTrainer(Trainable):
         if self.config.batch.segment_length is not None and self.config.batch.carry_state:
             self._state = tuple(tensor.detach() for tensor in state)
         return y
+
+    @staticmethod
+    def _gradient(weight: torch.nn.Parameter) -> Tensor:
+        """Returns the gradient of a weight; zeros where a batch has no use for it."""
+        if weight.grad is None:  # such as a cluster of the adaptive softmax
+            weight.grad = torch.zeros_like(weight)
+        return weight.grad
 
     def _clip(self) -> float:
         limit = self.config.learner.max_gradient_norm
@@ -217,6 +228,7 @@ class SequenceTrainer(Trainable):
             "updates": self._updates,
             "optimizer": list(self.optimizer.state_dict()["state"].values()),
             "stream": self.stream.state_dict(),
+            "source_hash": self.task.source_hash,
             "core_state": [self.ranks.gathered(of).flatten(0, 1) for of in self._state],
             "generators": self.ranks.gather(random_state(self.device)),
         }
@@ -233,8 +245,18 @@ class SequenceTrainer(Trainable):
         self.stream.load_state_dict(state["stream"])
         self._state = tuple(of[self._lanes].to(self.device) for of in state["core_state"])
         self._tokens, self._updates = state["tokens"], state["updates"]
-        if len(state["generators"]) == self.ranks.size:
-            set_random_state(self.device, state["generators"][self.ranks.rank])
+        self._go_on_with_dropout(state["generators"])
+
+    def _go_on_with_dropout(self, generators: Sequence[Tensor]) -> None:
+        """Takes up this rank's stream, or begins another where ranks or device have changed."""
+        fits = len(generators) == self.ranks.size
+        if fits and len(generators[self.ranks.rank]) == len(random_state(self.device)):
+            set_random_state(self.device, generators[self.ranks.rank])
+            return
+        path = "dropout", self.ranks.rank, self._updates
+        torch.manual_seed(derive_seed(self.config.seed, *path))
+        if self.config.model.dropout:
+            logger.warning("saved by other ranks or on another device: dropout draws anew")
 
     def close(self) -> None:
         """Holds nothing that must be released."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from dataclasses import replace
 from itertools import islice
 
@@ -12,6 +13,8 @@ import torch
 from experiment.checkpoint import load_newest
 from experiment.ranks import ALONE
 from experiment.session import SessionConfig
+from experiment.settings import plain_values
+from experiment.training_command import REQUEUE, exit_code
 from models.cores import CoreConfig
 from run_sequences import main
 from sequences.config import (
@@ -81,25 +84,87 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(batch, tmp_path, text, 
         assert bool(own.any()) == (batch is CARRIED)
 
 
-def learned(ranks, values, num_updates):
+def learned(ranks, values, num_updates, saved=None):
+    """Returns metrics, weights, and what another trainer needs to go on."""
     torch.set_default_dtype(torch.float64)
-    trainer = SequenceTrainer(config_from_values(values), ranks=ranks)
+    config = config_from_values(values)
+    if saved is None:
+        trainer = SequenceTrainer(config, ranks=ranks)
+    else:
+        trainer = SequenceTrainer.restored(config, *pickle.loads(saved), ranks=ranks)
     rows = list(islice(trainer.rows(), num_updates))
+    state = pickle.dumps((trainer.state_dict(), trainer.weights()))
     torch.set_default_dtype(torch.float32)
-    return rows, {name: weight.numpy() for name, weight in trainer.weights().items()}
+    return rows, {name: weight.numpy() for name, weight in trainer.weights().items()}, state
 
 
-@pytest.mark.parametrize("batch", [WHOLE, CARRIED], ids=["whole", "segments"])
-def test_two_ranks_learn_what_one_does(batch, text):
-    from experiment.settings import plain_values
+def test_a_softmax_of_clusters_that_no_answer_hits_goes_on_too(tmp_path, text, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = settings(text, CARRIED, total_tokens=300)
+    config = replace(config, model=replace(config.model, cutoffs=(200,)))
+    through = saved(train(config))
+    path = train(replace(config, run_dir="stopped"), SessionConfig(stop_after_updates=1))
+    resumed = saved(resume(path))
+    for name, weight in through["policy"].items():
+        assert torch.equal(weight, resumed["policy"][name]), name
 
+
+def test_a_core_is_brought_to_a_number_of_parameters():
+    core = replace(TINY, parameters=5000, hidden_size=None, feedforward_size=None)
+    trainer = SequenceTrainer(settings(core=core))
+    assert sum(p.numel() for p in trainer.model.core.parameters()) == pytest.approx(5000, rel=0.05)
+
+
+def test_another_text_is_not_gone_on_with(tmp_path, text):
+    path = train(
+        settings(text, CARRIED, run_dir=str(tmp_path / "run")), SessionConfig(stop_after_updates=2)
+    )
+    (tmp_path / "corpus" / "0.py").write_text("y = 1\n")
+    with pytest.raises(ValueError, match="the text is another one now"):
+        resume(path)
+
+
+def test_another_device_begins_another_stream_of_dropout(caplog):
+    trainer = SequenceTrainer(settings())
+    state = trainer.state_dict() | {"generators": [torch.zeros(16, dtype=torch.uint8)]}
+    SequenceTrainer.restored(trainer.config, state, trainer.weights())
+    assert "dropout draws anew" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        ("running", 143, 143),
+        ("failed", 143, 143),
+        ("stopped", 143, REQUEUE),
+        ("finished", 143, 0),
+        ("stopped", 0, REQUEUE),
+        ("finished", 0, 0),
+        ("stopped", 1, 1),
+    ],
+)
+def test_a_run_that_a_signal_killed_is_no_success(tmp_path, status, code, expected):
+    (tmp_path / "status.json").write_text(json.dumps({"status": status, "why": ""}))
+    assert exit_code(code, tmp_path, requeue=True) == expected
+    if status == "stopped" and expected == REQUEUE:
+        assert exit_code(code, tmp_path, requeue=False) == 0
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [pytest.param(WHOLE, id="whole", marks=pytest.mark.slow), pytest.param(CARRIED, id="segments")],
+)
+def test_two_ranks_learn_what_one_does_and_either_goes_on(batch, text):
     task = LISTOPS if batch is WHOLE else text
     values = plain_values(settings(task, batch, dropout=0.0))
-    rows, weights = learned(ALONE, values, 4)
-    for of_rank, of_weights in call_in_ranks(2, learned, values, 4):
+    rows, weights, _ = learned(ALONE, values, 4)
+    half = call_in_ranks(2, learned, values, 2)[0][-1]
+    ended = [*call_in_ranks(2, learned, values, 4), *call_in_ranks(2, learned, values, 2, half)]
+    ended.append(learned(ALONE, values, 2, half))
+    for of_rank, of_weights, _ in ended:
         for name, weight in weights.items():
             np.testing.assert_allclose(of_weights[name], weight, rtol=0, atol=1e-9)
-        for row, other in zip(rows, of_rank, strict=True):
+        for row, other in zip(rows[-len(of_rank) :], of_rank, strict=True):
             assert other == pytest.approx(row, abs=1e-9)
 
 
@@ -235,6 +300,7 @@ def test_a_checkpoint_that_no_run_can_go_on_from_is_refused(run, damage, message
             "a tree of depth 10 cannot be drawn",
         ),
         ("train --task.kind listops --task.args.dept 3", "close: task.args.depth"),
+        ("train --batch.segment_length 8", "listops is read in whole sequences: leave it null"),
         ("train --batch.lanes 100", "batch.lanes must be at most batch.sequences, 64, got 100"),
         ("train --batch.lanes 3 --processes 2", "must be a multiple of the number of processes"),
         ("evaluate nowhere", "nowhere"),

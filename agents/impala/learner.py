@@ -92,7 +92,9 @@ class Learner:
         if (spread := metrics.pop(WEIGHT_SPREAD)) > MAX_SPREAD:
             raise RuntimeError(f"the ranks' weights have come apart: their norms by {spread:.1e}")
         if spoilt := first_nonfinite(weight_norm):
-            raise NonFiniteUpdate(spoilt, self.version - 1, rollout.values(), skippable=False)
+            raise NonFiniteUpdate(
+                spoilt, self.version - 1, self._of_ranks(rollout), skippable=False
+            )
         rate = self._step_size(rollout, self.config.updates_per_rollout - 1)  # of the last
         self.frames += self._frames_of(rollout)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
@@ -183,12 +185,18 @@ class Learner:
         checked = (TOTAL_LOSS, GRADIENT_NORM)
         spoilt = first_nonfinite({name: figures[FIGURES.index(name)].item() for name in checked})
         if spoilt and not self.config.skip_nonfinite:
-            raise NonFiniteUpdate(spoilt, self.version, minibatch.values(), skippable=True)
+            raise NonFiniteUpdate(spoilt, self.version, self._of_ranks(minibatch), skippable=True)
         if spoilt:
             self.skipped_updates += 1
         else:
             self.optimizer.step()
         return figures, logits
+
+    def _of_ranks(self, batch: Rollout) -> dict[str, Any]:
+        """Returns the values of a batch, by rank where there are several: all ranks call this."""
+        if self.ranks.size == 1:
+            return batch.values()
+        return {f"rank{i}": values for i, values in enumerate(self.ranks.gather(batch.values()))}
 
     def _gradients(self, minibatch: Rollout) -> tuple[Tensor, Tensor]:
         """Leaves the clipped gradients of all ranks with the weights; see `_update`."""

@@ -20,13 +20,13 @@ class Played:
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
-        self._own: list[Episode] = []
+        self._own: list[list[Episode]] = []  # of each rollout
         self._games: list[Episode] = []
         self._recent_returns: deque[float] = deque(maxlen=GAMES_IN_MEAN)
 
     def add(self, games: Iterable[Episode]) -> None:
-        """Takes in games of this rank that ended."""
-        self._own += games
+        """Takes in games of this rank that ended in a rollout."""
+        self._own.append(list(games))
 
     def recent_returns(self) -> list[float]:
         """Returns the returns of the last games of all ranks."""
@@ -49,9 +49,11 @@ class Played:
         return row
 
     def _gather(self) -> None:
-        for games in self._ranks.gather(self._own):
-            self._games += games
-            self._recent_returns += [game.game_return for game in games]
+        """Takes in the games of all ranks, rollout after rollout, whoever played more of them."""
+        for of_ranks in zip(*self._ranks.gather(self._own), strict=True):
+            for games in of_ranks:
+                self._games += games
+                self._recent_returns += [game.game_return for game in games]
         self._own = []
 
 

@@ -44,6 +44,7 @@ class Task:
         blank: the answer that says nothing: it counts for a sequence, not as an answer given.
         answer_bytes: [number of answers] bytes of text that each stands for, where the task is to
             predict a text; None where an answer is right or wrong.
+        source_hash: SHA-256 of what the examples were read from; "" where they are made.
     """
 
     tokens: tuple[str, ...]
@@ -52,6 +53,7 @@ class Task:
     num_examples: Mapping[Split, int] | None = None
     blank: int | None = None
     answer_bytes: NDArray[np.int64] | None = None
+    source_hash: str = ""
 
     def size(self, split: Split) -> int | None:
         """Returns how many examples a split has; None where they do not end, as in train."""
@@ -66,11 +68,13 @@ class TaskSpec:
         name: what `task.kind` calls it.
         settings: dataclass of its settings; raises ValueError for what cannot be.
         make: settings -> the task.
+        has_segments: whether a sequence may be learned from in pieces: each of its tokens is asked.
     """
 
     name: str
     settings: type
     make: Callable[[Any], Task]
+    has_segments: bool = False
 
 
 def from_seed(draw: Draw) -> FindExample:

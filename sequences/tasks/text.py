@@ -161,7 +161,17 @@ def make(settings: TextSettings) -> Task:
         example=example,
         num_examples=num_examples,
         answer_bytes=codec.sizes,
+        source_hash=hash_of(documents),
     )
 
 
-TASK = TaskSpec(name="text", settings=TextSettings, make=make)
+def hash_of(documents: Documents) -> str:
+    """Returns the SHA-256 of all documents, their splits and borders included."""
+    digest = sha256()
+    for split in SPLITS:
+        for text in documents[split]:
+            digest.update(f"{split} {len(text)} ".encode() + text)
+    return digest.hexdigest()
+
+
+TASK = TaskSpec(name="text", settings=TextSettings, make=make, has_segments=True)

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 
 from experiment.arguments import typed_values
 
+MEANT = {"gpu": "cuda"}  # what people call a choice that is spelt otherwise
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
@@ -23,7 +24,8 @@ def explained(message: str, parser: ArgumentParser, arguments: Sequence[str]) ->
 def close_hint(given: str, known: Collection[str], most: int = 1) -> str:
     """Returns "; close: ..." with the names spelt like what was given, or nothing."""
     spelt = {name.lower(): name for name in known}
-    close = get_close_matches(given.lower(), spelt, n=most)
+    given = MEANT.get(given.lower(), given.lower())
+    close = get_close_matches(given, spelt, n=most)
     return f"; close: {', '.join(spelt[name] for name in close)}" if close else ""
 
 

@@ -228,6 +228,7 @@ def test_help_explains_every_field(tmp_path):
         (["train", "--total_frames", "1.5e0"], "total_frames must be a whole number, got 1.5"),
         (["train", "--core.kind", "LSTM"], "got 'LSTM'; close: lstm"),
         (["train", "--device", "cdua"], "must be one of auto, cpu, cuda, got cdua; close: cuda"),
+        (["train", "--device", "gpu"], "must be one of auto, cpu, cuda, got gpu; close: cuda"),
         (["train", "--config", "broken.yaml"], "(in broken.yaml)"),
         (["train", "--config", "kid.yaml"], "'kid'; close: core.kind (in kid.yaml)"),
         (["train", "--lr", "0.1"], "--lr 0.1; close: learner.learning_rate"),
@@ -322,12 +323,12 @@ def test_the_step_size_of_a_longer_run_is_said(tmp_path):
 def test_a_bare_train_says_what_it_would_do_and_asks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train"]) == 2
-    assert "for 200,000,000 frames into runs/pong-v5-lstm-1\n" in capsys.readouterr().err
+    assert "for 200,000,000 frames into runs/pong-lstm-1\n" in capsys.readouterr().err
     assert main(["train", "--seed", "3"]) == 2
     said = capsys.readouterr()
     assert said.err == (
         "error: train what? Name a game (--game Pong) or settings (--config configs/pong.yaml); "
-        "alone this would train Pong-v5 lstm for 200,000,000 frames into runs/pong-v5-lstm-3\n"
+        "alone this would train Pong-v5 lstm for 200,000,000 frames into runs/pong-lstm-3\n"
     )
     assert said.out == ""
     assert list(tmp_path.iterdir()) == []

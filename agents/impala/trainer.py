@@ -125,7 +125,8 @@ class Trainer(Trainable):
     @staticmethod
     def run_name(config: TrainConfig) -> str:
         """Returns the name of a run's folder, where the settings name none."""
-        return file_name(f"{config.game}-{config.core.kind}-{config.seed}".lower())
+        game = config.game.removesuffix("-v5")  # the version of all Atari games
+        return file_name(f"{game}-{config.core.kind}-{config.seed}".lower())
 
     @classmethod
     def begun(cls, config: TrainConfig, ranks: Ranks = ALONE) -> "Trainer":

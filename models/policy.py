@@ -18,14 +18,22 @@ LAST_REWARD_LIMIT = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    """What a policy sees beside observations and the last reward.
+    """What a policy sees beside observations and the last reward, and how it begins.
 
     Args:
         last_action: also its own last action, as one-hot; nothing at the start of a memory. Many
             partially observable games cannot be solved without it.
+        head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
+            biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
+            https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
     """
 
     last_action: bool = False
+    head_gain: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.head_gain is not None and not self.head_gain > 0:
+            raise ValueError(f"policy.head_gain must be > 0 or null, got {self.head_gain}")
 
 
 class PolicyOutput(NamedTuple):
@@ -71,6 +79,9 @@ class Policy(nn.Module):
         self.core_clock = CoreClock()
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)
+        if config is not None and config.head_gain is not None:
+            nn.init.orthogonal_(self.policy_head.weight, config.head_gain)
+            nn.init.zeros_(self.policy_head.bias)
 
     def initial_state(self, batch_size: int, device: torch.device | None = None) -> CoreState:
         """Returns the core's state before the first step of batch_size environments."""

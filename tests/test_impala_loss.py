@@ -76,7 +76,7 @@ def hand_gradients(output, rollout, config):
 def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
     output, rollout = case
     config = LearnerConfig(policy_loss=policy_loss, reduction=reduction, entropy_cost=0.03)
-    total, _ = impala_loss(output, rollout, config)
+    total, _ = impala_loss(output, rollout, config, config.entropy_cost)
     total.backward()
     d_logits, d_values = hand_gradients(output, rollout, config)
     torch.testing.assert_close(output.logits.grad, d_logits)
@@ -86,18 +86,18 @@ def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
 def test_nothing_of_an_invalid_row_reaches_the_loss(case):
     output, rollout = case
     config = LearnerConfig(normalise_advantages=True)
-    before, _ = impala_loss(output, rollout, config)
+    before, _ = impala_loss(output, rollout, config, 0.01)
     t, b = torch.nonzero(~rollout.valid)[0]
     rollout.reward[t, b] = 50.0
     rollout.action[t, b] = (rollout.action[t, b] + 1) % A
     rollout.behaviour_log_prob[t, b] = -20.0
-    assert torch.equal(impala_loss(output, rollout, config)[0], before)
+    assert torch.equal(impala_loss(output, rollout, config, 0.01)[0], before)
 
 
 def test_what_is_reported_is_a_mean_over_valid_rows_whatever_the_reduction(case):
     output, rollout = case
     totals, losses = zip(
-        *(impala_loss(output, rollout, LearnerConfig(reduction=r)) for r in ("sum", "mean")),
+        *(impala_loss(output, rollout, LearnerConfig(reduction=r), 0.01) for r in ("sum", "mean")),
         strict=True,
     )
     torch.testing.assert_close(totals[0], totals[1] * rollout.valid.sum())

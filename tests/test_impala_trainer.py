@@ -90,7 +90,7 @@ def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
         rollout.start,
         rollout.core_state,
     )
-    loss, _ = impala_loss(output, rollout, learner)
+    loss, _ = impala_loss(output, rollout, learner, learner.entropy_cost)
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)])
     assert gradient.norm() < learner.max_gradient_norm
     trainer.learner.learn(rollout)

@@ -18,6 +18,10 @@ from agents.impala.vtrace import vtrace_targets
 from models.policy import PolicyOutput
 
 
+MIN_VARIANCE = 1e-8
+"""Targets that differ by less count as if they differed by this, in squared units of return."""
+
+
 class Loss(NamedTuple):
     """The loss for people to read: means over valid rows, whatever the reduction; no gradient."""
 
@@ -26,6 +30,7 @@ class Loss(NamedTuple):
     value: Tensor
     entropy: Tensor
     mean_rho: Tensor  # importance weight
+    explained_variance: Tensor  # see the function
 
 
 def plain_policy_loss(
@@ -58,8 +63,22 @@ def normalise(advantages: Tensor, valid: Tensor, min_deviation: float) -> Tensor
     return torch.where(num_valid < 2, advantages, (advantages - mean) / deviation)
 
 
+def explained_variance(values: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
+    """Returns the share of the variance of targets [T, B] that values explain, of valid rows.
+
+    It is 1 where all are right, 0 where they are no better than the targets' mean, and below where
+    they are worse.
+    """
+
+    def variance(x: Tensor) -> Tensor:
+        mean = torch.where(valid, x, 0.0).sum() / valid.sum().clamp(min=1)
+        return torch.where(valid, x - mean, 0.0).square().sum()
+
+    return 1 - variance(targets - values) / variance(targets).clamp(min=MIN_VARIANCE)
+
+
 def impala_loss(
-    output: PolicyOutput, rollout: Rollout, config: LearnerConfig
+    output: PolicyOutput, rollout: Rollout, config: LearnerConfig, entropy_cost: float | Tensor
 ) -> tuple[Tensor, Loss]:
     """Computes the loss of the learner's outputs on a rollout.
 
@@ -67,6 +86,7 @@ def impala_loss(
         output: logits [T+1, B, A] and value [T+1, B] float32 under the learner's parameters.
         rollout: what the actors did.
         config: weights and variants of the loss.
+        entropy_cost: weight of the entropy at this update, a number or a tensor [].
 
     Returns:
         The scalar to descend, reduced as `config` says and differentiable in `output`, and the
@@ -106,10 +126,11 @@ def impala_loss(
         return torch.where(rollout.valid, rows, 0.0).sum() / divisor
 
     policy, value, entropy = reduce(policy), reduce(value), reduce(entropy)
-    total = policy + config.value_cost * value - config.entropy_cost * entropy
+    total = policy + config.value_cost * value - entropy_cost * entropy
 
     def mean(reduced: Tensor) -> Tensor:
         return reduced.detach() * divisor / num_valid
 
     mean_rho = mean(reduce(log_rhos.detach().exp()))
-    return total, Loss(mean(total), mean(policy), mean(value), mean(entropy), mean_rho)
+    explained = explained_variance(output.value[:-1].detach(), targets.values, rollout.valid)
+    return total, Loss(mean(total), mean(policy), mean(value), mean(entropy), mean_rho, explained)

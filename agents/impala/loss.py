@@ -17,7 +17,6 @@ from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
 from models.policy import PolicyOutput
 
-
 MIN_VARIANCE = 1e-8
 """Targets that differ by less count as if they differed by this, in squared units of return."""
 

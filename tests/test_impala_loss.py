@@ -5,7 +5,7 @@ import torch
 
 from agents.impala.config import LearnerConfig
 from agents.impala.learner import mean_divergence
-from agents.impala.loss import impala_loss, normalise
+from agents.impala.loss import explained_variance, impala_loss, normalise
 from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
 from models.policy import PolicyOutput
@@ -92,6 +92,20 @@ def test_nothing_of_an_invalid_row_reaches_the_loss(case):
     rollout.action[t, b] = (rollout.action[t, b] + 1) % A
     rollout.behaviour_log_prob[t, b] = -20.0
     assert torch.equal(impala_loss(output, rollout, config, 0.01)[0], before)
+
+
+def test_explained_variance_counts_valid_rows_and_no_offset():
+    targets = torch.tensor([[1.0, 2.0], [3.0, 50.0]])
+    valid = torch.tensor([[True, True], [True, False]])
+
+    def explained(values):
+        return explained_variance(torch.tensor(values), targets, valid).item()
+
+    assert explained([[6.0, 7.0], [8.0, 0.0]]) == 1.0
+    assert explained([[4.0, 4.0], [4.0, 0.0]]) == 0.0
+    # Errors 0, 0 and 1.5 are 2/3 * 1.5^2 = 1.5 squared deviations; the targets have 2.
+    assert explained([[1.0, 2.0], [1.5, 0.0]]) == pytest.approx(0.25)
+    assert explained_variance(targets, torch.ones(2, 2), valid) < -1e7  # and no infinity
 
 
 def test_what_is_reported_is_a_mean_over_valid_rows_whatever_the_reduction(case):

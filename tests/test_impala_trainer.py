@@ -100,6 +100,45 @@ def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
     assert trainer.crews[0][0].policy is trainer.policy
 
 
+def test_the_entropy_cost_decays_linearly_to_its_final_value(monkeypatch):
+    costs = []
+
+    def noting(output, rollout, config, entropy_cost):
+        costs.append(float(entropy_cost))
+        return impala_loss(output, rollout, config, entropy_cost)
+
+    monkeypatch.setattr("agents.impala.learner.impala_loss", noting)
+    learner = dataclasses.replace(LEARNER, entropy_cost=0.05, final_entropy_cost=0.01)
+    config = dataclasses.replace(CONFIG, learner=learner, total_frames=2 * 36)  # 8 updates
+    with closing(Trainer(config)) as trainer:
+        train(trainer, 2)
+    assert costs == pytest.approx([0.05, 0.045, 0.04, 0.035, 0.03, 0.025, 0.02, 0.015])
+
+
+def test_a_small_head_gain_starts_near_uniform():
+    config = dataclasses.replace(CONFIG, policy=PolicyConfig(head_gain=0.01))
+    with closing(Trainer(config)) as trainer:
+        head = trainer.policy.policy_head
+        rollout = trainer.collect_one()
+    gram = head.weight @ head.weight.t()
+    torch.testing.assert_close(gram, 1e-4 * torch.eye(len(gram)), atol=1e-9, rtol=0)
+    assert head.bias.eq(0).all()
+    uniform = torch.full_like(rollout.behaviour_log_prob, 1 / len(gram)).log()
+    torch.testing.assert_close(rollout.behaviour_log_prob, uniform, atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("gain", [0.0, -1.0, float("nan")])
+def test_a_head_gain_must_be_positive(gain):
+    with pytest.raises(ValueError, match=r"policy\.head_gain must be > 0 or null, got"):
+        PolicyConfig(head_gain=gain)
+
+
+@pytest.mark.parametrize("cost", [-0.1, float("nan")])
+def test_a_final_entropy_cost_must_not_be_negative(cost):
+    with pytest.raises(ValueError, match=r"learner\.final_entropy_cost must be >= 0, got"):
+        dataclasses.replace(LEARNER, final_entropy_cost=cost)
+
+
 class Operators(TorchDispatchMode):
     """The names of the operators that ran."""
 

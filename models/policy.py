@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .centring import Centring
 from .cores import CoreConfig, CoreState, make_core
 from .cores.clock import CoreClock
 from .encoders import EncoderConfig, make_encoder
@@ -26,10 +27,12 @@ class PolicyConfig:
         head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
             biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
             https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
+        centre_features: the heads are given the core's output less its running mean; see `Centring`.
     """
 
     last_action: bool = False
     head_gain: float | None = None
+    centre_features: bool = False
 
     def __post_init__(self) -> None:
         if self.head_gain is not None and not self.head_gain > 0:
@@ -77,6 +80,8 @@ class Policy(nn.Module):
             core, self.encoder.output_size + 1 + num_actions * self.sees_last_action
         )
         self.core_clock = CoreClock()
+        centres = config is not None and config.centre_features
+        self.centring = Centring(self.core.output_size) if centres else nn.Identity()
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)
         if config is not None and config.head_gain is not None:
@@ -121,4 +126,5 @@ class Policy(nn.Module):
             parts.append((last_action.unsqueeze(-1) == actions).float())
         x = torch.cat(parts, dim=-1)
         y, state = self.core_clock.run(self.core, x, state, start)
+        y = self.centring(y)
         return PolicyOutput(self.policy_head(y), self.value_head(y).squeeze(-1)), state

@@ -1,0 +1,34 @@
+"""Features less their running mean."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Centring(nn.Module):
+    """Takes from features their mean over what was learned from.
+
+    What features have in common in all states moves a layer's outputs in all states at once, and
+    as Adam moves every weight by the same size, the more so the more features there are: noise in
+    the gradient then makes one action likelier everywhere, whatever is seen. Inputs of mean zero
+    have no such common part (LeCun et al. 1998, Efficient BackProp, section 4.3,
+    http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf).
+
+    Args:
+        size: number of features.
+    """
+
+    MOMENTUM = 0.01
+    """The mean moves this part of the way to that of each batch learned from."""
+
+    mean: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [T, B, size] centred; counts them into the mean where gradients are wanted."""
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                self.mean.lerp_(features.detach().float().mean((0, 1)), self.MOMENTUM)
+        return features - self.mean

@@ -18,7 +18,7 @@ class Centring(nn.Module):
     """
 
     MOMENTUM = 0.01
-    """The mean moves this part of the way to that of each batch learned from."""
+    """The mean begins as the first batch's and moves this part of the way to that of each later."""
 
     mean: Tensor
 
@@ -30,5 +30,7 @@ class Centring(nn.Module):
         """Returns [T, B, size] centred; counts them into the mean where gradients are wanted."""
         if torch.is_grad_enabled():
             with torch.no_grad():
-                self.mean.lerp_(features.detach().float().mean((0, 1)), self.MOMENTUM)
+                of_batch = features.mean((0, 1))
+                later = self.mean.lerp(of_batch, self.MOMENTUM)
+                self.mean.copy_(torch.where(self.mean.any(), later, of_batch))
         return features - self.mean

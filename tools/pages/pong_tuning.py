@@ -1,8 +1,6 @@
 """The tuning runs of Pong: a table of all, from `results/pong_tuning`."""
 
-from typing import Any
 
-from experiment.settings import flat
-from tools.pages.files import ROOT, read_json, table
+from tools.pages.files import ROOT
 
 RUNS = ROOT / "results" / "pong_tuning"

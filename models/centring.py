@@ -17,7 +17,7 @@ class Centring(nn.Module):
         size: number of features.
     """
 
-    MOMENTUM = 0.01
+    MOMENTUM = 0.03
     """The mean begins as the first batch's and moves this part of the way to that of each later."""
 
     mean: Tensor

@@ -17,7 +17,7 @@ class Centring(nn.Module):
         size: number of features.
     """
 
-    MOMENTUM = 0.03
+    MOMENTUM = 0.05
     """The mean begins as the first batch's and moves this part of the way to that of each later."""
 
     mean: Tensor
@@ -27,10 +27,15 @@ class Centring(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Returns [T, B, size] centred; counts them into the mean where gradients are wanted."""
-        if torch.is_grad_enabled():
-            with torch.no_grad():
-                of_batch = features.mean((0, 1))
-                later = self.mean.lerp(of_batch, self.MOMENTUM)
-                self.mean.copy_(torch.where(self.mean.any(), later, of_batch))
-        return features - self.mean
+        """Returns [T, B, size] less the mean.
+
+        Where gradients are wanted these rows count into the mean first, and what would move all
+        rows alike is taken from the gradient: the mean would follow it, and it would never end.
+        """
+        if not torch.is_grad_enabled():
+            return features - self.mean
+        of_batch = features.mean((0, 1))
+        with torch.no_grad():
+            later = self.mean.lerp(of_batch, self.MOMENTUM)
+            self.mean.copy_(torch.where(self.mean.any(), later, of_batch))
+        return features - of_batch + (of_batch.detach() - self.mean)

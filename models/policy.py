@@ -27,8 +27,8 @@ class PolicyConfig:
         head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
             biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
             https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
-        centre_features: the policy head is given the core's output less its running mean, so that no
-            noise makes an action likelier in all states; see `Centring`.
+        centre_features: the policy head is given the core's output less its running mean, so that
+            no noise makes an action likelier in all states; see `Centring`.
     """
 
     last_action: bool = False
@@ -127,4 +127,5 @@ class Policy(nn.Module):
             parts.append((last_action.unsqueeze(-1) == actions).float())
         x = torch.cat(parts, dim=-1)
         y, state = self.core_clock.run(self.core, x, state, start)
-        return PolicyOutput(self.policy_head(self.centring(y)), self.value_head(y).squeeze(-1)), state
+        logits = self.policy_head(self.centring(y))
+        return PolicyOutput(logits, self.value_head(y).squeeze(-1)), state

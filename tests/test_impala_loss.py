@@ -5,7 +5,7 @@ import torch
 
 from agents.impala.config import LearnerConfig
 from agents.impala.learner import mean_divergence
-from agents.impala.loss import explained_variance, impala_loss, normalise
+from agents.impala.loss import explained_variance, impala_loss, information, normalise
 from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
 from models.policy import PolicyOutput
@@ -106,6 +106,19 @@ def test_explained_variance_counts_valid_rows_and_no_offset():
     # Errors 0, 0 and 1.5 are 2/3 * 1.5^2 = 1.5 squared deviations; the targets have 2.
     assert explained([[1.0, 2.0], [1.5, 0.0]]) == pytest.approx(0.25)
     assert explained_variance(targets, torch.ones(2, 2), valid) < -1e7  # and no infinity
+
+
+def test_information_is_what_actions_tell_of_their_rows():
+    policy = torch.tensor([[[0.9, 0.1], [0.9, 0.1]], [[0.9, 0.1], [0.1, 0.9]]])
+    first_three = torch.tensor([[True, True], [True, False]])
+    assert information(policy.log(), first_three).abs() < 1e-6
+    last_two = torch.tensor([[False, False], [True, True]])
+    # ln 2 less the entropy of (0.9, 0.1), which is 0.3251 nats
+    assert information(policy.log(), last_two).item() == pytest.approx(0.3681, abs=1e-4)
+    certain = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    assert information(certain.log(), torch.ones(1, 2, dtype=torch.bool)).item() == pytest.approx(
+        0.6931, abs=1e-4
+    )
 
 
 def test_what_is_reported_is_a_mean_over_valid_rows_whatever_the_reduction(case):

@@ -20,9 +20,9 @@ SETTINGS = ("core", "encoder", "policy", "learner", "mode", "exact_lag", "seed",
 COLUMNS = {
     "entropy": "loss/entropy",
     "kl": "policy/first_to_last_pass_kl_nats",
+    "information": "loss/information",
     "explained_variance": "loss/explained_variance",
     "value_loss": "loss/value",
-    "gradient_norm": "loss/gradient_norm",
 }
 """Curves that are means of rows of metrics, by name."""
 

@@ -30,6 +30,7 @@ class Loss(NamedTuple):
     entropy: Tensor
     mean_rho: Tensor  # importance weight
     explained_variance: Tensor  # see the function
+    information: Tensor  # see the function
 
 
 def plain_policy_loss(
@@ -74,6 +75,22 @@ def explained_variance(values: Tensor, targets: Tensor, valid: Tensor) -> Tensor
         return torch.where(valid, x - mean, 0.0).square().sum()
 
     return 1 - variance(targets - values) / variance(targets).clamp(min=MIN_VARIANCE)
+
+
+def information(log_policy: Tensor, valid: Tensor) -> Tensor:
+    """Returns how much the actions depend on what is seen, in nats, over valid rows.
+
+    It is the mutual information of row and action: the entropy of the mean policy less the mean
+    entropy. It is 0 where the policy is the same in all rows, however little random.
+
+    Args:
+        log_policy: [T, B, A] log pi.
+        valid: [T, B] bool.
+    """
+    policy = torch.where(valid[..., None], log_policy.exp(), 0.0)
+    num_valid = valid.sum().clamp(min=1)
+    mean = policy.sum((0, 1)) / num_valid
+    return (torch.xlogy(policy, policy).sum() / num_valid) - torch.xlogy(mean, mean).sum()
 
 
 def impala_loss(
@@ -132,4 +149,6 @@ def impala_loss(
 
     mean_rho = mean(reduce(log_rhos.detach().exp()))
     explained = explained_variance(output.value[:-1].detach(), targets.values, rollout.valid)
-    return total, Loss(mean(total), mean(policy), mean(value), mean(entropy), mean_rho, explained)
+    informed = information(log_policy.detach(), rollout.valid)
+    figures = (*map(mean, (total, policy, value, entropy)), mean_rho, explained, informed)
+    return total, Loss(*figures)

@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 
 from experiment.metrics import read_metrics
-from tools.pages.files import ROOT, read_json
+from tools.pages.files import read_json
+from tools.pages.pong_tuning import RESULTS
 
-RESULTS = ROOT / "results" / "pong_tuning"
 NUM_STRETCHES = 50
-SETTINGS = ("core", "encoder", "policy", "learner", "mode", "exact_lag", "seed", "total_frames")
+SETTINGS = ("core", "encoder", "policy", "learner", "mode", "exact_lag", "scatter_steps")
+SETTINGS += ("seed", "total_frames")
 COLUMNS = {
     "entropy": "loss/entropy",
     "kl": "policy/first_to_last_pass_kl_nats",

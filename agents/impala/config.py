@@ -131,6 +131,7 @@ class TrainConfig(RunConfig):
             wait rather than exceed it. With 0 acting and learning take turns.
         exact_lag: in async mode, act with exactly the weights of this many rollouts ago, so that
             results do not depend on timing; null takes the newest weights.
+        scatter_steps: agent steps that every environment plays at random before training.
         total_frames: emulator frames of the whole run: rows of its rollouts * frame_skip.
         milestone_interval_frames: frames between checkpoints that are kept for good; null keeps
             none.
@@ -147,6 +148,7 @@ class TrainConfig(RunConfig):
     num_groups: int = field(default=1, metadata={"role": "resumable"})
     max_policy_lag: int = 20
     exact_lag: int | None = None
+    scatter_steps: int = 0
     total_frames: int = field(default=200_000_000, metadata={"role": "resumable"})
     milestone_interval_frames: int | None = field(default=None, metadata={"role": "incidental"})
 

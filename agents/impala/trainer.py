@@ -100,6 +100,8 @@ class Trainer(Trainable):
             generator=_generator(derive_seed(config.seed, "minibatches"), torch.device("cpu")),
         )
         self.crews = [self._make_crew(crew) for crew in range(num_crews)]
+        for number, actor in enumerate(self._actors()):
+            actor.scatter(config.scatter_steps, derive_seed(config.seed, "scatter", number))
 
     @staticmethod
     def run_name(config: TrainConfig) -> str:

@@ -17,7 +17,7 @@ class Centring(nn.Module):
         size: number of features.
     """
 
-    MOMENTUM = 0.05
+    MOMENTUM = 0.01
     """The mean begins as the first batch's and moves this part of the way to that of each later."""
 
     mean: Tensor

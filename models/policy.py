@@ -27,8 +27,6 @@ class PolicyConfig:
         head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
             biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
             https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
-        head_scale: logits are this many times what the policy head says, so that its weights
-            count for more than their step size.
         centre_features: the policy head is given the core's output less its running mean, so that
             no noise makes an action likelier in all states; see `Centring`.
     """
@@ -36,7 +34,6 @@ class PolicyConfig:
     last_action: bool = False
     head_gain: float | None = None
     centre_features: bool = False
-    head_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.head_gain is not None and not self.head_gain > 0:
@@ -84,13 +81,12 @@ class Policy(nn.Module):
             core, self.encoder.output_size + 1 + num_actions * self.sees_last_action
         )
         self.core_clock = CoreClock()
-        self.head_scale = config.head_scale if config is not None else 1.0
         centres = config is not None and config.centre_features
         self.centring = Centring(self.core.output_size) if centres else nn.Identity()
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)
         if config is not None and config.head_gain is not None:
-            nn.init.orthogonal_(self.policy_head.weight, config.head_gain / self.head_scale)
+            nn.init.orthogonal_(self.policy_head.weight, config.head_gain)
             nn.init.zeros_(self.policy_head.bias)
 
     def initial_state(self, batch_size: int, device: torch.device | None = None) -> CoreState:
@@ -131,5 +127,5 @@ class Policy(nn.Module):
             parts.append((last_action.unsqueeze(-1) == actions).float())
         x = torch.cat(parts, dim=-1)
         y, state = self.core_clock.run(self.core, x, state, start)
-        logits = self.head_scale * self.policy_head(self.centring(y))
+        logits = self.policy_head(self.centring(y))
         return PolicyOutput(logits, self.value_head(y).squeeze(-1)), state

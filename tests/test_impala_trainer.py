@@ -115,6 +115,14 @@ def test_the_entropy_cost_decays_linearly_to_its_final_value(monkeypatch):
     assert costs == pytest.approx([0.05, 0.045, 0.04, 0.035, 0.03, 0.025, 0.02, 0.015])
 
 
+def test_scattered_games_are_under_way_and_count_whole():
+    config = dataclasses.replace(CONFIG, scatter_steps=CONFIG.env.length + 4)  # into the second
+    with closing(Trainer(config)) as trainer:
+        rollout = trainer.collect_one()
+    assert not rollout.start[0].any()
+    assert {game.length_steps for game in rollout.episodes} == {CONFIG.env.length + 1}
+
+
 def test_a_small_head_gain_starts_near_uniform():
     config = dataclasses.replace(CONFIG, policy=PolicyConfig(head_gain=0.01))
     with closing(Trainer(config)) as trainer:

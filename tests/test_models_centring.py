@@ -51,3 +51,10 @@ def test_a_step_along_the_mean_features_makes_no_action_likelier_everywhere():
         policy.policy_head.weight += policy.centring.mean
         after = policy(*inputs)[0].logits.mean((0, 1))
     torch.testing.assert_close(after, before)
+
+
+def test_no_gradient_moves_all_rows_alike():
+    rows = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
+    shift = torch.zeros(2, requires_grad=True)
+    (Centring(2)(rows + shift) ** 3).sum().backward()
+    assert shift.grad.abs().max() < 1e-5

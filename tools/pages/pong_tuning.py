@@ -10,6 +10,7 @@ from tools.pages.files import ROOT, read_json, table
 
 RESULTS = ROOT / "results" / "pong_tuning"
 COMPARED = ("learner", "policy", "mode", "exact_lag", "scatter_steps")
+NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of
 
 
 def tuning_block() -> str:
@@ -37,14 +38,14 @@ def _row(name: str, run: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
     differing = [
         f"`{key.removeprefix('learner.')}: {value}`"
         for key, value in others.items()
-        if key in shipped and shipped[key] != value
+        if shipped.get(key) != value
     ]
-    returns = [points for points in curves["return"] if points is not None]
+    returns = [points for points in curves["return"] if points is not None][-NUM_RETURNS:]
     return [
         f"[{name}](/results/pong_tuning/{name}.json)",
         f"`{settings['core']['kind']}` {settings['seed']}",
         ", ".join(differing) or "nothing",
         f"{curves['frames'][-1] / 1e6:.2f} M",
-        f"{returns[-1]:.1f}",
+        f"{sum(returns) / len(returns):.1f}" if returns else "no game",
         f"{curves['entropy'][-1]:.2f}",
     ]

@@ -10,8 +10,7 @@ class Centring(nn.Module):
     What features have in common in all states moves a layer's outputs in all states at once, and
     as Adam moves every weight by the same size, the more so the more features there are: noise in
     the gradient then makes one action likelier everywhere, whatever is seen. Inputs of mean zero
-    have no such common part (LeCun et al. 1998, Efficient BackProp, section 4.3,
-    http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf).
+    have no such common part (docs/pong_recipe.md).
 
     Args:
         size: number of features.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .centring import Centring
 from .cores import CoreConfig, CoreState, make_core
 from .cores.clock import CoreClock
 from .encoders import EncoderConfig, make_encoder
@@ -18,14 +19,25 @@ LAST_REWARD_LIMIT = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    """What a policy sees beside observations and the last reward.
+    """What a policy sees beside observations and the last reward, and how it begins.
 
     Args:
         last_action: also its own last action, as one-hot; nothing at the start of a memory. Many
             partially observable games cannot be solved without it.
+        head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
+            biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
+            https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
+        centre_features: the policy head is given the core's output less its running mean, so that
+            no noise makes an action likelier in all states; see `Centring`.
     """
 
     last_action: bool = False
+    head_gain: float | None = None
+    centre_features: bool = False
+
+    def __post_init__(self) -> None:
+        if self.head_gain is not None and not self.head_gain > 0:
+            raise ValueError(f"policy.head_gain must be > 0 or null, got {self.head_gain}")
 
 
 def core_input_size(encoder_size: int, num_actions: int, config: PolicyConfig) -> int:
@@ -74,8 +86,13 @@ class Policy(nn.Module):
         input_size = core_input_size(self.encoder.output_size, num_actions, config)
         self.core = make_core(core, input_size)
         self.core_clock = CoreClock()
+        centres = config is not None and config.centre_features
+        self.centring = Centring(self.core.output_size) if centres else nn.Identity()
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)
+        if config is not None and config.head_gain is not None:
+            nn.init.orthogonal_(self.policy_head.weight, config.head_gain)
+            nn.init.zeros_(self.policy_head.bias)
 
     def initial_state(self, batch_size: int, device: torch.device | None = None) -> CoreState:
         """Returns the core's state before the first step of batch_size environments."""
@@ -115,4 +132,5 @@ class Policy(nn.Module):
             parts.append((last_action.unsqueeze(-1) == actions).float())
         x = torch.cat(parts, dim=-1)
         y, state = self.core_clock.run(self.core, x, state, start)
-        return PolicyOutput(self.policy_head(y), self.value_head(y).squeeze(-1)), state
+        logits = self.policy_head(self.centring(y))
+        return PolicyOutput(logits, self.value_head(y).squeeze(-1)), state

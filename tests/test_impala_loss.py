@@ -5,7 +5,7 @@ import torch
 
 from agents.impala.config import LearnerConfig
 from agents.impala.learner import total_divergence
-from agents.impala.loss import explained_variance, impala_loss, normalise
+from agents.impala.loss import explained_variance, impala_loss, information, normalise
 from agents.impala.moments import moments
 from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
@@ -77,7 +77,7 @@ def hand_gradients(output, rollout, config):
 def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
     output, rollout = case
     config = LearnerConfig(policy_loss=policy_loss, reduction=reduction, entropy_cost=0.03)
-    total, _ = impala_loss(output, rollout, config)
+    total, _ = impala_loss(output, rollout, config, config.entropy_cost)
     total.backward()
     d_logits, d_values = hand_gradients(output, rollout, config)
     torch.testing.assert_close(output.logits.grad, d_logits)
@@ -87,18 +87,31 @@ def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
 def test_nothing_of_an_invalid_row_reaches_the_loss(case):
     output, rollout = case
     config = LearnerConfig(normalise_advantages=True)
-    before, _ = impala_loss(output, rollout, config)
+    before, _ = impala_loss(output, rollout, config, 0.01)
     t, b = torch.nonzero(~rollout.valid)[0]
     rollout.reward[t, b] = 50.0
     rollout.action[t, b] = (rollout.action[t, b] + 1) % A
     rollout.behaviour_log_prob[t, b] = -20.0
-    assert torch.equal(impala_loss(output, rollout, config)[0], before)
+    assert torch.equal(impala_loss(output, rollout, config, 0.01)[0], before)
+
+
+def test_information_is_what_actions_tell_of_their_rows():
+    policy = torch.tensor([[[0.9, 0.1], [0.9, 0.1]], [[0.9, 0.1], [0.1, 0.9]]])
+    first_three = torch.tensor([[True, True], [True, False]])
+    assert information(policy.log(), first_three).abs() < 1e-6
+    last_two = torch.tensor([[False, False], [True, True]])
+    # ln 2 less the entropy of (0.9, 0.1), which is 0.3251 nats
+    assert information(policy.log(), last_two).item() == pytest.approx(0.3681, abs=1e-4)
+    certain = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    assert information(certain.log(), torch.ones(1, 2, dtype=torch.bool)).item() == pytest.approx(
+        0.6931, abs=1e-4
+    )
 
 
 def test_what_is_reported_is_a_mean_over_valid_rows_whatever_the_reduction(case):
     output, rollout = case
     totals, losses = zip(
-        *(impala_loss(output, rollout, LearnerConfig(reduction=r)) for r in ("sum", "mean")),
+        *(impala_loss(output, rollout, LearnerConfig(reduction=r), 0.01) for r in ("sum", "mean")),
         strict=True,
     )
     torch.testing.assert_close(totals[0], totals[1] * rollout.valid.sum())
@@ -150,7 +163,7 @@ def test_of_targets_that_do_not_vary_nothing_is_explained(target, num_valid):
 
 def test_value_estimates_are_reported_over_valid_rows(case):
     output, rollout = case
-    _, loss = impala_loss(output, rollout, LearnerConfig())
+    _, loss = impala_loss(output, rollout, LearnerConfig(), 0.01)
     values = output.value[:-1].detach()
     torch.testing.assert_close(loss.mean_value, values[rollout.valid].mean())
     log_policy = output.logits[:-1].detach().log_softmax(-1)

@@ -28,6 +28,8 @@ NUM_MUTANTS = 12  # of every file
 MAY_BE_NULL = (
     "run_dir",
     "init_from",
+    "policy.head_gain",
+    "learner.final_entropy_cost",
     "exact_lag",
     "milestone_interval_frames",
     "env.life_loss",

@@ -58,6 +58,17 @@ class Actor:
         self.env_seconds = 0.0  # since the actor was made
         self.inference_seconds = 0.0  # likewise
 
+    def scatter(self, num_steps: int, seed: int) -> None:
+        """Plays at random before the first rollout, so that games are not in step with each other.
+
+        They begin together, and their first points end together: until they have drifted apart
+        the rows of a minibatch are from one phase of the game.
+        """
+        random = np.random.default_rng(seed)
+        for _ in range(num_steps):
+            self.counter.count(self.env.recv())
+            self.env.send(random.integers(self.policy.num_actions, size=self.env.num_envs))
+
     def begin(self, rollout: Rollout) -> None:
         """Writes row 0, which is row T of the rollout before, and the state before it."""
         self._uploader.begin()

@@ -33,7 +33,8 @@ class LearnerConfig:
         max_gradient_norm: the gradient's L2 norm is clipped to this.
         discount: gamma per agent step, in [0, 1].
         reward_clip: rewards are clipped to [-reward_clip, reward_clip]; 0 leaves them raw.
-        entropy_cost: weight of the policy's entropy, per agent step (nats).
+        entropy_cost: weight of the policy's entropy, per agent step (nats), at frame 0.
+        final_entropy_cost: what it decays to linearly, at total_frames; null keeps it as it is.
         value_cost: weight of half the squared value error.
         reduction: losses are summed (as in 2021) or averaged over valid rows.
         policy_loss: the V-trace policy gradient, or the clipped surrogate of PPO (as in APPO).
@@ -63,6 +64,7 @@ class LearnerConfig:
     discount: float = 0.99
     reward_clip: float = 1.0
     entropy_cost: float = 0.01
+    final_entropy_cost: float | None = None
     value_cost: float = 0.5
     reduction: Literal["sum", "mean"] = "sum"
     policy_loss: Literal["plain", "surrogate"] = "plain"
@@ -95,9 +97,10 @@ class LearnerConfig:
         for name in ("discount", "vtrace_lambda", "rmsprop_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"learner.{name} must be in [0, 1], got {getattr(self, name)}")
-        for name in ("reward_clip", "entropy_cost", "value_cost"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"learner.{name} must be >= 0, got {getattr(self, name)}")
+        for name in ("reward_clip", "entropy_cost", "final_entropy_cost", "value_cost"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise ValueError(f"learner.{name} must be >= 0, got {value}")
         if not 0 < self.c_bar <= self.rho_bar:
             raise ValueError(
                 f"need 0 < learner.c_bar <= learner.rho_bar, got {self.c_bar} and {self.rho_bar}"
@@ -133,6 +136,7 @@ class TrainConfig(RunConfig):
             wait rather than exceed it. With 0 acting and learning take turns.
         exact_lag: in async mode, act with exactly the weights of this many rollouts ago, so that
             results do not depend on timing; null takes the newest weights.
+        scatter_steps: agent steps that every environment plays at random before training.
         total_frames: emulator frames of the whole run: rows of its rollouts * frame_skip.
         milestone_interval_frames: frames between checkpoints that are kept for good; null keeps
             none.
@@ -150,6 +154,7 @@ class TrainConfig(RunConfig):
     num_groups: int = field(default=1, metadata={"role": "resumable"})
     max_policy_lag: int = 20
     exact_lag: int | None = None
+    scatter_steps: int = 0
     total_frames: int = field(default=200_000_000, metadata={"role": "resumable"})
     milestone_interval_frames: int | None = field(default=None, metadata={"role": "incidental"})
 

@@ -43,7 +43,7 @@ class Learner:
     Args:
         policy: the weights to improve, in place.
         config: how.
-        total_frames: emulator frames of the whole run, over which the step size decays.
+        total_frames: emulator frames of the whole run, over which step size and entropy cost decay.
         frame_skip: emulator frames in one row of a rollout.
         generator: random stream of the minibatches, on the CPU.
         num_groups: equal parts of the batch of all ranks, of which each minibatch has as much.
@@ -73,6 +73,7 @@ class Learner:
         self.frames = 0  # emulator frames learned from
         self.skipped_updates = 0
         self.device = next(policy.parameters()).device
+        self._entropy_cost = torch.tensor(config.entropy_cost, device=self.device)
         self.checks_every_update = self.device.type == "cpu"
         self._before = Snapshot()
         self._graphed: GraphedUpdate | None = None
@@ -95,7 +96,8 @@ class Learner:
             raise NonFiniteUpdate(
                 spoilt, self.version - 1, self._of_ranks(rollout), skippable=False
             )
-        rate = self._step_size(rollout, self.config.updates_per_rollout - 1)  # of the last
+        last = self._progress(rollout, self.config.updates_per_rollout - 1)
+        rate = step_size(self.config, *last)
         self.frames += self._frames_of(rollout)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = rate
@@ -124,7 +126,9 @@ class Learner:
         figures: list[Tensor] = []
         for pass_index, minibatches in enumerate(self._minibatches(B).to(self.device)):
             for columns in minibatches:
-                self._set_learning_rate(self._step_size(rollout, len(figures)))
+                progress = self._progress(rollout, len(figures))
+                self._set_learning_rate(step_size(self.config, *progress))
+                self._entropy_cost.fill_(entropy_cost(self.config, *progress))
                 found, logits = self._update(rollout, columns, check=check)
                 figures.append(found)
                 if logits_by_pass is not None:
@@ -207,7 +211,7 @@ class Learner:
             minibatch.start,
             minibatch.core_state,
         )
-        total, loss = impala_loss(output, minibatch, self.config, self.ranks)
+        total, loss = impala_loss(output, minibatch, self.config, self._entropy_cost, self.ranks)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         figures = torch.stack(loss)
@@ -221,16 +225,16 @@ class Learner:
     def _frames_of(self, rollout: Rollout) -> int:
         return rollout.action.numel() * self.frame_skip * self.ranks.size
 
-    def _step_size(self, rollout: Rollout, update: int) -> float:
-        """Returns the step size of one of a rollout's updates, counted from 0.
+    def _progress(self, rollout: Rollout, update: int) -> tuple[int, int]:
+        """Returns frames done before one of a rollout's updates, counted from 0, and of all.
 
-        It falls from update to update, to 0 after the last of the rollout that reaches the total.
-        Frames are counted in parts of an update, so that all numbers are whole.
+        What decays does so from update to update, until after the last of the rollout that reaches
+        the total. Frames are counted in parts of an update, so that all numbers are whole.
         """
         frames, updates = self._frames_of(rollout), self.config.updates_per_rollout
         left = -(-(self.total_frames - self.frames) // frames) * frames  # in whole rollouts
         done = self.frames * updates + update * frames
-        return step_size(self.config, done, (self.frames + left) * updates)
+        return done, (self.frames + left) * updates
 
     def _set_learning_rate(self, rate: float) -> None:
         """Sets the step size of the next updates: on a GPU in the tensor that a graph reads."""
@@ -266,6 +270,14 @@ def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:
     """Returns the step size where `frames` of `total_frames` are done, in any unit."""
     left = max(0.0, 1.0 - frames / total_frames) if config.anneal else 1.0
     return config.learning_rate * left
+
+
+def entropy_cost(config: LearnerConfig, frames: int, total_frames: int) -> float:
+    """Returns the entropy's weight where `frames` of `total_frames` are done, in any unit."""
+    if config.final_entropy_cost is None:
+        return config.entropy_cost
+    done = min(1.0, frames / total_frames)
+    return config.entropy_cost + (config.final_entropy_cost - config.entropy_cost) * done
 
 
 def total_divergence(log_policy_by_pass: Tensor, valid: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ class Loss(NamedTuple):
     mean_rho: Tensor  # importance weight
     mean_value: Tensor  # the estimate V(x)
     explained_variance: Tensor  # the part of the targets' variance that V(x) explains
+    information: Tensor  # see the function; the mean of those of the ranks
 
 
 def plain_policy_loss(
@@ -75,8 +76,28 @@ def explained_variance(targets: Moments, errors: Moments) -> Tensor:
     return torch.where(total < MIN_TARGET_VARIANCE, 0.0, part)
 
 
+def information(log_policy: Tensor, valid: Tensor) -> Tensor:
+    """Returns how much the actions depend on what is seen, in nats, over valid rows.
+
+    It is the mutual information of row and action: the entropy of the mean policy less the mean
+    entropy. It is 0 where the policy is the same in all rows, however little random.
+
+    Args:
+        log_policy: [T, B, A] log pi.
+        valid: [T, B] bool.
+    """
+    policy = torch.where(valid[..., None], log_policy.exp(), 0.0)
+    num_valid = valid.sum().clamp(min=1)
+    mean = policy.sum((0, 1)) / num_valid
+    return (torch.xlogy(policy, policy).sum() / num_valid) - torch.xlogy(mean, mean).sum()
+
+
 def impala_loss(
-    output: PolicyOutput, rollout: Rollout, config: LearnerConfig, ranks: Ranks = ALONE
+    output: PolicyOutput,
+    rollout: Rollout,
+    config: LearnerConfig,
+    entropy_cost: float | Tensor,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Loss]:
     """Computes the loss of the learner's outputs on a rollout, or a rank's part of it.
 
@@ -84,6 +105,7 @@ def impala_loss(
         output: logits [T+1, B, A] and value [T+1, B] float32 under the learner's parameters.
         rollout: what the actors did.
         config: weights and variants of the loss.
+        entropy_cost: weight of the entropy at this update, a number or a tensor [].
         ranks: whose rollouts are one; the sum of their losses is the loss.
 
     Returns:
@@ -128,7 +150,7 @@ def impala_loss(
         return torch.where(rollout.valid, rows, 0.0).sum() / divisor
 
     policy, value, entropy = reduce(policy), reduce(value), reduce(entropy)
-    total = policy + config.value_cost * value - config.entropy_cost * entropy
+    total = policy + config.value_cost * value - entropy_cost * entropy
 
     def mean(reduced: Tensor) -> Tensor:
         return reduced.detach() * divisor / num_valid
@@ -141,4 +163,5 @@ def impala_loss(
         mean(reduce(log_rhos.detach().exp())),
         mean(reduce(values)),
         explained_variance(*of_values) / ranks.size,  # the same on each
+        information(log_policy.detach(), rollout.valid) / ranks.size,
     )

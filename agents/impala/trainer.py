@@ -112,6 +112,10 @@ class Trainer(Trainable):
             ranks=ranks,
         )
         self.crews = [self._make_crew(crew, envs[crew]) for crew in range(num_crews)]
+        for number, crew in enumerate(self.crews):
+            for group, actor in zip(self.share.groups, crew, strict=True):
+                seed = derive_seed(config.seed, "scatter", number, group)
+                actor.scatter(config.scatter_steps, seed)
 
     @staticmethod
     def title(config: TrainConfig) -> str:

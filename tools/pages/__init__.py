@@ -19,6 +19,7 @@ from tools.pages.loop_costs import costs_block, run_length_block
 from tools.pages.memory import memory_block
 from tools.pages.parallel import efficiency_block, exchange_block, processes_block
 from tools.pages.pong import async_block, pong_block
+from tools.pages.pong_tuning import tuning_block
 from tools.pages.reliability import campaign_block, soak_block
 from tools.pages.startup import startup_block
 from tools.pages.throughput import speed_block, throughput_block
@@ -26,6 +27,7 @@ from tools.pages.throughput import speed_block, throughput_block
 PAGES = (
     "README.md",
     "docs/pong.md",
+    "docs/pong_recipe.md",
     "docs/memory.md",
     "docs/kernels.md",
     "docs/cores.md",
@@ -38,6 +40,7 @@ PAGES = (
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
     "async": async_block,
+    "tuning": tuning_block,
     "memory": memory_block,
     "kernels": kernel_block,
     "keys": keys_block,

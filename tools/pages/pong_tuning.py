@@ -1,0 +1,51 @@
+"""The tuning runs of Pong as a table, from `results/pong_tuning`."""
+
+from typing import Any
+
+import yaml
+
+from agents.impala.config import config_from_values
+from experiment.settings import flat_values, plain_values
+from tools.pages.files import ROOT, read_json, table
+
+RESULTS = ROOT / "results" / "pong_tuning"
+COMPARED = ("learner", "policy", "mode", "exact_lag", "scatter_steps")
+NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of
+
+
+def tuning_block() -> str:
+    """Returns the table: how each run differs from `configs/pong.yaml`, and how it went."""
+    shipped = _compared(_shipped())
+    runs = {path.stem: read_json(path) for path in sorted(RESULTS.glob("*.json"))}
+    return table(
+        ["run", "core, seed", "other than `configs/pong.yaml`", "frames", "return", "entropy"],
+        [_row(name, run, shipped) for name, run in runs.items()],
+    )
+
+
+def _shipped() -> dict[str, Any]:
+    text = (ROOT / "configs" / "pong.yaml").read_text()
+    return plain_values(config_from_values(yaml.safe_load(text)))
+
+
+def _compared(settings: dict[str, Any]) -> dict[str, Any]:
+    return flat_values({name: settings[name] for name in COMPARED if name in settings})
+
+
+def _row(name: str, run: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
+    settings, curves = run["settings"], run["curves"]
+    others = _compared(settings)
+    differing = [
+        f"`{key.removeprefix('learner.')}: {value}`"
+        for key, value in others.items()
+        if shipped.get(key) != value
+    ]
+    returns = [points for points in curves["return"] if points is not None][-NUM_RETURNS:]
+    return [
+        f"[{name}](/results/pong_tuning/{name}.json)",
+        f"`{settings['core']['kind']}` {settings['seed']}",
+        ", ".join(differing) or "nothing",
+        f"{curves['frames'][-1] / 1e6:.2f} M",
+        f"{sum(returns) / len(returns):.1f}" if returns else "no game",
+        f"{curves['entropy'][-1]:.2f}",
+    ]

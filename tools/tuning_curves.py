@@ -1,0 +1,96 @@
+"""Keeps the curves of tuning runs, also of those that were stopped, in `results/pong_tuning/`.
+
+`python -m tools.tuning_curves FOLDER...` writes one small file for each run folder: its settings,
+the commit and machine it ran on, and the means over some fifty stretches of equal length.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiment.metrics import read_metrics
+from tools.pages.files import read_json
+from tools.pages.pong_tuning import RESULTS
+
+NUM_STRETCHES = 50
+SETTINGS = ("core", "encoder", "policy", "learner", "mode", "exact_lag", "scatter_steps")
+SETTINGS += ("seed", "total_frames")
+COLUMNS = {
+    "entropy": "loss/entropy",
+    "kl": "policy/first_to_last_pass_kl_nats",
+    "information": "loss/information",
+    "explained_variance": "loss/explained_variance",
+    "value_loss": "loss/value",
+}
+"""Curves that are means of rows of metrics, by name."""
+
+
+def curves(rows: list[dict[str, Any]]) -> dict[str, list[float | None]]:
+    """Returns columns: frames and seconds at the end of each stretch, and means over it.
+
+    `return` and `steps` are means over the games that ended in a stretch, null where none did.
+    """
+    if not rows:
+        return {}
+    length = rows[-1]["frames"] / NUM_STRETCHES
+    stretches: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        stretches.setdefault(int((row["frames"] - 1) / length), []).append(row)
+    table = [_means(of) for of in stretches.values()]
+    return {name: [row[name] for row in table] for name in table[0]}
+
+
+def _means(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    games = [game for row in rows for game in row["games"]]
+    means: dict[str, float | None] = {
+        "frames": rows[-1]["frames"],
+        "seconds": round(rows[-1]["wall_seconds"]),
+        "return": _mean([points for points, _ in games], 1),
+        "steps": _mean([steps for _, steps in games], 0),
+    }
+    for name, tag in COLUMNS.items():
+        means[name] = _mean([row[tag] for row in rows if tag in row], 4)
+    return means
+
+
+def _mean(values: list[float], digits: int) -> float | None:
+    return round(sum(values) / len(values), digits) if values else None
+
+
+def compact(run: Path) -> dict[str, Any]:
+    """Returns what is kept of a run folder."""
+    origin = read_json(run / "provenance.json")
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    return {
+        "commit": origin["commit"],
+        "date": origin["date"],
+        "machine": origin["hardware"],
+        "settings": {name: settings[name] for name in SETTINGS if name in settings},
+        "curves": curves(list(read_metrics(run / "metrics.jsonl"))),
+    }
+
+
+def write(run: Path) -> Path:
+    """Writes the file of a run folder; a column is a line."""
+    kept = compact(run)
+    lines = [f'  "{name}": {json.dumps(of)}' for name, of in kept.pop("curves").items()]
+    head = [f'"{name}": {json.dumps(value)}' for name, value in kept.items()]
+    path = RESULTS / f"{run.name}.json"
+    path.write_text("{" + ",\n".join([*head, '"curves": {\n' + ",\n".join(lines) + "}"]) + "}\n")
+    return path
+
+
+def main() -> None:
+    """Writes the files of the run folders on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    RESULTS.mkdir(exist_ok=True)
+    for run in parser.parse_args().runs:
+        print(write(run))
+
+
+if __name__ == "__main__":
+    main()

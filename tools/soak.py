@@ -104,7 +104,8 @@ class Evaluations:
             self.done.append(self._result(self._child))
             self._child, self._rested = None, now
         is_due = now - self._rested >= self._config.evaluate_seconds
-        if self._child is None and is_due and any(self._run.glob("checkpoints/*.safetensors")):
+        is_begun = (self._run / "config.yaml").exists()  # which its first checkpoint precedes
+        if self._child is None and is_due and is_begun:
             arguments = ["--episodes", str(self._config.episodes), "--json"]
             output = self._run.with_name("evaluate.out")
             self._child = Child(["evaluate", str(self._run), *arguments], output)

@@ -51,19 +51,25 @@ class SoakConfig:
 
 
 class Child:
-    """A command of the suite in a process of its own, with its output in a file.
+    """A command of the suite in a process of its own, with its output in files.
 
     Args:
         arguments: of run_atari.py.
-        output: where what it prints goes.
+        output: where what it prints goes; its errors and progress go beside it, to `.err`.
     """
 
     def __init__(self, arguments: list[str], output: Path) -> None:
         self.output = output
         self.began = time.monotonic()
-        with output.open("w") as file:
+        self._errors = output.with_suffix(".err")
+        with output.open("w") as file, self._errors.open("w") as errors:
             command = [sys.executable, str(ROOT / "run_atari.py"), *arguments]
-            self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(command, stdout=file, stderr=errors)
+
+    @property
+    def said(self) -> str:
+        """The end of its errors and progress."""
+        return self._errors.read_text()[-1000:]
 
     @property
     def pid(self) -> int:
@@ -118,7 +124,7 @@ class Evaluations:
     def _result(self, child: Child) -> dict[str, Any]:
         taken = {"seconds": time.monotonic() - child.began, "exit_code": child.exit_code}
         if child.exit_code:
-            return taken | {"said": child.output.read_text()[-1000:]}
+            return taken | {"said": child.said}
         result = json.loads(child.output.read_text())
         return taken | {name: result[name] for name in ("frames", "mean_return")}
 
@@ -135,7 +141,7 @@ def soak(config: SoakConfig, folder: Path) -> dict[str, Any]:
         evaluations.close()
         training.end()
     if not samples:
-        raise ValueError(f"training said: {training.output.read_text()[-1000:]}")
+        raise ValueError(f"training said: {training.said}")
     lags = [row["learner/lag_updates"] for row in read_metrics(run / "metrics.jsonl")]
     report = {
         **made_with,
@@ -143,7 +149,7 @@ def soak(config: SoakConfig, folder: Path) -> dict[str, Any]:
         "settings": read_config(run) | {"run_dir": run.name},  # no machine paths in results
         "exit_code": training.exit_code,
         "status": read_status(run),
-        "said": training.output.read_text()[-1000:] if training.exit_code else "",
+        "said": training.said if training.exit_code else "",
         "evaluations": evaluations.done,
         "largest_lag_updates": max(lags),
         "rollouts": len(lags),

@@ -97,6 +97,7 @@ def test_games_of_tall_screens_are_those_that_are_tested():
     assert set(QUICK) <= set(TALL)
 
 
+@pytest.mark.slow
 def test_games_begin_from_the_same_set_of_no_ops(monkeypatch):
     monkeypatch.setitem(PRESETS, "default", replace(PRESETS["default"], noop_max=3))
     config = EnvConfig(frame_stack=1)

@@ -42,6 +42,7 @@ def assert_one_launch_each_way(rows, num_variants):
     assert len(rows) == 2 * num_variants
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_an_unroll_at_head_size_32_is_one_launch_each_way_and_spills_nothing():
     rows = resources(OPERATORS, "--sizes", "32", "--dtypes", "float32")
@@ -71,6 +72,7 @@ def test_head_size_128_compiles(op, record_property):
     record_property("spilling", spilling(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_step_of_the_lstm_is_one_launch_each_way_and_spills_nothing():
     rows = resources(["lstm"], "--hidden", "64", "--dtypes", "float32")

@@ -67,6 +67,7 @@ def check_goes_on(folder):
 SLOW_ASYNC = ["serial", pytest.param("async", marks=pytest.mark.slow)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", SLOW_ASYNC)
 def test_a_rank_that_raises_ends_all_with_its_cause(tmp_path, mode):
     fault = {1: Fault("learner raises", 5)}

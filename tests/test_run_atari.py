@@ -309,6 +309,7 @@ def test_a_run_has_a_folder_of_its_own_and_ends_with_what_is_next(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_step_size_of_a_longer_run_is_said(tmp_path):
     check("train", *SMOKE, "--total_frames", 1024, "--run_dir", "run", cwd=tmp_path)
     done = run_atari("train", "--resume", "run", "--total_frames", 2048, cwd=tmp_path)

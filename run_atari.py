@@ -8,8 +8,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from experiment.arguments import fields_of, in_order, show_below, typed, typed_values
-from experiment.command_line import Command, CommandLine, add_plugin, plain_parser
+from experiment.arguments import fields_of, in_order, typed
+from experiment.command_line import Command, CommandLine, add_plugin, plain_parser, show_core
 from experiment.training_command import run_parser, run_training
 
 
@@ -150,12 +150,9 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
 def _use_named(parser: ArgumentParser, arguments: list[str]) -> None:
     """Imports the plugins that are named; has the help end in the named core's own settings."""
     from agents.plugins import use_named
-    from models.cores import core_spec
 
     use_named(arguments)
-    for kind in typed_values(arguments, {"core.kind"}):
-        if (own := core_spec(kind).args) is not None:
-            show_below(parser, own, "core.args")
+    show_core(parser, arguments)
 
 
 def run_train(parser: ArgumentParser, arguments: list[str]) -> int:

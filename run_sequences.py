@@ -7,7 +7,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from experiment.arguments import fields_of, in_order, show_below, typed_values
-from experiment.command_line import CommandLine, add_plugin, plain_parser
+from experiment.command_line import CommandLine, add_plugin, plain_parser, show_core
 from experiment.training_command import run_parser, run_training
 
 
@@ -49,15 +49,12 @@ def show_parser() -> ArgumentParser:
 def _use_named(parser: ArgumentParser, arguments: list[str]) -> None:
     """Imports the plugins that are named; has the help end in the named task's and core's own."""
     from agents.plugins import use_named
-    from models.cores import core_spec
     from sequences.tasks import find_task
 
     use_named(arguments)
     for kind in typed_values(arguments, {"task.kind"}):
         show_below(parser, find_task(kind).settings, "task.args")
-    for kind in typed_values(arguments, {"core.kind"}):
-        if (own := core_spec(kind).args) is not None:
-            show_below(parser, own, "core.args")
+    show_core(parser, arguments)
 
 
 def run_train(parser: ArgumentParser, arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from jsonargparse import ArgumentParser
 
+from experiment.arguments import show_below, typed_values
 from experiment.complaints import close_hint, explained
 from experiment.stop_signals import interrupts
 
@@ -110,3 +111,12 @@ def add_plugin(parser: ArgumentParser) -> None:
         metavar="FILE.py:NAME",
         help="import your own environment or core, which a saved run or a config file names",
     )
+
+
+def show_core(parser: ArgumentParser, arguments: list[str]) -> None:
+    """Has the help of a parser end in the own settings of the core that a command line names."""
+    from models.cores import core_spec
+
+    for kind in typed_values(arguments, {"core.kind"}):
+        if (own := core_spec(kind).args) is not None:
+            show_below(parser, own, "core.args")

@@ -86,7 +86,7 @@ def steps(out: Path) -> tuple[Step, ...]:
     tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *parallel(), *TESTS)
     return (
         Step("versions", 30, ("-c", VERSIONS), ("-c", VERSIONS)),
-        Step("tests", 100, (*tests, "-k", "gpu or triton"), ("-m", "pytest", "-q", TESTS[0])),
+        Step("tests", 200, (*tests, "-k", "gpu or triton"), ("-m", "pytest", "-q", TESTS[0])),
         Step("loop_small", 75, loop(), quick_loop),
         Step("kernels", 75, kernels("--rounds", "5"), kernels("--quick")),
         Step(

@@ -271,7 +271,7 @@ def test_a_policy_is_evaluated_on_the_device(tmp_path):
     result = evaluate(run, EvaluationConfig(episodes=4))
     assert result["arithmetic"]["device"] == "cuda"
     assert result["arithmetic"]["core_kernel"] == "triton"
-    assert len(result["episodes"]) == 4
+    assert len(result["episodes"]["return"]) == 4
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -1,17 +1,21 @@
 """The tables of what ran on a GPU: docs/throughput.md. What did not says so."""
 
+from pathlib import Path
 from typing import Any
 
-from tools.pages.files import link, reports, table
+from tools.pages.files import ROOT, last_row, link, metric_rows, read_json, reports, table
+from tools.pages.gpu_first_run import first_run
 
 Report = dict[str, Any]
+RETURN = "return/last_100_games_points"
+LOW, SOLVED = -21.0, 18.0  # points of Pong
+CALLS = ("GraphedActStep.answer", "EnvpoolRows.recv")
 NOT_YET = "not yet measured: `make gpu`"
-WARPS_AT = ((50, 32, 32), (64, 256, 32))
 
 
 def gpu_block() -> str:
     """Returns the newest results of every part, and those of the first run."""
-    return "\n\n".join([loop_part(), kernel_part(), training_part(), *first_run()])
+    return "\n\n".join([loop_part(), kernel_part(), training_part(), *loop_trials(), *first_run()])
 
 
 def loop_part() -> str:
@@ -61,86 +65,55 @@ def kernel_part() -> str:
 
 
 def training_part() -> str:
-    """Returns what training reached in the time of `make gpu`; a run is published by hand."""
-    return f"**Training** (goals: Pong to 18 in 90 seconds; Breakout in what is left): {NOT_YET}."
+    """Returns what the published runs of training reached, and when."""
+    goals = "**Training** (goals: Pong to 18 in 90 seconds; Breakout in what is left)"
+    runs = sorted(path.parent for path in (ROOT / "results" / "gpu").rglob("metrics.jsonl"))
+    if not runs:
+        return f"{goals}: {NOT_YET}."
+    header = ["run", "GPU", "frames", "seconds", "return of the last 100 games", "seconds to 18"]
+    return f"{goals}:\n\n{table(header, map(_training_row, runs))}"
 
 
-def first_run() -> list[str]:
-    """Returns what the first run found, before anything was mended."""
-    (name, report), *_ = reports("gpu_first_run_*.json")
-    versions, hardware = report["versions"], report["hardware"]
+def _training_row(run: Path) -> list[str]:
+    last = last_row(run)
+    reached = [row["wall_seconds"] for row in metric_rows(run) if row.get(RETURN, LOW) >= SOLVED]
     return [
-        f"**The first run** ({hardware['gpu']}, {hardware['cores']} cores, torch "
-        f"{versions['torch']}, triton {versions['triton']}, {link(name, report)}), before what it "
-        "found was mended. Milliseconds of a CUDA graph's replay:",
-        _warps(report),
-        _lstm(report),
-        "Of a loop with 256 environments and unroll 32, a pass in 4 updates, acting and learning "
-        "in turn:",
-        _loop(report),
-        _operators(report["operators"]),
-        "Tests: " + "; ".join(_tests(row) for row in report["tests"]) + ".",
+        f"[{run.relative_to(ROOT / 'results' / 'gpu')}](/{run.relative_to(ROOT)})",
+        read_json(run / "provenance.json")["hardware"]["gpu"],
+        f"{last['frames'] / 1e6:.2f} M",
+        f"{last['wall_seconds']:.0f}",
+        f"{last[RETURN]:.1f}",
+        f"{reached[0]:.0f}" if reached else "not reached",
     ]
 
 
-def _warps(report: Report) -> str:
+def loop_trials() -> list[str]:
+    """Returns how the environments were divided in trials, and what each division reached."""
+    (name, report), *_ = reports("gpu_loop_trials_*.json")
     rows = [
         [
-            f"`{row['op']}`",
-            f"T {row['T']}, B {row['B']}",
-            str(row["num_warps"]),
-            f"{row['forward_ms']:.3f}",
-            f"{row['backward_ms']:.3f}",
+            row["what"] + (f", {row['note']}" if "note" in row else ""),
+            str(row["environments"]),
+            f"{row['groups']} of {row['threads_per_group']}",
+            str(row["actors"]),
+            f"{row['steps_per_second']:,}",
+            f"{row['cores_used']:.1f}",
+            *(f"{row['ms_per_call'][call]:.2f}" if "ms_per_call" in row else "" for call in CALLS),
         ]
-        for row in report["kernels"]
-        if (row["T"], row["B"], row["D"]) in WARPS_AT
+        for row in report["rows"]
     ]
-    return table(["kernel, D 32", "shape", "warps", "forward ms", "backward ms"], rows)
-
-
-def _lstm(report: Report) -> str:
-    rows = [
-        [row["backend"], f"{row['forward_ms']:.2f}", f"{row['backward_ms']:.2f}"]
-        for row in report["lstm"]
+    header = ["what ran", "environments", "groups and their threads", "actors", "steps/s"]
+    header += ["cores used", "wait for actions, ms", "wait for environments, ms"]
+    tests, training = report["tests"], report["training"]
+    return [
+        f"**How to divide the environments** ({report['hardware']['gpu']}, "
+        f"{report['hardware']['cores']} cores, {link(name, report)}): Pong, `rdn`, small encoder, "
+        "three passes, unroll 64; means of a group's step. With 16 threads a group, twice as many "
+        "as cores, the actor waits for a core; with 8 and 256 environments the loop is as fast as "
+        "random play, which `configs/gpu/*.yaml` have taken from it.",
+        table(header, rows),
+        f"In the same hour {tests['passed']} GPU tests passed and {tests['failed']} failed "
+        f"({tests['why']}), in {tests['seconds']} s; and training with {training['config']}, stood "
+        f"at {training['return_of_last_100_games']:.1f} after {training['seconds']} s and "
+        f"{training['frames'] / 1e6:.1f} M frames.",
     ]
-    return table(["LSTM, T 50, B 32, N 256", "forward ms", "backward ms"], rows)
-
-
-def _loop(report: Report) -> str:
-    header = [
-        "encoder",
-        "precision",
-        "learning, ms",
-        "of it on the device",
-        "snapshot, ms",
-        "acting, ms a step",
-        "environments, ms a step",
-        "random play, steps/s",
-    ]
-    rows = [
-        [
-            row["encoder"],
-            row["precision"],
-            f"{row['learn_ms']:.0f}",
-            f"{row['learn_device_ms']:.0f}",
-            f"{row['snapshot_ms']:.1f}",
-            f"{row['inference_ms_per_step']:.2f}",
-            f"{row['env_ms_per_step']:.1f}",
-            f"{row['random_play_steps_per_second']:,.0f}",
-        ]
-        for row in report["loop"]
-    ]
-    return table(header, rows)
-
-
-def _operators(counts: dict[str, Any]) -> str:
-    return (
-        f"A rollout's {counts['updates']} updates were {counts['before']:,} operators that launch "
-        f"a kernel, and are {counts['after']:,} after the mends (counted on a CPU: RDN, unroll 64, "
-        "one pass), which a GPU replays as one graph an update."
-    )
-
-
-def _tests(row: dict[str, Any]) -> str:
-    why = f" ({row['why']})" if "why" in row else ""
-    return f"{row['what']}: {row['passed']} passed, {row['failed']} failed{why}"

@@ -14,6 +14,7 @@ from agents.impala.actor import collect
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.loss import impala_loss
 from agents.impala.queue import RolloutQueue
+from agents.impala.step_factor import next_factor
 from agents.impala.trainer import Trainer
 from agents.impala.weights import WeightStore
 from envs import EnvConfig
@@ -115,6 +116,29 @@ def test_the_entropy_cost_decays_linearly_to_its_final_value(monkeypatch):
     assert costs == pytest.approx([0.05, 0.045, 0.04, 0.035, 0.03, 0.025, 0.02, 0.015])
 
 
+def test_the_step_size_is_led_by_how_far_a_rollout_moves_the_policy():
+    assert next_factor(1.0, 0.021, 0.01) == 1 / 1.5
+    assert next_factor(1.0, 0.004, 0.01) == 1.5
+    assert next_factor(0.7, 0.006, 0.01) == next_factor(0.7, 0.019, 0.01) == 0.7
+    assert next_factor(3.0, 0.0, 0.01) == 4.0
+    assert next_factor(0.04, 9.0, 0.01) == 1 / 32
+
+    learner = dataclasses.replace(LEARNER, desired_kl=1e-9, anneal=False)
+    with closing(Trainer(dataclasses.replace(CONFIG, learner=learner))) as trainer:
+        rows = train(trainer, 3)
+        rate = trainer.learner.optimizer.param_groups[0]["lr"]
+    rates = [row["learner/learning_rate"] for row in rows]
+    wanted = [learner.learning_rate / 1.5**n for n in range(3)]
+    assert rates == pytest.approx(wanted)
+    assert rate == rates[-1]
+
+
+@pytest.mark.parametrize(("kl", "passes"), [(0.0, 2), (float("nan"), 2), (0.01, 1)])
+def test_a_desired_kl_is_positive_and_needs_two_passes(kl, passes):
+    with pytest.raises(ValueError, match=r"learner\.desired_kl must be > 0 or null, and needs"):
+        dataclasses.replace(LEARNER, desired_kl=kl, num_passes=passes)
+
+
 def test_scattered_games_are_under_way_and_count_whole():
     config = dataclasses.replace(CONFIG, scatter_steps=CONFIG.env.length + 4)  # into the second
     with closing(Trainer(config)) as trainer:
@@ -170,11 +194,17 @@ def test_policies_are_kept_to_tell_passes_apart_only_where_there_are_several(num
     assert ("policy/first_to_last_pass_kl_nats" in metrics) is (num_passes > 1)
 
 
-@pytest.mark.parametrize(("num_groups", "last_action"), [(1, False), (2, False), (1, True)])
-def test_training_resumes_bit_for_bit(num_groups, last_action):
+@pytest.mark.parametrize(
+    ("num_groups", "last_action", "desired_kl"),
+    [(1, False, None), (2, False, None), (1, True, None), (1, False, 1e-9)],
+)
+def test_training_resumes_bit_for_bit(num_groups, last_action, desired_kl):
     policy = PolicyConfig(last_action=last_action)
     env = EnvConfig(length=6)  # the sessions part in the middle of an episode
-    config = dataclasses.replace(CONFIG, env=env, num_groups=num_groups, policy=policy)
+    learner = dataclasses.replace(LEARNER, desired_kl=desired_kl)
+    config = dataclasses.replace(
+        CONFIG, env=env, num_groups=num_groups, policy=policy, learner=learner
+    )
     whole = Trainer(config)
     expected_rows = train(whole, 6)
 

@@ -28,6 +28,9 @@ class LearnerConfig:
         optimizer: RMSProp as in IMPALA, or Adam.
         learning_rate: step size at frame 0.
         anneal: decay the step size linearly, to 0 at total_frames.
+        desired_kl: KL in nats, > 0, by which a rollout should move the policy from its first pass
+            to its last; the step size is led by it, within 1/32 and 4 times learning_rate. Null
+            leaves it as it is. Needs num_passes of 2 or more.
         rmsprop_decay: smoothing of the squared gradient (IMPALA: 0.99).
         optimizer_epsilon: added to the root of the squared gradient (2021: 0.01; Adam: 1e-5).
         max_gradient_norm: the gradient's L2 norm is clipped to this.
@@ -58,6 +61,7 @@ class LearnerConfig:
     optimizer: Literal["rmsprop", "adam"] = "rmsprop"
     learning_rate: float = 6e-4
     anneal: bool = True
+    desired_kl: float | None = None
     rmsprop_decay: float = 0.99
     optimizer_epsilon: float = 0.01
     max_gradient_norm: float = 40.0
@@ -94,6 +98,11 @@ class LearnerConfig:
         ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"learner.{name} must be > 0, got {getattr(self, name)}")
+        if self.desired_kl is not None and not (self.desired_kl > 0 and self.num_passes > 1):
+            raise ValueError(
+                "learner.desired_kl must be > 0 or null, and needs learner.num_passes of 2 or "
+                f"more, got {self.desired_kl} with num_passes {self.num_passes}"
+            )
         for name in ("discount", "vtrace_lambda", "rmsprop_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"learner.{name} must be in [0, 1], got {getattr(self, name)}")

@@ -18,6 +18,7 @@ from agents.impala.loss import Loss, impala_loss
 from agents.impala.minibatches import draw_minibatches
 from agents.impala.rollout import Rollout
 from agents.impala.snapshot import Snapshot
+from agents.impala.step_factor import next_factor
 from agents.impala.streams import finish
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
 from experiment.ranks import ALONE, Ranks
@@ -72,6 +73,7 @@ class Learner:
         self.version = 0
         self.frames = 0  # emulator frames learned from
         self.skipped_updates = 0
+        self.step_factor = 1.0
         self.device = next(policy.parameters()).device
         self._entropy_cost = torch.tensor(config.entropy_cost, device=self.device)
         self.checks_every_update = self.device.type == "cpu"
@@ -97,7 +99,11 @@ class Learner:
                 spoilt, self.version - 1, self._of_ranks(rollout), skippable=False
             )
         last = self._progress(rollout, self.config.updates_per_rollout - 1)
-        rate = step_size(self.config, *last)
+        rate = self.step_factor * step_size(self.config, *last)
+        if self.config.desired_kl is not None:
+            self.step_factor = next_factor(
+                self.step_factor, metrics[DIVERGENCE], self.config.desired_kl
+            )
         self.frames += self._frames_of(rollout)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = rate
@@ -127,7 +133,7 @@ class Learner:
         for pass_index, minibatches in enumerate(self._minibatches(B).to(self.device)):
             for columns in minibatches:
                 progress = self._progress(rollout, len(figures))
-                self._set_learning_rate(step_size(self.config, *progress))
+                self._set_learning_rate(self.step_factor * step_size(self.config, *progress))
                 self._entropy_cost.fill_(entropy_cost(self.config, *progress))
                 found, logits = self._update(rollout, columns, check=check)
                 figures.append(found)
@@ -252,6 +258,7 @@ class Learner:
             "version": self.version,
             "frames": self.frames,
             "skipped_updates": self.skipped_updates,
+            "step_factor": self.step_factor,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -264,6 +271,7 @@ class Learner:
         self.version = state["version"]
         self.frames = state["frames"]
         self.skipped_updates = state["skipped_updates"]
+        self.step_factor = state["step_factor"]
 
 
 def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:

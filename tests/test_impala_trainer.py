@@ -120,7 +120,7 @@ def test_the_step_size_is_led_by_how_far_a_rollout_moves_the_policy():
     assert next_factor(1.0, 0.021, 0.01) == 1 / 1.5
     assert next_factor(1.0, 0.004, 0.01) == 1.5
     assert next_factor(0.7, 0.006, 0.01) == next_factor(0.7, 0.019, 0.01) == 0.7
-    assert next_factor(3.0, 0.0, 0.01) == 4.0
+    assert next_factor(1.8, 0.0, 0.01) == 2.0
     assert next_factor(0.04, 9.0, 0.01) == 1 / 32
 
     learner = dataclasses.replace(LEARNER, desired_kl=1e-9, anneal=False)

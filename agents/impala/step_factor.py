@@ -11,7 +11,7 @@ are compared anyway.
 
 CHANGE = 1.5
 TOLERANCE = 2.0
-LEAST, MOST = 1 / 32, 4.0
+LEAST, MOST = 1 / 32, 2.0
 
 
 def next_factor(factor: float, divergence: float, desired: float) -> float:

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from agents.impala.config import TrainConfig, config_from_values
 from agents.impala.trainer import Trainer
-from benchmarks.result_file import show, write_result
+from benchmarks.result_file import RESULTS, ResultFile, show
 from benchmarks.timing import now
 from envs import make_env
 from experiment.arguments import fields_of
@@ -134,23 +134,33 @@ def time_loop(config: TrainConfig, num_rollouts: int) -> dict[str, Any]:
 
 
 def main(settings: Settings) -> None:
-    """Measures, prints and writes."""
+    """Measures, prints and writes; what a core reached is kept before the next one's turn."""
     config = configured(settings)
     num_steps = 4 if settings.quick else 64
-    alone = [random_play(config, num_steps)]
-    rows = []
+    report: dict[str, Any] = {
+        **provenance(),
+        "settings": plain_values(config),
+        "command": ["python", "-m", "benchmarks.device_loop", *sys.argv[1:]],
+        "random_play_steps_per_second": [random_play(config, num_steps)],
+        "rows": [],
+    }
+    kept = ResultFile("device_loop", None if settings.quick else RESULTS)
     for kind in settings.cores:
         print(f"{kind}", file=sys.stderr, flush=True)
         one = replace(config, core=replace(config.core, kind=kind))
-        rows.append(time_loop(one, settings.rollouts))
-    alone.append(random_play(config, num_steps))
-    for row in rows:
-        row["share_of_random_play"] = row["steps_per_second"] / statistics.mean(alone)
-    report = {**provenance(), "random_play_steps_per_second": alone, "rows": rows}
-    report["settings"] = plain_values(config)
-    report["command"] = ["python", "-m", "benchmarks.device_loop", *sys.argv[1:]]
-    path = None if settings.quick else write_result("device_loop", report)
-    show(report, [as_table(report)], path, as_json=False)
+        report["rows"].append(time_loop(one, settings.rollouts))
+        kept.write(with_shares(report))
+    report["random_play_steps_per_second"].append(random_play(config, num_steps))
+    kept.write(with_shares(report))
+    show(report, [as_table(report)], kept.path, as_json=False)
+
+
+def with_shares(report: dict[str, Any]) -> dict[str, Any]:
+    """Returns the report with what each core keeps of the speed of random play so far."""
+    alone = statistics.mean(report["random_play_steps_per_second"])
+    for row in report["rows"]:
+        row["share_of_random_play"] = row["steps_per_second"] / alone
+    return report
 
 
 def as_table(report: dict[str, Any]) -> Table:

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from benchmarks.kernel_cases import Shape
 from benchmarks.kernels import LARGE, MAIN, Row, Settings, suited, time_acting, time_kernels
-from benchmarks.result_file import show, write_result
+from benchmarks.result_file import RESULTS, ResultFile, show
 from experiment.provenance import provenance
 
 GOALS = {"reference": 10.0, "compiled": 3.0, "nn.LSTM": 0.7, "nn.LSTM stepped": 2.0}
@@ -21,25 +21,30 @@ ACTING_GOAL = 2.5
 def main(settings: Settings, *, as_json: bool) -> None:
     """Times the kernels, prints a table or JSON, and writes the result file unless quick."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    report = run(settings, device)
-    path = None if settings.quick else write_result("kernels", report)
-    show(report, tables(report), path, as_json=as_json)
+    kept = ResultFile("kernels", None if settings.quick else RESULTS)
+    report = run(settings, device, kept)
+    show(report, tables(report), kept.path, as_json=as_json)
 
 
-def run(settings: Settings, device: torch.device) -> dict[str, Any]:
-    """Returns rows, acting times and ratios beside what they were made with."""
+def run(settings: Settings, device: torch.device, kept: ResultFile) -> dict[str, Any]:
+    """Returns rows, acting times and ratios beside what they were made with; keeps them so far."""
     made_with = provenance()
     torch.backends.cudnn.allow_tf32 = False  # what is called float32 is float32
-    rows = time_kernels(settings, device)
     acting = time_acting(settings, device)
-    return {
-        **made_with,
-        "device": device.type,
-        "threads": torch.get_num_threads(),
-        "rows": rows,
-        "acting": acting,
-        "ratios": [*ratios(rows), *times_within(rows), *acting_ratios(acting, device)],
-    }
+    rows: list[Row] = []
+    report: dict[str, Any] = {}
+    for found in time_kernels(settings, device):
+        rows = sorted([*rows, *found], key=lambda row: str(row["op"]))
+        report = {
+            **made_with,
+            "device": device.type,
+            "threads": torch.get_num_threads(),
+            "rows": rows,
+            "acting": acting,
+            "ratios": [*ratios(rows), *times_within(rows), *acting_ratios(acting, device)],
+        }
+        kept.write(report)
+    return report
 
 
 def ratios(rows: list[Row]) -> list[Row]:

@@ -8,7 +8,7 @@ events as Python launches it.
 import copy
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -82,12 +82,14 @@ class Settings:
             raise ValueError(f"rounds must be >= 1, got {self.rounds}")
 
 
-def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
-    """Returns a row for each operator, shape and backend; names each case on stderr."""
-    rows = []
+def time_kernels(settings: Settings, device: torch.device) -> Iterator[list[Row]]:
+    """Yields a row for each backend, operator after operator, the main shape of all first.
+
+    Names each case on stderr.
+    """
     large = (LARGE,) if device.type == "cuda" else ()
     shapes = QUICK if settings.quick else (MAIN, *large, *HEAD_SIZES, *SCALING)
-    cases = [(op, shape) for op in settings.ops for shape in shapes]
+    cases = [(op, shape) for shape in shapes for op in settings.ops]
     for number, (op, shape) in enumerate(cases, 1):
         place = f"[{number} of {len(cases)}]"
         print(f"{place} {op} {suited(op, shape)}", file=sys.stderr, flush=True)
@@ -103,9 +105,8 @@ def time_kernels(settings: Settings, device: torch.device) -> list[Row]:
         if shape == MAIN and device.type == "cuda":
             case.candidates[REPLAYED] = case.reference
         share = 1 if shape == MAIN else 3
-        rows += time_case(case, 2 if settings.quick else -(-settings.rounds // share))
+        yield time_case(case, 2 if settings.quick else -(-settings.rounds // share))
         gc.collect()
-    return rows
 
 
 def suited(op: str, shape: Shape) -> Shape:

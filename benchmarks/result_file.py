@@ -32,12 +32,37 @@ def write_result(what: str, report: dict[str, Any], folder: Path = RESULTS) -> P
     return write_new(f"{what}_{slug}_{report['date'][:10]}_{commit}", report, folder)
 
 
+class ResultFile:
+    """A report's file, written anew whenever it grows: what stops a benchmark loses nothing.
+
+    Args:
+        what: the benchmark, first word of the file's name.
+        folder: where; None writes nothing.
+    """
+
+    def __init__(self, what: str, folder: Path | None = RESULTS) -> None:
+        self._what, self._folder = what, folder
+        self.path: Path | None = None
+
+    def write(self, report: dict[str, Any]) -> None:
+        """Writes a report in place of what this one wrote before."""
+        if self.path is not None:
+            write_atomically(self.path, as_bytes(report))
+        elif self._folder is not None:
+            self.path = write_result(self._what, report, self._folder)
+
+
 def write_new(name: str, report: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Writes `<name>[-<number>].json` in folder, which it may have to make; returns the file."""
     folder.mkdir(exist_ok=True)
     path = unused_path(folder / f"{name}.json")
-    write_atomically(path, (json.dumps(report, indent=1) + "\n").encode())
+    write_atomically(path, as_bytes(report))
     return path
+
+
+def as_bytes(report: dict[str, Any]) -> bytes:
+    """Returns the content of a report's file."""
+    return (json.dumps(report, indent=1) + "\n").encode()
 
 
 def show(report: dict[str, Any], tables: list[Table], path: Path | None, *, as_json: bool) -> None:

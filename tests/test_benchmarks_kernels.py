@@ -11,6 +11,7 @@ import torch
 from benchmarks import kernel_report
 from benchmarks.kernel_cases import OPS, Shape, make_case
 from benchmarks.kernels import Settings, time_case
+from benchmarks.result_file import ResultFile
 from benchmarks.timing import summarise, take_turns
 
 ROOT = Path(__file__).parents[1]
@@ -29,8 +30,10 @@ def timed(op="delta_rule", **candidates):
     return {row["backend"]: row for row in time_case(case, rounds=1)}
 
 
-def test_quick_run_has_the_documented_keys():
-    report = kernel_report.run(Settings(quick=True), CPU)
+def test_quick_run_has_the_documented_keys(tmp_path):
+    kept = ResultFile("kernels", tmp_path)
+    report = kernel_report.run(Settings(quick=True), CPU, kept)
+    assert json.loads(kept.path.read_text()) == json.loads(json.dumps(report))
     assert {"command", "commit", "date", "hardware", "versions", "threads"} <= report.keys()
     assert {row["op"] for row in report["rows"]} == set(OPS)
     for row in report["rows"]:

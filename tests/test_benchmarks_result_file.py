@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.result_file import write_result
+from benchmarks.result_file import ResultFile, write_result
 
 REPORT = {
     "hardware": {"cpu": "Intel(R) Xeon(R) @ 2GHz", "cores": 2, "gpu": None},
@@ -22,3 +22,15 @@ def test_a_second_run_of_one_day_and_commit_keeps_the_first(tmp_path):
     second = write_result("kernels", REPORT | {"rows": [1]}, tmp_path)
     assert second.name == first.stem + "-2.json"
     assert json.loads(first.read_text()) == REPORT
+
+
+def test_a_report_that_grows_stays_in_one_file(tmp_path):
+    kept = ResultFile("kernels", tmp_path)
+    kept.write(REPORT)
+    kept.write(REPORT | {"rows": [1]})
+    (path,) = tmp_path.iterdir()
+    assert path == kept.path
+    assert json.loads(path.read_text()) == REPORT | {"rows": [1]}
+    nothing = ResultFile("kernels", None)
+    nothing.write(REPORT)
+    assert nothing.path is None

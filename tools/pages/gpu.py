@@ -23,7 +23,11 @@ def loop_part() -> str:
     found = reports("device_loop_*.json")
     if not found:
         return f"**The loop beside random play** (goal: 0.8 of it, every core): {NOT_YET}."
-    newest = {_work(report): (name, report) for name, report in found}
+    newest = {
+        (*_work(report), row["core"]): (name, report, row)
+        for name, report in found
+        for row in report["rows"]
+    }
     rows = [
         [
             report["settings"]["encoder"]["kind"],
@@ -34,8 +38,7 @@ def loop_part() -> str:
             report["hardware"]["gpu"],
             link(name, report),
         ]
-        for name, report in newest.values()
-        for row in report["rows"]
+        for name, report, row in newest.values()
     ]
     header = ["encoder", "passes", "core", "steps/s", "of random play", "GPU", "commit and file"]
     return "**The loop beside random play** (goal: 0.8 of it):\n\n" + table(header, rows)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
@@ -208,7 +209,6 @@ def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
     from watch.config import WatchConfig
 
     parsed = _parse(parser, arguments)
-    print(f"a film of {parsed.source}", flush=True)  # what draws takes seconds to import
     from watch.film import watch
 
     path = watch(parsed.source, fields_of(WatchConfig, parsed))
@@ -218,10 +218,9 @@ def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
 def run_compare(parser: ArgumentParser, arguments: list[str]) -> None:
     """Compares, writes the report and prints the answer."""
     parsed = _parse(parser, arguments)
-    print(f"comparing the runs in {', '.join(map(str, parsed.folders))}", flush=True)
     from comparison.compare import compare_and_write
 
-    print(compare_and_write(parsed.folders, parsed.out))
+    print(compare_and_write(parsed.folders, parsed.out, partial(print, flush=True)))
 
 
 def run_check(parser: ArgumentParser, arguments: list[str]) -> int:

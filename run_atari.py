@@ -7,6 +7,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from experiment.stop_signals import end_on_signals
+
+if __name__ == "__main__":
+    end_on_signals()  # before the imports that take their time
+
 from jsonargparse import ArgumentParser, Namespace
 
 from experiment.arguments import fields_of, in_order, typed

@@ -4,7 +4,13 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+
+from experiment.stop_signals import end_on_signals
+
+if __name__ == "__main__":
+    end_on_signals()  # before the imports that take their time
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -208,7 +214,6 @@ def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
     from watch.config import WatchConfig
 
     parsed = _parse(parser, arguments)
-    print(f"a film of {parsed.source}", flush=True)  # what draws takes seconds to import
     from watch.film import watch
 
     path = watch(parsed.source, fields_of(WatchConfig, parsed))
@@ -218,10 +223,9 @@ def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
 def run_compare(parser: ArgumentParser, arguments: list[str]) -> None:
     """Compares, writes the report and prints the answer."""
     parsed = _parse(parser, arguments)
-    print(f"comparing the runs in {', '.join(map(str, parsed.folders))}", flush=True)
     from comparison.compare import compare_and_write
 
-    print(compare_and_write(parsed.folders, parsed.out))
+    print(compare_and_write(parsed.folders, parsed.out, partial(print, flush=True)))
 
 
 def run_check(parser: ArgumentParser, arguments: list[str]) -> int:

@@ -4,6 +4,11 @@ import json
 import sys
 from pathlib import Path
 
+from experiment.stop_signals import end_on_signals
+
+if __name__ == "__main__":
+    end_on_signals()  # before the imports that take their time
+
 from jsonargparse import ArgumentParser
 
 from experiment.arguments import fields_of, in_order, show_below, typed_values

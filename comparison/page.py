@@ -45,15 +45,7 @@ def render(comparison: Comparison, plots: dict[str, Plot]) -> dict[str, str]:
 
 
 def write(folder: Path, files: dict[str, str], values: dict[str, object]) -> None:
-    """Writes a report, and its numbers as comparison.json, into a folder.
-
-    Raises:
-        ValueError: something else is in the folder; it is left as it is.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is no folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "report.md").is_file():
-        raise ValueError(f"{folder} holds something else than a report; choose another --out")
+    """Writes a report, and its numbers as comparison.json, into a folder of its own."""
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
     for old in (folder / FIGURES).iterdir():
         if old.suffix in (".svg", ".csv") and f"{FIGURES}/{old.name}" not in files:

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 
 from experiment.arguments import show_below, typed_values
 from experiment.complaints import close_hint, explained
-from experiment.stop_signals import interrupts
+from experiment.stop_signals import ERASE, interrupts
 
 Command = tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, list[str]], int | None]]
 """Makes the parser, and runs what it parsed; returns an exit code, None for 0."""
@@ -35,16 +35,6 @@ class CommandLine:
 
     def main(self, arguments: list[str]) -> int:
         """Runs one command; returns the exit code, 2 for what a user can mend, 128 + a signal's."""
-        try:
-            with interrupts():
-                return self.run(arguments)
-        except KeyboardInterrupt as error:
-            number = signal.Signals(*error.args)
-            print(f"interrupted by {number.name}", file=sys.stderr)
-            return 128 + number
-
-    def run(self, arguments: list[str]) -> int:
-        """Runs one command, and says in one line what the user can mend; returns the exit code."""
         if arguments and arguments[0] in ("-h", "--help"):
             print(self.usage)
             return 0
@@ -52,19 +42,35 @@ class CommandLine:
             given = repr(arguments[0]) if arguments else "none"
             hint = close_hint(arguments[0], self.commands) if arguments else ""
             return _mistake(f"want a command ({', '.join(self.commands)}), got {given}{hint}")
-        make_parser, run = self.commands[arguments[0]]
-        on_terminal(f"{arguments[0]}: loading PyTorch ...")
-        gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
-        from experiment.failure import RunFailed, cause, out_of_memory
-        from experiment.ranks import EndedElsewhere, RankLost
+        parser = self._parser(arguments[0])
+        try:
+            with interrupts():
+                return self._run(parser, arguments)
+        except KeyboardInterrupt as error:
+            number = signal.Signals(*error.args)
+            print(f"interrupted by {number.name}", file=sys.stderr)
+            return 128 + number
 
-        parser = make_parser()
+    def _parser(self, command: str) -> ArgumentParser:
+        """Returns the parser of a command, with PyTorch loaded."""
+        on_terminal(f"{command}: loading PyTorch ...")
+        gc.disable()  # imports make objects by the hundred thousand, and all of them stay:
+        import experiment.failure  # noqa: F401  what _run needs
+
+        parser = self.commands[command][0]()
         on_terminal("")
         gc.freeze()  # no collection need ever look through them
         gc.enable()
-        parser.prog = f"{self.prog} {arguments[0]}"
+        parser.prog = f"{self.prog} {command}"
+        return parser
+
+    def _run(self, parser: ArgumentParser, arguments: list[str]) -> int:
+        """Runs one command, and says in one line what the user can mend; returns the exit code."""
+        from experiment.failure import RunFailed, cause, out_of_memory
+        from experiment.ranks import EndedElsewhere, RankLost
+
         try:
-            return run(parser, arguments[1:]) or 0
+            return self.commands[arguments[0]][1](parser, arguments[1:]) or 0
         except ArgumentError as error:
             return _mistake(explained(_one_line(error), parser, arguments))
         except (ValueError, OSError) as error:  # what a user can get wrong
@@ -93,7 +99,7 @@ def _one_line(error: Exception) -> str:
 def on_terminal(text: str) -> None:
     """Shows on a terminal what a command waits for; what is written next takes its place."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.write(f"{ERASE}{text}")
         sys.stderr.flush()
 
 

@@ -70,6 +70,7 @@ def _in_file(message: str, arguments: Sequence[str]) -> str:
     return f"{message} (in {' or '.join(files)})" if files else message
 
 
+_CHOICE = r"argument (?P<name>\w+): invalid choice: '(?P<given>.*)' \(choose from (?P<choices>.*)\)"
 _KEY = r'Parser key "(?P<name>[\w.]+)": Expected a '
 _ANSWERS: Mapping[str, Callable[[re.Match[str], Sequence[str], Sequence[str]], str]] = {
     r"unrecognized arguments: --(?P<group>)(?P<name>[\w.]+)": _unknown,
@@ -78,5 +79,6 @@ _ANSWERS: Mapping[str, Callable[[re.Match[str], Sequence[str], Sequence[str]], s
     r"Parser key \"(?P<group>\w+)\": Unable to load config '(?P<given>[^']*)'": _group,
     rf"{_KEY}<class '(?P<type>int|float|bool)'>. Got value: (?P<given>.*)": _of_type,
     rf"{_KEY}typing.Literal\[(?P<choices>[^]]*)\]. Got value: (?P<given>.*)": _of_choices,
+    _CHOICE: _of_choices,
     r"Problems parsing config": _broken,
 }

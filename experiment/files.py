@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 MEBIBYTE = 2**20
@@ -72,6 +73,18 @@ def refuse_way_out(path: Path, folder: Path) -> None:
             f"{path} is a link out of {folder}, where nothing may be written; "
             "replace it by what it leads to"
         )
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raises ValueError where no file can be made in a folder that `--out` names; makes nothing.
+
+    Of one that does not exist yet, the nearest folder above it is asked.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise ValueError(f"no result can be written: {error}; choose a folder by --out") from None
 
 
 def folder_within(owner: Path, name: str) -> Path:

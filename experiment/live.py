@@ -29,6 +29,8 @@ BARS = "▁▂▃▄▅▆▇█"
 class LiveDisplay(ABC):
     """Shows work while its `with` block runs.
 
+    Its first line comes with the first change, so that what is refused before says one line.
+
     Args:
         file: where to; None is standard output.
         transient: whether the picture is gone at the end.
@@ -41,6 +43,7 @@ class LiveDisplay(ABC):
         self._last_line = self._began = time.monotonic()
         self._transient = transient
         self._live: Live | None = None
+        self._is_begun = False
 
     @abstractmethod
     def picture(self) -> RenderableType:
@@ -70,8 +73,6 @@ class LiveDisplay(ABC):
                     transient=self._transient,
                 )
                 self._live.start(refresh=True)
-            else:
-                self._print(self.first_line())
         return self
 
     def __exit__(
@@ -80,9 +81,10 @@ class LiveDisplay(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leaves the last state on screen, but for what is transient."""
+        """Leaves the last state on screen, but for what is transient, or has never begun."""
         with suppress(OSError):  # where the terminal was closed
             if self._live:
+                self._live.transient |= not self._is_begun
                 self._live.stop()
 
     def changed(self, *, is_last: bool = False, at_once: bool = False) -> None:
@@ -93,10 +95,14 @@ class LiveDisplay(ABC):
             at_once: the picture is not to wait for its next turn.
         """
         with suppress(OSError):
+            is_first, self._is_begun = not self._is_begun, True
             if self._live:
                 if at_once:
                     self._live.refresh()
-            elif is_last or time.monotonic() - self._last_line >= PLAIN_INTERVAL_SECONDS:
+                return
+            if is_first:
+                self._print(self.first_line())
+            if is_last or time.monotonic() - self._last_line >= PLAIN_INTERVAL_SECONDS:
                 self._last_line = time.monotonic()
                 self._print(self.line())
 

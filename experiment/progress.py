@@ -54,8 +54,8 @@ class ProgressDisplay(LiveDisplay):
         self.changed(is_last=self._done >= self._total)
 
     def first_line(self) -> str:
-        """Says what is built, and how to end it."""
-        return f"building {self._title} for {self._folder}; Ctrl-C saves"
+        """Says what is trained, where it is kept, and how to end it."""
+        return f"training {self._title}, into {self._folder}; Ctrl-C saves"
 
     def line(self) -> str:
         """Says how far the run is and how it goes."""

@@ -1,10 +1,9 @@
 """Where results of evaluations of a run are kept; made sure of before hours are spent on one."""
 
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
-from experiment.files import refuse_way_out, unused_path, write_json
+from experiment.files import refuse_unwritable, refuse_way_out, unused_path, write_json
 
 RESULTS = "evaluation"  # folder of the results of a run
 
@@ -29,12 +28,8 @@ def result_folder(source: Path, out: Path | None = None) -> Path:
     folder = out or owner / RESULTS
     if out is None:
         refuse_way_out(folder, owner)
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        with TemporaryFile(dir=there):
-            return folder
-    except OSError as error:
-        raise ValueError(f"no result can be written: {error}; choose a folder by --out") from None
+    refuse_unwritable(folder)
+    return folder
 
 
 def write_result(folder: Path, name: str, result: dict[str, Any]) -> Path:

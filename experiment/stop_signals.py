@@ -1,5 +1,8 @@
 """What the signals that end a process do: a run stops after its update, all else at once.
 
+A program that is still loading has nothing to close: `end_on_signals` has it end with a line.
+What works is ended by KeyboardInterrupt, so that what is open is closed.
+
 SIGINT is Ctrl-C, SIGTERM comes from schedulers, SIGHUP from a terminal that was closed (nohup has
 it ignored), SIGUSR1 from Slurm, before its time limit. Once a stop was asked for, a Ctrl-C ends the
 process at once; all else is taken for the same request, as schedulers send it to every process of
@@ -8,12 +11,18 @@ a job, and launchers send it on.
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 FATAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+IMPORT = "<frozen importlib._bootstrap>"
+RETRY_SECONDS = 0.02
+ERASE = "\r\x1b[K"
+"""Erases the line that the cursor of a terminal is in."""
 
 
 class StopRequest:
@@ -45,9 +54,31 @@ def stop_signals(on_second: signal.Handlers = signal.SIG_DFL) -> Iterator[StopRe
 
 @contextmanager
 def interrupts() -> Iterator[None]:
-    """Has signals raise KeyboardInterrupt, with their number, so that what is open is closed."""
-    with _handled(FATAL, _interrupt):
+    """Has signals raise KeyboardInterrupt, with their number, so that what is open is closed.
+
+    One that comes while a module is imported is raised once it is there, and the next one ends the
+    process: libraries take what is raised within an import for a failure of theirs, or go on
+    without what they wanted.
+    """
+    interrupt = _Interrupt()
+    with _handled(FATAL, interrupt.receive), _handled((signal.SIGALRM,), interrupt.retry):
         yield
+        interrupt.raise_late()
+
+
+def end_on_signals() -> None:
+    """Has signals end the process at once, with one line: it loads, and nothing is open."""
+    for number in _not_ignored(FATAL):
+        signal.signal(number, _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    leave_lost_terminal()
+    with suppress(RuntimeError, OSError):  # RuntimeError: it came in the midst of a flush
+        sys.stdout.flush()
+    line = f"interrupted by {signal.Signals(number).name}\n"
+    os.write(2, (ERASE + line if os.isatty(2) else line).encode())
+    os._exit(128 + number)
 
 
 @contextmanager
@@ -66,9 +97,42 @@ def leave_lost_terminal() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), output)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    leave_lost_terminal()
-    raise KeyboardInterrupt(number)
+class _Interrupt:
+    """Raises KeyboardInterrupt for a signal, at once or after the import that it came in."""
+
+    def __init__(self) -> None:
+        self._late: int | None = None
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        leave_lost_terminal()
+        if self._late is not None:
+            _end(number, frame)
+        if not _is_importing(frame):
+            raise KeyboardInterrupt(number)
+        self._late = number
+        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS, RETRY_SECONDS)
+
+    def retry(self, _number: int, frame: FrameType | None) -> None:
+        if not _is_importing(frame):
+            self.raise_late()
+
+    def raise_late(self) -> None:
+        if self._late is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            number, self._late = self._late, None
+            raise KeyboardInterrupt(number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != IMPORT:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _not_ignored(numbers: Sequence[signal.Signals]) -> list[signal.Signals]:
+    """Returns the signals without SIGHUP where nohup has it ignored."""
+    is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [number for number in numbers if not (is_ignored and number == signal.SIGHUP)]
 
 
 @contextmanager
@@ -76,8 +140,7 @@ def _handled(
     numbers: Sequence[signal.Signals],
     handler: Callable[[int, FrameType | None], None] | signal.Handlers,
 ) -> Iterator[None]:
-    ignored = [n for n in numbers if n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN]
-    previous = {n: signal.signal(n, handler) for n in numbers if n not in ignored}
+    previous = {number: signal.signal(number, handler) for number in _not_ignored(numbers)}
     try:
         yield
     finally:

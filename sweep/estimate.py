@@ -48,7 +48,7 @@ def measured_speed(plan: RunPlan) -> Speed | Untimed:
         if row.get("wall_seconds", 0.0) >= TRIAL_SECONDS:
             return Speed(row["frames"] / row["wall_seconds"], is_trial=False)
     try:
-        return Speed(trial(plan.config), is_trial=True)
+        return Speed(trial(plan.config, plan.group), is_trial=True)
     except ValueError as error:
         return Untimed(str(error), is_refused=True)
     except (OSError, FloatingPointError, MemoryError, RuntimeError) as error:
@@ -59,10 +59,14 @@ def measured_speed(plan: RunPlan) -> Speed | Untimed:
         torch.cuda.empty_cache()  # a trial's memory is the runs' now
 
 
-def trial(config: TrainConfig) -> float:
-    """Returns frames/s of a few rollouts; the first, which compiles and warms up, is left out."""
+def trial(config: TrainConfig, name: str) -> float:
+    """Returns frames/s of a few rollouts; the first, which compiles and warms up, is left out.
+
+    Says so under the name of the runs, once it is known that they can begin.
+    """
     set_threads(config.num_threads)
     with closing(Trainer(config)) as trainer, closing(trainer.rows()) as rows:
+        print(f"timing {name} for {TRIAL_SECONDS:g} s", flush=True)
         began, frames = time.perf_counter(), 0
         next(rows)
         if trainer.rollouts_left:

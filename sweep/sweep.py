@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from experiment.files import refuse_unwritable
 from experiment.stop_signals import StopRequest, stop_signals
 from sweep.display import SweepDisplay
 from sweep.estimate import Speed, Untimed, estimate, frames_left, measured_speed
@@ -29,6 +30,7 @@ def sweep(config: SweepConfig) -> bool:
         for line in filter(None, map(command_line, left)):
             print(line)
         return True
+    refuse_unwritable(config.out)
     with stop_signals() as stop:
         if tried and not _work_off(config, tried, stop) and not all(map(is_tried, tried)):
             return False

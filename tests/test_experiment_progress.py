@@ -39,11 +39,13 @@ def display(total):
     return shown
 
 
-def test_what_is_built_is_said_first(capsys):
-    with ProgressDisplay("Pong-v5 rdn", "frames", Path("runs/pong-rdn-1")):
-        pass
+def test_what_is_trained_is_said_once_it_can_begin(capsys):
+    with ProgressDisplay("Pong-v5 rdn", "frames", Path("runs/pong-rdn-1")) as shown:
+        assert capsys.readouterr().out == ""
+        shown.begin(0, 1000, SHOWN)
+        shown.doing("saving")
     said = capsys.readouterr().out
-    assert said == "building Pong-v5 rdn for runs/pong-rdn-1; Ctrl-C saves\n"
+    assert said == "training Pong-v5 rdn, into runs/pong-rdn-1; Ctrl-C saves\n"
 
 
 def test_a_line_says_how_far_how_long_still_and_how_it_goes(capsys):

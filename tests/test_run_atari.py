@@ -17,6 +17,8 @@ from models.kernels import build
 from run_atari import COMMANDS, USAGE, main
 
 ROOT = Path(__file__).parents[1]
+BROKEN = ROOT / "tests/data/broken_guests.py"
+RUNS = str(ROOT / "results/pong/rdn/seed1")
 SMOKE = ["--config", str(ROOT / "configs/smoke.yaml")]
 
 
@@ -215,6 +217,19 @@ def test_help_explains_every_field(tmp_path):
         (["train", "--env.num_threads", "100000"], "num_threads must be in 0 to 1024"),
         (["evaluate", "absent"], "no checkpoint at absent"),
         (["watch", "absent"], "no checkpoint at absent"),
+        (["watch", "bad.yaml"], "bad.yaml is damaged, or no safetensors file"),
+        (["watch", "used", "--episodes", "0"], "episodes must be at least 1, got 0"),
+        (["compare", "absent"], "absent is no folder, and no file of runs"),
+        (["compare", RUNS, "--out", "used"], "used holds something else than a report"),
+        (["compare", RUNS, "--out", "/proc/no"], "no result can be written: "),
+        (["sweep", *SMOKE, "--cores", "rdn", "--out", "/proc/no"], "no result can be written: "),
+        (["train", *SMOKE, "--init_from", "absent"], "no checkpoint at absent"),
+        (["train", *SMOKE, "--init_from", RUNS], "this run must have the same"),
+        (["train", *SMOKE, "--encoder.kind", "impala"], "mlp would"),
+        (["train", *SMOKE, "--run_dir", "/proc/no"], "No such file or directory: '/proc/no'"),
+        (["train", "--game", "gymnasium:Pendulum-v1"], "accepted are Discrete"),
+        (["train", "--game", f"{BROKEN}:make"], "ZeroDivisionError in broken_guests.py, line "),
+        (["train", *SMOKE, "--core.kind", f"{BROKEN}:Core"], "must return y and state of shapes"),
         (["watch", "used", "--out", "bad.yaml"], "out must end in .mp4 or .gif, got bad.yaml"),
         (["evaluate", "used"], "used has neither checkpoints nor a policy.safetensors"),
         (["evaluate", "used", "--all"], "no checkpoint in used"),
@@ -235,6 +250,7 @@ def test_help_explains_every_field(tmp_path):
         (["bench", "kernels", "--ops", "grv"], "srwm, got grv"),
         (["evaluate", str(ROOT / "results/pong")], "runs in it: "),
         (["trian"], "got 'trian'; close: train"),
+        (["bench", "kernals"], "benchmark must be one of kernels, throughput, got kernals; close"),
         (
             ["fly"],
             "want a command (train, sweep, evaluate, watch, compare, check, bench), got 'fly'",
@@ -251,8 +267,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arg
     (tmp_path / "used/keep.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
     assert main([*map(str, arguments)]) == 2
-    said = capfd.readouterr().err
+    printed, said = capfd.readouterr()
     assert message in said
+    assert printed == ""
     assert len(said.strip().splitlines()) == 1, said
     assert (tmp_path / "used/keep.txt").read_text() == "mine"
     left = ["bad.yaml", "broken.yaml", "core.yaml", "kid.yaml", "used"]
@@ -298,7 +315,7 @@ def test_a_run_has_a_folder_of_its_own_and_ends_with_what_is_next(tmp_path):
     once = ["train", *SMOKE, "--stop_after_updates", 2]
     first, second = (check(*once, cwd=tmp_path) for _ in range(2))
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["tmaze-rdn-1", "tmaze-rdn-1-2"]
-    assert first.startswith("building tmaze rdn for runs/tmaze-rdn-1; Ctrl-C saves\n")
+    assert first.startswith("training tmaze rdn, into runs/tmaze-rdn-1; Ctrl-C saves\n")
     *_, score, folder, following = second.splitlines()
     assert re.fullmatch(r"return \d\.\d\d over its last 100 games; 512 frames in 0:00:\d\d", score)
     assert folder == "run folder: runs/tmaze-rdn-1-2"

@@ -34,11 +34,11 @@ def handles(process, number):
     return bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
-def start(folder, *arguments):
+def start(folder, *arguments, stdout=subprocess.DEVNULL):
     return subprocess.Popen(
         [sys.executable, ROOT / "run_atari.py", *map(str, arguments)],
         cwd=folder,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -74,6 +74,67 @@ def test_control_c_while_a_command_starts_is_one_line(policy, command, seconds):
     time.sleep(seconds)
     stop(process, signal.SIGINT)
     assert not (policy.parent / "run/config.yaml").exists()
+
+
+INTERRUPTED = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == MODULE:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+sys.argv = [PROGRAM, "train", "--help"]
+runpy.run_path(PROGRAM, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("program", ["run_atari.py", "run_sequences.py"])
+@pytest.mark.parametrize("module", ["jsonargparse", "numpy._core.multiarray", "torch.nn"])
+def test_control_c_within_an_import_is_one_line(program, module):
+    script = f"PROGRAM, MODULE = {program!r}, {module!r}{INTERRUPTED}"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted by SIGINT\n")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_works_is_interrupted_after_an_import_and_not_within_it(tmp_path, times):
+    """Some libraries take what is raised within an import for a failure of their own."""
+    (tmp_path / "part.py").write_text(
+        "import os, signal\n" + "os.kill(os.getpid(), signal.SIGINT)\n" * times + "whole = True\n"
+    )
+    (tmp_path / "library.py").write_text(
+        "try:\n    import part\nexcept BaseException:\n    raise ImportError('part')\n"
+    )
+    (tmp_path / "program.py").write_text(
+        "import time\nfrom experiment.stop_signals import interrupts\n"
+        "try:\n    with interrupts():\n        import library\n        time.sleep(60)\n"
+        "except KeyboardInterrupt as error:\n    print(library.part.whole, error.args)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    late = (0, "True (2,)\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        late if times == 1 else (130, "", "interrupted by SIGINT\n")
+    )
+
+
+def test_control_c_while_games_are_played_is_one_line(policy):
+    arguments = (*COMMANDS["evaluate"], "--num_threads", 1)
+    process = start(policy.parent, *arguments, stdout=subprocess.PIPE)
+    assert process.stdout.readline().startswith("playing 2 games of Pong-v5 with rdn")
+    time.sleep(0.3)
+    stop(process, signal.SIGINT)
+    assert [path.name for path in policy.parent.iterdir()] == [policy.name]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -15,6 +15,7 @@ import yaml
 from rich.console import Console
 
 from agents.impala.config import TrainConfig
+from agents.impala.trainer import Trainer
 from agents.runs import train
 from experiment.run_dir import RunDir
 from experiment.session import SessionConfig
@@ -295,6 +296,16 @@ def test_a_setting_that_diverges_leaves_the_others_their_estimate(stand_in):
     assert "1 settings timed for 2 s" in said
 
 
+def test_what_is_timed_is_said_before_its_first_rollout(stand_in, monkeypatch, capsys):
+    def rows(trainer):
+        assert capsys.readouterr().out == "timing tmaze/lstm for 2 s\n"
+        yield {}
+
+    monkeypatch.setattr(Trainer, "rows", rows)
+    (plan,) = plan_runs(config(seeds=1))
+    assert measured_speed(plan).is_trial
+
+
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA"), OSError("gone")])
 def test_what_cannot_be_timed_is_left_to_its_run(stand_in, monkeypatch, error):
     (plan,) = plan_runs(config(seeds=1))
@@ -323,7 +334,7 @@ def test_a_mistake_of_ours_in_a_trial_is_no_cause(stand_in, monkeypatch):
 
 def test_metrics_that_are_damaged_stop_no_sweep(stand_in, monkeypatch):
     """They are the run's to tell, when it is resumed."""
-    monkeypatch.setattr("sweep.estimate.trial", lambda _: 100.0)
+    monkeypatch.setattr("sweep.estimate.trial", lambda *_: 100.0)
     first, second = plans = plan_runs(config(seeds=2))
     first.path.mkdir(parents=True)
     (first.path / "metrics.jsonl").write_text("nonsense\n")
@@ -359,7 +370,7 @@ def test_a_trial_measures_a_speed(total_frames, monkeypatch):
     monkeypatch.setattr("sweep.estimate.TRIAL_SECONDS", 0.1)
     (plan,) = plan_runs(config(seeds=1, set=[f"total_frames={total_frames}", "num_threads=1"]))
     assert isinstance(plan.config, TrainConfig)
-    assert 10 < trial(plan.config) < 1e7
+    assert 10 < trial(plan.config, plan.group) < 1e7
 
 
 def test_the_table_shows_every_run_where_it_stands(stand_in, monkeypatch):

@@ -1,7 +1,9 @@
 """Plays guests one after the other in one thread, by Gymnasium's own `SyncVectorEnv`."""
 
 import inspect
+import traceback
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -123,7 +125,12 @@ class GuestRows:
 
 def _make_plain(game: str, make: MakeGuest) -> Plain:
     draws = "render_mode" in inspect.signature(make).parameters
-    env: Any = make(render_mode=RENDER_MODE) if draws else make()
+    try:
+        env: Any = make(render_mode=RENDER_MODE) if draws else make()
+    except Exception as error:  # whatever code from outside raises
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"
+        raise ValueError(f"{game} makes no environment: {where}: {error}") from error
     if not isinstance(env, gymnasium.Env):
         kind = type(env).__name__
         raise ValueError(f"{game} must return a Gymnasium environment, it returned {kind}")

@@ -1,4 +1,4 @@
-"""The command line of tasks with answers: train, evaluate, show. No logic."""
+"""The command line of tasks with answers: train, evaluate, compare, show. No logic."""
 
 import json
 import sys
@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser
 from experiment.arguments import fields_of, in_order, show_below, typed_values
 from experiment.command_line import CommandLine, add_plugin, plain_parser, show_core
 from experiment.training_command import run_parser, run_training
+from run_atari import compare_parser, run_compare
 
 
 def train_parser() -> ArgumentParser:
@@ -101,6 +102,7 @@ USAGE = """usage: run_sequences.py COMMAND [--help]
 
   train      train a model on a task with answers, or go on with a run
   evaluate   ask a trained model for answers to sequences it has not learned from
+  compare    a report on runs: scores, curves, speed and how sure they are
   show       print examples of a task, with the answers that are right"""
 
 
@@ -117,6 +119,7 @@ main = CommandLine(
     commands={
         "train": (train_parser, run_train),
         "evaluate": (evaluate_parser, run_evaluate),
+        "compare": (compare_parser, run_compare),
         "show": (show_parser, run_show),
     },
     memory_settings=memory_settings,

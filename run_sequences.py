@@ -1,4 +1,4 @@
-"""The command line of tasks with answers: train, evaluate, show. No logic."""
+"""The command line of tasks with answers: train, evaluate, watch, compare, show. No logic."""
 
 import json
 import sys
@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser
 from experiment.arguments import fields_of, in_order, show_below, typed_values
 from experiment.command_line import CommandLine, add_plugin, plain_parser, show_core
 from experiment.training_command import run_parser, run_training
+from run_atari import compare_parser, run_compare
 
 
 def train_parser() -> ArgumentParser:
@@ -35,6 +36,17 @@ def evaluate_parser() -> ArgumentParser:
         "--out", type=Path | None, default=None, help="folder of the results; null is the run's"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser
+
+
+def watch_parser() -> ArgumentParser:
+    """Returns the parser of `watch`."""
+    from watch.config import FilmConfig
+
+    parser = plain_parser("Film a trained model as it reads, with its memory beside the tokens.")
+    parser.add_argument("source", type=Path, help="run folder or checkpoint")
+    parser.add_class_arguments(FilmConfig)
+    add_plugin(parser)
     return parser
 
 
@@ -87,6 +99,19 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
         print(f"written to {path}")
 
 
+def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
+    """Films and prints where the film is."""
+    from watch.config import FilmConfig
+
+    _use_named(parser, arguments)
+    parsed = parser.instantiate(parser.parse_args(in_order(arguments)))
+    print(f"a film of {parsed.source}", flush=True)  # what draws takes seconds to import
+    from watch.sequence_film import watch_sequences
+
+    path = watch_sequences(parsed.source, fields_of(FilmConfig, parsed))
+    print(f"written to {path}")
+
+
 def run_show(parser: ArgumentParser, arguments: list[str]) -> None:
     """Prints examples."""
     if arguments and not arguments[0].startswith("-"):
@@ -106,6 +131,8 @@ USAGE = """usage: run_sequences.py COMMAND [--help]
 
   train      train a model on a task with answers, or go on with a run
   evaluate   ask a trained model for answers to sequences it has not learned from
+  watch      film a trained model as it reads, with its memory beside the tokens
+  compare    a report on runs: scores, curves, speed and how sure they are
   show       print examples of a task, with the answers that are right"""
 
 
@@ -122,6 +149,8 @@ main = CommandLine(
     commands={
         "train": (train_parser, run_train),
         "evaluate": (evaluate_parser, run_evaluate),
+        "watch": (watch_parser, run_watch),
+        "compare": (compare_parser, run_compare),
         "show": (show_parser, run_show),
     },
     memory_settings=memory_settings,

@@ -8,7 +8,6 @@ from comparison.grouping import Task
 from comparison.page_text import MAX_NAMES, listed
 from comparison.statistics import MIN_RUNS, Estimate, mean_of_runs
 from comparison.table import number
-from envs import family_of
 
 AT_CHANCE = 0.05  # of the way from floor to ceiling; what scores less has learnt next to nothing
 
@@ -33,10 +32,10 @@ class Verdict:
 
     @cached_property
     def best(self) -> list[str]:
-        """Cores with the highest mean, as far as it is shown."""
-        means = {core: float(self.task.returns(core).mean()) for core in self.scores}
-        highest = number(max(means.values()))
-        return [core for core, value in means.items() if number(value) == highest]
+        """Cores with the best mean, as far as it is shown."""
+        means = {core: float(self.task.measured(core).mean()) for core in self.scores}
+        best = number((min if self.task.less_is_better else max)(means.values()))
+        return [core for core, value in means.items() if number(value) == best]
 
     @cached_property
     def beaten(self) -> list[str]:
@@ -88,7 +87,7 @@ class Verdict:
     @property
     def floor(self) -> str:
         """What scores 0."""
-        return family_of(self.task.game).ends[0]
+        return self.task.kind.ends(self.task.task)[0]
 
     @property
     def words(self) -> str:
@@ -132,7 +131,7 @@ def _on_one_task(of: Verdict) -> str:
         return f"On {name}, no core is clearly above {of.floor}: none can be called the better one."
     if of.is_clear:
         first, second = of.best[0], max(of.beaten, key=lambda core: of.scores[core].value)
-        a, b = (number(of.task.returns(core).mean()) for core in (first, second))
+        a, b = (number(of.task.measured(core).mean()) for core in (first, second))
         return f"On {name}, {first} is clearly best, at {a}; next is {second}, at {b}."
     if of.has_few_seeds:
         return (
@@ -141,14 +140,15 @@ def _on_one_task(of: Verdict) -> str:
         )
     if of.unclear:
         return f"On {name}, it cannot be told which core is best: {able} are too close."
-    value = number(of.task.returns(of.best[0]).mean())
+    value = number(of.task.measured(of.best[0]).mean())
     return f"On {name}, {able} tie at {value}: this task does not tell them apart."
 
 
 def _on_tasks(held: list[Verdict]) -> str:
     where = f"the {len(held)} tasks"
     if all(of.is_at_chance for of in held):
-        return f"On none of {where} is any core clearly above chance: none can be called better."
+        floors = " and ".join(dict.fromkeys(of.floor for of in held))
+        return f"On none of {where} is any core clearly above {floors}: none can be called better."
     if not any(of.beaten for of in held):
         why = "seeds are too few" if all(of.has_few_seeds for of in held) else "they are too close"
         return f"On none of {where} can it be told which core is best: {why}."

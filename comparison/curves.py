@@ -20,7 +20,11 @@ class Axis(NamedTuple):
     values: Callable[[Metrics], Array]
 
 
-BY_FRAMES = Axis("million frames", "million_frames", lambda metrics: metrics.frames / 1e6)
+def by_done(unit: str) -> Axis:
+    """Returns the axis of units of training."""
+    return Axis(f"million {unit}", f"million_{unit}", lambda metrics: metrics.done / 1e6)
+
+
 BY_SECONDS = Axis("minutes of training", "minutes", lambda metrics: metrics.seconds / 60)
 
 
@@ -33,11 +37,11 @@ class MeanCurve(NamedTuple):
 
 
 def run_curves(runs: Sequence[RunRecord], axis: Axis) -> dict[int, Curve]:
-    """Returns x and return of every run that has a curve, by seed."""
+    """Returns x and score of every run that has a curve, by seed."""
     return {
-        run.config.seed: (axis.values(run.metrics), run.metrics.returns)
+        run.config.seed: (axis.values(run.metrics), run.metrics.scores)
         for run in runs
-        if len(run.metrics.returns)
+        if len(run.metrics.scores)
     }
 
 

@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from comparison.evaluation_record import default_episodes
-from comparison.grouping import ROLES, Task
+from comparison.grouping import Task
 from comparison.origins import arithmetic, changed_settings, machines, sessions, source_hashes
 from comparison.run_record import RunRecord
 from comparison.statistics import MIN_RUNS
@@ -17,8 +16,7 @@ def refuse_incomparable(tasks: Sequence[Task]) -> None:
     """Raises ValueError, with the reason, where the runs support no comparison at all."""
     if not any(task.scored for task in tasks):
         raise ValueError(
-            "no run has a score: evaluate them first (run_atari.py evaluate RUN, with its "
-            "default number of games and sampled actions)"
+            f"no run has a score: evaluate them first ({tasks[0].kind.words.evaluate})"
         )
     cores = {core for task in tasks for core in task.scored}
     if len(cores) > 1 and all(len(task.scored) < 2 for task in tasks):
@@ -41,11 +39,11 @@ def _of_task(task: Task) -> Iterator[str]:
             f"{task.name}: fewer than {MIN_RUNS} seeds ({', '.join(few)}). No interval is drawn "
             "for these, and their order may be chance."
         )
-    frames = {c: [r.score.frames for r in rs if r.score] for c, rs in task.scored.items()}
-    every = [number for numbers in frames.values() for number in numbers]
+    done = {c: [r.score.done for r in rs if r.score] for c, rs in task.scored.items()}
+    every = [number for numbers in done.values() for number in numbers]
     if every and max(every) > BUDGET_TOLERANCE * min(every):
-        budgets = ", ".join(f"{core} {_millions(numbers)}" for core, numbers in frames.items())
-        yield f"{task.name}: different budgets, in million frames: {budgets}."
+        budgets = ", ".join(f"{core} {_millions(numbers)}" for core, numbers in done.items())
+        yield f"{task.name}: different budgets, in million {task.kind.unit}: {budgets}."
     if task.scored and task.scale is None:
         yield f"{task.name}: no floor and ceiling are known; it is left out of the aggregates."
     used = [used for runs in task.runs.values() for run in runs for used in arithmetic(run)]
@@ -60,7 +58,8 @@ def _of_run(run: RunRecord) -> Iterator[str]:
         yield f"{run.name}: still being written, or killed; what is there so far counts."
     elif run.status in ("stopped", "failed"):
         yield f"{run.name}: the run has {run.status} before its end."
-    if resized := [name for name in changed_settings(run) if ROLES.get(name) == "resumable"]:
+    roles = run.kind.roles
+    if resized := [name for name in changed_settings(run) if roles.get(name) == "resumable"]:
         yield f"{run.name}: it was resumed with other settings than before: {', '.join(resized)}."
     if run.metrics.is_cut:
         yield f"{run.name}: the last line of metrics.jsonl is cut short; the whole lines count."
@@ -68,8 +67,7 @@ def _of_run(run: RunRecord) -> Iterator[str]:
         yield f"{run.name}: no metrics; it has no learning curve and no speed."
     if run.score is None:
         yield (
-            f"{run.name}: no score, because it has no evaluation of {default_episodes(run.game)} "
-            "games with sampled actions and the other default settings."
+            f"{run.name}: no score, because it has no evaluation {run.kind.words.usual(run.task)}."
         )
     elif run.metrics.end.get("updates", 0) > run.score.updates:
         yield (
@@ -100,17 +98,17 @@ def _of_speeds(tasks: Sequence[Task]) -> Iterator[str]:
     uneven = []
     for task in tasks:
         for core, runs in task.runs.items():
-            speeds = [speed for run in runs if (speed := run.frames_per_second)]
+            speeds = [speed for run in runs if (speed := run.units_per_second)]
             if speeds and max(speeds) > SPEED_TOLERANCE * min(speeds):
                 uneven.append(f"{core} on {task.name}")
     if uneven:
         yield (
-            f"Frames/s differ by more than {SPEED_TOLERANCE:g} times between the seeds of "
-            f"{', '.join(uneven)} (other work beside them, another machine, other threads): "
-            "their speeds and wall times mislead."
+            f"{tasks[0].kind.unit.capitalize()}/s differ by more than {SPEED_TOLERANCE:g} times "
+            f"between the seeds of {', '.join(uneven)} (other work beside them, another machine, "
+            "other threads): their speeds and wall times mislead."
         )
 
 
-def _millions(frames: Sequence[int]) -> str:
-    low, high = min(frames) / 1e6, max(frames) / 1e6
+def _millions(done: Sequence[int]) -> str:
+    low, high = min(done) / 1e6, max(done) / 1e6
     return f"{low:.2f}" if high <= BUDGET_TOLERANCE * low else f"{low:.2f} to {high:.2f}"

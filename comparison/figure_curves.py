@@ -1,11 +1,11 @@
-"""Figures of learning: the return of training over frames, and over wall time."""
+"""Figures of learning: the score of training over its length, and over wall time."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from comparison.curves import BY_FRAMES, BY_SECONDS, Axis, mean_curve, run_curves
+from comparison.curves import BY_SECONDS, Axis, by_done, mean_curve, run_curves
 from comparison.figure_parts import Panel, Plot, as_csv, flat_range, legend, panel_axes
 from comparison.figure_scores import BAND_OPACITY, MEAN
 from comparison.figure_style import MUTED, Look, looks, svg
@@ -13,14 +13,14 @@ from comparison.grouping import Task
 from comparison.numbers import Comparison
 from comparison.page_text import left_out
 
-COLUMNS = ("task", "core", "seed", "x", "return", "low", "high")
-RETURN = COLUMNS.index("return")
+COLUMNS = ("task", "core", "seed", "x", "score", "low", "high")
+SCORE = COLUMNS.index("score")
 Rows = list[Sequence[Any]]
 
 
-def curves_over_frames(comparison: Comparison) -> Plot | None:
-    """Learning curves over emulator frames."""
-    return _curves(comparison, "curves_frames", BY_FRAMES)
+def curves_over_length(comparison: Comparison) -> Plot | None:
+    """Learning curves over frames or tokens."""
+    return _curves(comparison, f"curves_{comparison.kind.unit}", by_done(comparison.kind.unit))
 
 
 def curves_over_time(comparison: Comparison) -> Plot | None:
@@ -39,17 +39,17 @@ def _curves(comparison: Comparison, name: str, axis: Axis) -> Plot | None:
         rows += drawn
         if not drawn:
             continue
-        flat[task.name] = flat_range([row[RETURN] for row in drawn], task.scale)
+        flat[task.name] = flat_range([row[SCORE] for row in drawn], task.scale)
         if not flat[task.name]:
             panels.append(Panel(title=task.name, svg=svg(figure, f"{name}-{task.name}")))
     if not panels:
         return None
     return Plot(
         name=name,
-        title=f"Return over {axis.label}",
-        caption="Mean return of the last 100 training games: thin lines are seeds, thick lines "
-        "their mean where all of them have data, bands 95 % t intervals where there are five "
-        "seeds or more. Dotted: the floor of the task." + left_out(flat),
+        title=f"{comparison.kind.words.curve} over {axis.label}",
+        caption=f"{comparison.kind.words.curves}: thin lines are seeds, thick lines their mean "
+        "where all of them have data, bands 95 % t intervals where there are five seeds or more. "
+        "Dotted: the floor of the task." + left_out(flat),
         panels=[*legend(name, comparison.cores, style), *panels],
         csv=as_csv([axis.column if name == "x" else name for name in COLUMNS], rows),
     )
@@ -84,9 +84,9 @@ def _draw_task(axes: Axes, task: Task, axis: Axis, style: dict[str, Look]) -> Ro
                 )
                 drawn += [low, high]
             rows += [(task.name, core, MEAN, *point) for point in zip(*drawn, strict=True)]
-    if task.scale is not None:
+    if task.scale is not None and not task.less_is_better:
         axes.axhline(task.scale.floor, color=MUTED, lw=0.8, ls=(0, (2, 2)))
     axes.set_xlabel(axis.label)
     axes.set_xlim(left=0)
-    axes.set_ylabel("return, points")
+    axes.set_ylabel(task.measure)
     return rows

@@ -124,14 +124,15 @@ def flat_range(values: Sequence[float], scale: Scores | None) -> str:
     """Returns the range of values that are so much alike that a picture of them shows nothing.
 
     Args:
-        values: returns of one task, one or more.
+        values: scores of one task, one or more.
         scale: of the task; None where it is not known.
 
     Returns:
         The range as text; "" where there is something to see.
     """
     low, high = min(values), max(values)
-    span = scale.ceiling - scale.floor if scale else max(abs(low), abs(high))
+    is_rising = scale is not None and scale.ceiling > scale.floor
+    span = scale.ceiling - scale.floor if scale and is_rising else max(abs(low), abs(high))
     if high - low > FLAT * span:
         return ""
     return " to ".join(dict.fromkeys((number(low), number(high))))

@@ -32,7 +32,7 @@ def scores(comparison: Comparison) -> Plot | None:
     """Every seed as a point, the mean and its t interval, one panel per task."""
     style = looks(comparison.cores)
     tasks = [task for task in comparison.tasks if task.scored]
-    flat = {task.name: flat_range(_all_returns(task), task.scale) for task in tasks}
+    flat = {task.name: flat_range(_all_measured(task), task.scale) for task in tasks}
     panels = [_scores_panel(task, style) for task in tasks if not flat[task.name]]
     if not panels:
         return None
@@ -44,7 +44,7 @@ def scores(comparison: Comparison) -> Plot | None:
         + left_out(flat),
         panels=panels,
         csv=as_csv(
-            ("task", "core", "seed", "mean_return", "score", "low", "high"),
+            ("task", "core", "seed", "measured", "score", "low", "high"),
             (row for task in tasks for core in task.scored for row in _score_rows(task, core)),
         ),
     )
@@ -109,18 +109,18 @@ def profiles(comparison: Comparison) -> Plot | None:
     )
 
 
-def _all_returns(task: Task) -> list[float]:
-    return [float(value) for core in task.scored for value in task.returns(core)]
+def _all_measured(task: Task) -> list[float]:
+    return [float(value) for core in task.scored for value in task.measured(core)]
 
 
 def _score_rows(task: Task, core: str) -> list[Sequence[Any]]:
     values = task.normalised(core)
     return [
         *(
-            (task.name, core, run.config.seed, run.score and run.score.mean_return, value)
+            (task.name, core, run.config.seed, run.score and run.score.value, value)
             for run, value in zip(task.scored[core], values, strict=True)
         ),
-        (task.name, core, MEAN, task.returns(core).mean(), *numbers(mean_of_runs(values))),
+        (task.name, core, MEAN, task.measured(core).mean(), *numbers(mean_of_runs(values))),
     ]
 
 
@@ -128,17 +128,18 @@ def _scores_panel(task: Task, style: dict[str, Look]) -> Panel:
     figure, axes = row_axes(list(task.scored), task.name)
     drawn = [0.0, 1.0]
     for y, core in enumerate(task.scored):
-        values = task.normalised(core)
+        values = task.measured(core) if task.less_is_better else task.normalised(core)
         beneath = np.full(len(values), y + 0.3)
         axes.scatter(values, beneath, s=14, color=style[core].color, alpha=0.6, lw=0)
         estimate = mean_of_runs(values)
         draw_estimate(axes, estimate, y, style[core])
         drawn += [*values, *(estimate.interval or ())]
-    if task.scale:
+    is_on_scale = task.scale is not None and not task.less_is_better
+    if is_on_scale:
         margin = 0.05 * (max(drawn) - min(drawn))
         axes.set_xlim(min(drawn) - margin, max(drawn) + margin)
         _reference_lines(axes)
-    axes.set_xlabel("score" if task.scale else "return, points")
+    axes.set_xlabel("score" if is_on_scale else task.measure)
     return Panel(title=task.name, svg=svg(figure, f"scores-{task.name}"))
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import matplotlib as mpl
 
-from comparison.figure_curves import curves_over_frames, curves_over_time
+from comparison.figure_curves import curves_over_length, curves_over_time
 from comparison.figure_parts import Plot
 from comparison.figure_scores import aggregates, profiles, scores
+from comparison.figure_sizes import sizes
 from comparison.figure_style import RC
 from comparison.numbers import Comparison
 
@@ -14,8 +15,9 @@ MAKERS: tuple[Callable[[Comparison], Plot | None], ...] = (
     scores,
     aggregates,
     profiles,
-    curves_over_frames,
+    curves_over_length,
     curves_over_time,
+    sizes,
 )
 
 

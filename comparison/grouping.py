@@ -1,7 +1,8 @@
 """Which runs are seeds of one thing: runs sorted into tasks, and within a task into cores.
 
-A task is a game with its environment's settings. A core is every other setting that can change a
-result, under a name that says what sets it apart: `rdn`, `rdn-bptt1`, `rdn entropy_cost=0.003`.
+A task is a game with its environment's settings, or a task with answers at one size. A core is
+every other setting that can change a result, under a name that says what sets it apart: `rdn`,
+`rdn-bptt1`, `rdn entropy_cost=0.003`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,29 +12,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.impala.config import TrainConfig
-from comparison.run_record import RunRecord
-from envs import Scores, family_of
-from experiment.setting_roles import role_of, setting_roles
+from comparison.run_kind import RunKind
+from comparison.run_record import Config, RunRecord
+from envs import Scores
+from experiment.setting_roles import role_of
 from experiment.settings import flat_values
 from models.cores import CORES, resolved
-
-ROLES = setting_roles(TrainConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A game under one setting of its environment, and who ran it.
+    """A task under one setting of its own, and who ran it.
 
     Args:
-        name: the game, and what sets it apart from others of the same game.
-        game: canonical name.
-        scale: floor and ceiling of its returns, or None where none are known.
+        name: the task, and what sets it apart from others of the same canonical name.
+        task: canonical name.
+        kind: of its runs.
+        scale: floor and ceiling of its scores, or None where none are known.
         runs: by core, in order of seeds.
     """
 
     name: str
-    game: str
+    task: str
+    kind: RunKind
     scale: Scores | None
     runs: dict[str, tuple[RunRecord, ...]]
 
@@ -43,10 +44,26 @@ class Task:
         kept = {c: tuple(r for r in runs if r.score) for c, runs in self.runs.items()}
         return {core: runs for core, runs in kept.items() if runs}
 
-    def returns(self, core: str) -> NDArray[np.float64]:
-        """Returns the mean return of every scored run of a core."""
+    @property
+    def less_is_better(self) -> bool:
+        """Whether its scores go down as a model learns."""
+        return self.scale is not None and self.scale.ceiling < self.scale.floor
+
+    @property
+    def measures(self) -> Sequence[str]:
+        """Names of what its evaluations measure, that of the score first."""
+        first = next(iter(self.runs.values()))[0]
+        return self.kind.measures(first.config)
+
+    @property
+    def measure(self) -> str:
+        """What makes the score, as the label of an axis."""
+        return self.measures[0].replace("_", " ") + ", less is better" * self.less_is_better
+
+    def measured(self, core: str) -> NDArray[np.float64]:
+        """Returns what makes the score, of every scored run of a core."""
         scores = [run.score for run in self.scored.get(core, ())]
-        return np.array([s.mean_return for s in scores if s], dtype=np.float64)
+        return np.array([s.value for s in scores if s], dtype=np.float64)
 
     def normalised(self, core: str) -> NDArray[np.float64]:
         """Returns the same on the task's scale, or as they are where there is none.
@@ -54,19 +71,20 @@ class Task:
         To six decimals: rewards are float32, and a sum of them that is 1 reads 1.0000000149.
         """
         if self.scale is None:
-            return self.returns(core)
-        scores = [self.scale.normalise(x) for x in self.returns(core)]
+            return self.measured(core)
+        scores = [self.scale.normalise(x) for x in self.measured(core)]
         return np.array(scores, dtype=np.float64).round(6)
 
 
 def settings(run: RunRecord) -> dict[str, Any]:
     """Returns the settings of a run that can change its result, by dotted name."""
     config = replace(run.config, core=resolved(run.config.core))  # as older runs meant it
-    values = flat_values(asdict(config)) | {"game": run.game}
-    return {k: v for k, v in values.items() if role_of(k, ROLES) not in ("name", "incidental")}
+    values = flat_values(asdict(config)) | {run.kind.task_setting: run.task}
+    roles = run.kind.roles
+    return {k: v for k, v in values.items() if role_of(k, roles) not in ("name", "incidental")}
 
 
-def core_name(config: TrainConfig) -> str:
+def core_name(config: Config) -> str:
     """Returns what a core is called where nothing else sets it apart."""
     return config.core.kind + ("-bptt1" if config.core.bptt == 1 else "")
 
@@ -86,16 +104,22 @@ def group(runs: Iterable[RunRecord]) -> list[Task]:
     """Sorts runs into tasks and cores.
 
     Raises:
-        ValueError: two of them are the same run: a copy is no second seed.
+        ValueError: they are of several kinds, or two of them are the same run: a copy is no second
+            seed.
     """
-    by_game: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
+    runs = list(runs)
+    kinds = {run.kind.name: run.name for run in runs}
+    if len(kinds) > 1:
+        found = "; ".join(f"{kind}, such as {name}" for kind, name in kinds.items())
+        raise ValueError(f"runs of one kind are compared, and these are of several: {found}")
+    by_task: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
     for run in runs:
-        key = tuple(v for k, v in settings(run).items() if k.startswith("env."))
-        by_game.setdefault(run.game, {}).setdefault(key, []).append(run)
+        key = tuple(v for k, v in settings(run).items() if k.startswith(run.kind.task_part))
+        by_task.setdefault(run.task, {}).setdefault(key, []).append(run)
     return [
-        _task(game, suffix, members)
-        for game in sorted(by_game)
-        for suffix, members in _named(list(by_game[game].values()), "env.")
+        _task(suffix, members)
+        for _, groups in sorted(by_task.items())
+        for suffix, members in _named(list(groups.values()), of_task=True)
     ]
 
 
@@ -107,9 +131,12 @@ def differing(runs: Sequence[RunRecord], prefix: str = "") -> dict[str, list[Any
     return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 
-def _named(groups: list[list[RunRecord]], prefix: str = "") -> list[tuple[str, list[RunRecord]]]:
-    """Returns every group with what sets its settings apart from the other groups'."""
-    columns = differing([members[0] for members in groups], prefix)
+def _named(
+    groups: list[list[RunRecord]], *, of_task: bool = False
+) -> list[tuple[str, list[RunRecord]]]:
+    """Returns every group with what sets its settings, or the task's, apart from the others'."""
+    first = [members[0] for members in groups]
+    columns = differing(first, first[0].kind.task_part if of_task else "")
     suffixes = [
         "".join(f" {name.split('.')[-1]}={values[i]}" for name, values in columns.items())
         for i in range(len(groups))
@@ -117,7 +144,7 @@ def _named(groups: list[list[RunRecord]], prefix: str = "") -> list[tuple[str, l
     return list(zip(suffixes, groups, strict=True))
 
 
-def _task(game: str, suffix: str, runs: list[RunRecord]) -> Task:
+def _task(suffix: str, runs: list[RunRecord]) -> Task:
     kinds: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
     for run in runs:
         of_kind = kinds.setdefault(core_name(run.config), {})
@@ -128,8 +155,14 @@ def _task(game: str, suffix: str, runs: list[RunRecord]) -> Task:
         for kind in order
         for difference, members in _named(list(kinds[kind].values()))
     }
-    scale = family_of(game).scores(game, runs[0].config.env)
-    return Task(name=game.removesuffix("-v5") + suffix, game=game, scale=scale, runs=cores)
+    first, kind = runs[0], runs[0].kind
+    return Task(
+        name=kind.short_name(first.task) + suffix,
+        task=first.task,
+        kind=kind,
+        scale=kind.scale(first.config),
+        runs=cores,
+    )
 
 
 def _distinct(runs: list[RunRecord]) -> tuple[RunRecord, ...]:

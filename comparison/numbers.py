@@ -11,7 +11,8 @@ from comparison import statistics
 from comparison.doubts import refuse_incomparable, warnings
 from comparison.grouping import Task, core_rank, group
 from comparison.origins import arithmetic_names, machines
-from comparison.run_record import BEST_TAG, RunRecord
+from comparison.run_kind import RunKind
+from comparison.run_record import RunRecord
 from comparison.statistics import Array, Estimate, Profile
 
 PROFILE_POINTS = 121
@@ -40,6 +41,11 @@ class Comparison:
     profiles: dict[str, Profile]
     improvement: dict[tuple[str, str], Estimate]
     warnings: list[str]
+
+    @property
+    def kind(self) -> RunKind:
+        """What all runs are of."""
+        return self.tasks[0].kind
 
     @property
     def runs(self) -> list[RunRecord]:
@@ -128,14 +134,14 @@ def _profiles(scores: dict[str, list[Array]]) -> dict[str, Profile]:
 
 def _task_values(task: Task) -> dict[str, Any]:
     return {
-        "game": task.game,
+        task.kind.sign: task.task,
         "scale": task.scale._asdict() if task.scale else None,
         "cores": {
             core: {
                 "seeds": [run.config.seed for run in runs],
-                "mean_returns": task.returns(core).tolist(),
+                "measured": task.measured(core).tolist(),
                 "scores": task.normalised(core).tolist() if task.scale else None,
-                "return": statistics.mean_of_runs(task.returns(core))._asdict(),
+                "mean": statistics.mean_of_runs(task.measured(core))._asdict(),
             }
             for core, runs in task.scored.items()
         },
@@ -145,19 +151,24 @@ def _task_values(task: Task) -> dict[str, Any]:
 def _run_values(run: RunRecord) -> dict[str, Any]:
     return {
         "name": run.name,
-        "game": run.game,
+        run.kind.sign: run.task,
         "core": run.config.core.kind,
         "seed": run.config.seed,
         "status": run.status or None,
-        "mean_return": run.score.mean_return if run.score else None,
-        "frames": run.score.frames if run.score else None,
-        "best_training_return": run.metrics.end.get(BEST_TAG),
-        "other_evaluations": {e.variation: e.mean_return for e in run.others},
+        **(run.score.measures if run.score else {}),
+        run.kind.unit: run.score.done if run.score else None,
+        **_best_of_training(run),
+        "other_evaluations": {e.variation: e.value for e in run.others},
         "commit": run.origin.get("commit"),
         "source_hash": run.origin.get("source_hash"),
         "machine": ", then ".join(machines(run)),
         "arithmetic": ", then ".join(arithmetic_names(run)),
     }
+
+
+def _best_of_training(run: RunRecord) -> dict[str, float | None]:
+    tag = run.kind.best_tag
+    return {"best_training_return": run.metrics.end.get(tag)} if tag else {}
 
 
 def _left_out(
@@ -174,10 +185,12 @@ def _left_out(
             f"Across tasks, {', '.join(able)} are compared on {', '.join(t.name for t in shared)}, "
             f"the most that cores have in common; left out: {', '.join(names)}."
         )
-    if len({len(task.returns(core)) for task in shared for core in able}) > 1:
+    if len({len(task.measured(core)) for task in shared for core in able}) > 1:
         found.append("Numbers of seeds differ: in IQM, every run weighs the same.")
-    if len({task.game.endswith("-v5") for task in shared}) > 1:
-        found.append("Across tasks, 1 is a human on Atari and perfection on a memory task.")
+    ends = {task.kind.ends(task.task)[1]: task.name for task in shared}
+    if len(ends) > 1:
+        tops = " and ".join(f"{end} on {name}" for end, name in ends.items())
+        found.append(f"Across tasks, a score of 1 is not one thing: {tops}.")
     return found
 
 

@@ -5,13 +5,6 @@ from collections.abc import Mapping, Sequence
 from comparison.numbers import Comparison
 
 MAX_NAMES = 5  # in a sentence or a title
-SCORES = (
-    "A seed's return is the mean over the games of its newest evaluation with sampled actions: 30 "
-    "on Atari, 100 on a game of your own, 500 on a memory task. Score = (return - floor) / "
-    "(ceiling - floor): a random player and a human on Atari, guessing and perfection on a memory "
-    "task. In brackets: floor and ceiling, and scores that others published under their own "
-    "protocols, which are context, not a baseline."
-)
 T_INTERVALS = (
     "The interval of a mean is a 95 % t interval, which takes seeds to be normal. Where runs "
     "either learn or do not it says less than it seems, and may reach beyond what can be scored: "
@@ -29,20 +22,6 @@ INTERVALS = (
     "of the IQM of four tasks, 87 %, 91 % and 93 %. Below five seeds none is drawn. One without "
     "width says that no resample changes the number, as where all seeds reach the ceiling; the "
     "truth may differ."
-)
-OTHERS = (
-    "The same policies under other settings than those of the score: mean return over the seeds "
-    "named, beside that of their scores. Where the length is another than that of training, this "
-    "shows what generalises."
-)
-SPEED = (
-    "Frames per second over the whole run, of one machine's training loop with everything in it: "
-    "the median over the seeds, the slowest and the fastest. What else the machine did meanwhile "
-    "is not recorded. Then each part's share of the time, env, inference and learner in their sum, "
-    "and the core's, which is a part of inference and learner, forward and backward (runs made "
-    "before it was measured know how much of inference core and heads took); the most memory held "
-    "(the GPU's, or the process's); parameters of the policy and of its core; bytes of state that "
-    "the core carries from step to step, for one environment."
 )
 SETTINGS = "Within a task, only the core should differ; whatever else does is listed here."
 

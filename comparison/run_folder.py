@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from agents.impala.config import config_from_values
-from comparison.evaluation_record import read_evaluations
+from comparison.evaluations import read_evaluations
 from comparison.foreign_values import finite, optional_json
-from comparison.run_record import BEST_TAG, END_TAGS, RETURN_TAG, Metrics, RunRecord
-from envs import canonical_game
+from comparison.kinds import kind_of
+from comparison.run_kind import RunKind
+from comparison.run_record import Metrics, RunRecord
 from experiment.files import MEBIBYTE
 from experiment.metrics import metric_rows
 from experiment.run_dir import read_config
@@ -32,24 +32,27 @@ def read_run_folder(path: Path) -> RunRecord:
         ValueError: something in it is unusable; the message names the file.
     """
     try:
-        config = config_from_values(read_config(path))
-        game = canonical_game(config.game)
+        values = read_config(path)
+        kind = kind_of(values)
+        config = kind.read_config(values)
+        task = kind.task(config)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    score, others = read_evaluations(path, game, config)
+    score, others = read_evaluations(path, kind, config)
     return RunRecord(
         name=str(path),
-        game=game,
+        kind=kind,
+        task=task,
         config=config,
         status=str(optional_json(path / "status.json").get("status", ""))[:20],
         origin=optional_json(path / "provenance.json"),
-        metrics=thinned_metrics(path / "metrics.jsonl"),
+        metrics=thinned_metrics(path / "metrics.jsonl", kind),
         score=score,
         others=others,
     )
 
 
-def thinned_metrics(path: Path) -> Metrics:
+def thinned_metrics(path: Path, kind: RunKind) -> Metrics:
     """Reads a metrics file, a line at a time; where there is none, the curve is empty.
 
     Returns:
@@ -64,25 +67,26 @@ def thinned_metrics(path: Path) -> Metrics:
     size = path.stat().st_size if path.exists() else 0
     if size > MAX_METRICS_BYTES:
         raise ValueError(f"{path} is larger than {MAX_METRICS_BYTES:,} bytes")
-    for last, _ in metric_rows(path) if size else ():
-        if RETURN_TAG not in last:
+    for last, _ in metric_rows(path, kind.unit) if size else ():
+        shown = next((tag for tag in kind.curve_tags if tag in last), None)
+        if shown is None:
             continue
-        best = max(best, finite(last[RETURN_TAG], RETURN_TAG, str(path)))
+        best = max(best, finite(last[shown], shown, str(path)))
         if num_rows % every == 0:
-            tags = ("frames", "wall_seconds", RETURN_TAG)
-            frames, seconds, value = (finite(last.get(tag), tag, str(path)) for tag in tags)
-            rows.append((frames, seconds, value))
+            tags = (kind.unit, "wall_seconds", shown)
+            done, seconds, value = (finite(last.get(tag), tag, str(path)) for tag in tags)
+            rows.append((done, seconds, value))
         num_rows += 1
         if len(rows) == 2 * MAX_CURVE_POINTS:
             rows, every = rows[::2], 2 * every
-    end = {tag: finite(last[tag], tag, str(path)) for tag in END_TAGS if tag in last}
+    end = {tag: finite(last[tag], tag, str(path)) for tag in kind.end_tags if tag in last}
     curve = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return Metrics(
-        frames=curve[:, 0],
+        done=curve[:, 0],
         seconds=curve[:, 1],
-        returns=curve[:, 2],
+        scores=curve[:, 2],
         is_cut=size > 0 and not _ends_in_line_break(path),
-        end=end | ({BEST_TAG: best} if rows else {}),
+        end=end | ({kind.best_tag: best} if rows and kind.best_tag else {}),
     )
 
 

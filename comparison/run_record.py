@@ -8,21 +8,10 @@ from numpy.typing import NDArray
 
 from agents.impala.config import TrainConfig
 from comparison.evaluation_record import Evaluation
+from comparison.run_kind import RunKind
+from sequences.config import SequenceConfig
 
-RETURN_TAG = "return/last_100_games_points"
-BEST_TAG = "return/best_last_100_games_points"
-"""The highest value that RETURN_TAG had: POPGym's MMER, maximum over training of mean return."""
-END_TAGS = (
-    "frames",
-    "updates",
-    "wall_seconds",
-    "memory/peak_bytes",
-    "share/env",
-    "share/inference",
-    "share/learner",
-    "share/core",
-    "share/acting_core",  # of published runs: the part of inference in core and heads
-)
+Config = TrainConfig | SequenceConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +19,16 @@ class Metrics:
     """The learning curve of a run, and its end.
 
     Args:
-        frames, seconds, returns: [rows] emulator frames, seconds of training, and mean return of
-            the last 100 games, where games had ended.
+        done, seconds, scores: [rows] units of training behind a row, seconds of training, and what
+            the kind's curve is of, where a row has it.
         is_cut: the last line of the file that they come from is cut short.
-        end: numbers of the last whole row, and BEST_TAG, by tag; empty where there is none.
+        end: numbers of the last whole row, and the kind's best_tag, by tag; empty where there is
+            none.
     """
 
-    frames: NDArray[np.float64]
+    done: NDArray[np.float64]
     seconds: NDArray[np.float64]
-    returns: NDArray[np.float64]
+    scores: NDArray[np.float64]
     is_cut: bool
     end: dict[str, float]
 
@@ -49,7 +39,8 @@ class RunRecord:
 
     Args:
         name: its folder, or its file and the place in it.
-        game: canonical name.
+        kind: what it is a run of.
+        task: canonical name.
         config: its settings.
         status: "running", "finished", "stopped" or "failed"; "" of a published run.
         origin: its provenance; empty where none was recorded.
@@ -59,8 +50,9 @@ class RunRecord:
     """
 
     name: str
-    game: str
-    config: TrainConfig
+    kind: RunKind
+    task: str
+    config: Config
     status: str
     origin: dict[str, Any]
     metrics: Metrics
@@ -68,10 +60,10 @@ class RunRecord:
     others: tuple[Evaluation, ...]
 
     @property
-    def frames_per_second(self) -> float | None:
+    def units_per_second(self) -> float | None:
         """Speed of the whole run, None where it is not known."""
-        frames, seconds = self.metrics.end.get("frames"), self.metrics.end.get("wall_seconds")
-        return frames / seconds if frames and seconds else None
+        done, seconds = self.metrics.end.get(self.kind.unit), self.metrics.end.get("wall_seconds")
+        return done / seconds if done and seconds else None
 
 
 def evenly_spread(num_rows: int, most: int) -> list[int]:

@@ -7,25 +7,24 @@
   settings, each with the settings that differ;
 - `end`, the last numbers of its metrics by tag;
 - `curve`, at most CURVE_POINTS places of it: `frames`, `seconds`, and `returns`, the mean of the
-  last 100 games.
+  last 100 games; of tasks with answers `tokens`, `seconds` and `scores`.
 
 It is read like a run folder, without trusting it.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from agents.impala.config import config_from_values
-from comparison.evaluation_record import evaluation_from_values
+from comparison.evaluation_record import Evaluation
+from comparison.evaluations import evaluation_from_values, evaluation_values
 from comparison.foreign_values import finite, finite_numbers, json_object, part
+from comparison.kinds import kind_of
+from comparison.run_kind import RunKind
 from comparison.run_record import Metrics, RunRecord, evenly_spread, short_number
-from envs import canonical_game
 from experiment.settings import flat_values, nested_values, plain_values
 
 CURVE_POINTS = 50
-CURVE = ("frames", "seconds", "returns")
 OWN_FIELDS = {"core": "core.kind", "seed": "seed"}  # of a run, and the setting that each is
 LEFT_OUT = "run_dir"  # where the run lay
 
@@ -76,32 +75,45 @@ def _run(run: Any, where: str, settings: dict[str, Any], origin: dict[str, Any])
             raise ValueError(f"{where} has no {name}")
     own = {full: run[name] for name, full in OWN_FIELDS.items()}
     values = settings | part(run, "settings", dict, where) | own
+    kind = kind_of(values)
     try:
-        config = config_from_values(nested_values(values))
-        game = canonical_game(config.game)
+        config = kind.read_config(nested_values(values))
+        task = kind.task(config)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    others = part(run, "evaluations", list, where)
-    if not all(isinstance(values, dict) for values in (run.get("score") or {}, *others)):
+    score, others = run.get("score"), part(run, "evaluations", list, where)
+    if not all(isinstance(values, dict) for values in (score or {}, *others)):
         raise ValueError(f"{where}: an evaluation must be an object")
+
+    def evaluation(values: dict[str, Any]) -> Evaluation:
+        return evaluation_from_values(values, where, kind, config)
+
     return RunRecord(
         name=where,
-        game=game,
+        kind=kind,
+        task=task,
         config=config,
         status="",
         origin=origin | part(run, "provenance", dict, where),
-        metrics=_metrics(run, where),
-        score=evaluation_from_values(run["score"], where) if run.get("score") else None,
-        others=tuple(evaluation_from_values(values, where) for values in others),
+        metrics=_metrics(run, where, kind),
+        score=evaluation(score) if score else None,
+        others=tuple(map(evaluation, others)),
     )
 
 
-def _metrics(run: dict[str, Any], where: str) -> Metrics:
+def _metrics(run: dict[str, Any], where: str, kind: RunKind) -> Metrics:
     curve, end = part(run, "curve", dict, where), part(run, "end", dict, where)
-    columns = {name: finite_numbers(curve.get(name), name, where) for name in CURVE}
-    if len({len(column) for column in columns.values()}) > 1:
-        raise ValueError(f"{where}: {', '.join(CURVE)} of the curve must be of one length")
-    return Metrics(**columns, is_cut=False, end={tag: finite(end[tag], tag, where) for tag in end})
+    columns = [finite_numbers(curve.get(name), name, where) for name in kind.curve]
+    if len({len(column) for column in columns}) > 1:
+        raise ValueError(f"{where}: {', '.join(kind.curve)} of the curve must be of one length")
+    done, seconds, scores = columns
+    return Metrics(
+        done=done,
+        seconds=seconds,
+        scores=scores,
+        is_cut=False,
+        end={tag: finite(end[tag], tag, where) for tag in end},
+    )
 
 
 def _settings(run: RunRecord) -> dict[str, Any]:
@@ -125,11 +137,14 @@ def _beside(shared: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _outcome(run: RunRecord) -> dict[str, Any]:
-    places = evenly_spread(len(run.metrics.frames), CURVE_POINTS)
-    columns = {name: getattr(run.metrics, name)[places].tolist() for name in CURVE}
+    of, kind = run.metrics, run.kind
+    places = evenly_spread(len(of.done), CURVE_POINTS)
+    columns = zip(kind.curve, (of.done, of.seconds, of.scores), strict=True)
     return {
-        "score": asdict(run.score) if run.score else None,
-        "evaluations": [asdict(evaluation) for evaluation in run.others],
-        "end": {tag: short_number(value) for tag, value in run.metrics.end.items()},
-        "curve": {name: [short_number(x) for x in column] for name, column in columns.items()},
+        "score": evaluation_values(run.score, kind) if run.score else None,
+        "evaluations": [evaluation_values(evaluation, kind) for evaluation in run.others],
+        "end": {tag: short_number(value) for tag, value in of.end.items()},
+        "curve": {
+            name: [short_number(x) for x in column[places].tolist()] for name, column in columns
+        },
     }

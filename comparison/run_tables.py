@@ -26,7 +26,7 @@ def speed(comparison: Comparison) -> Table:
         [
             task.name,
             core,
-            _median_and_range(speed for run in runs if (speed := run.frames_per_second)),
+            _median_and_range(speed for run in runs if (speed := run.units_per_second)),
             *(_share(run.metrics.end.get(tag) for run in runs) for tag in shares),
             _median(_peak_megabytes(run) for run in runs),
             *(_sizes(runs, name) for name in ("parameters", "core_parameters", "state_bytes")),
@@ -35,18 +35,25 @@ def speed(comparison: Comparison) -> Table:
         for core, runs in task.runs.items()
     ]
     sizes = ["parameters", "of the core", "state, bytes"]
-    header = ["task", "core", "frames/s", *shares.values(), "peak memory, MB", *sizes]
+    header = [
+        "task",
+        "core",
+        f"{comparison.kind.unit}/s",
+        *shares.values(),
+        "peak memory, MB",
+        *sizes,
+    ]
     return Table(header=header, rows=rows, num_labels=2)
 
 
 def origins(comparison: Comparison) -> Table:
-    """Seeds, frames, code, machine and arithmetic of every core on every task."""
+    """Seeds, length, code, machine and arithmetic of every core on every task."""
     rows = [
         [
             task.name,
             core,
             ", ".join(str(run.config.seed) for run in runs),
-            _range([run.score.frames / 1e6 for run in runs if run.score], "{:.2f}"),
+            _range([run.score.done / 1e6 for run in runs if run.score], "{:.2f}"),
             *(
                 _distinct(name for run in runs for name in names(run) or [NONE])
                 for names in (commits, source_hashes, machines, arithmetic_names)
@@ -56,7 +63,7 @@ def origins(comparison: Comparison) -> Table:
         for core, runs in task.runs.items()
     ]
     origin = ["commit", "source hash", "machine", "arithmetic"]
-    header = ["task", "core", "seeds", "million frames", *origin]
+    header = ["task", "core", "seeds", f"million {comparison.kind.unit}", *origin]
     return Table(header=header, rows=rows, num_labels=len(header))
 
 
@@ -81,14 +88,14 @@ def runs(comparison: Comparison) -> Table:
             core,
             str(run.config.seed),
             run.status or "published",
-            number(run.score.mean_return if run.score else None),
+            number(run.score.value if run.score else None),
             f"{run.score.updates:,}" if run.score else NONE,
         ]
         for task in comparison.tasks
         for core, members in task.runs.items()
         for run in members
     ]
-    header = ["run", "core", "seed", "status", "mean return", "at update"]
+    header = ["run", "core", "seed", "status", comparison.kind.words.measure, "at update"]
     return Table(header=header, rows=rows, num_labels=4)
 
 

@@ -6,22 +6,23 @@ from statistics import mean
 from comparison.answer import Verdict, verdicts
 from comparison.grouping import Task
 from comparison.numbers import Comparison
+from comparison.run_record import RunRecord
 from comparison.statistics import AGGREGATES, Estimate, mean_of_runs
 from comparison.table import NONE, Cell, Table, bounds, interval, number
-from envs import family_of
 
 UNCLEAR = "≈"
 
 
 def heat_map(tasks: Sequence[Task], cores: Sequence[str]) -> Table:
-    """Mean return of every core on every task, and what each task says."""
+    """Mean of every core on every task, and what each task says."""
     found = verdicts(tasks)
     rows: list[list[str | Cell]] = [
         [of.task.name, of.words, *(_heat_cell(of, core) for core in cores)] for of in found
     ]
     note = (
-        "Mean return over the seeds; the stronger the colour, the nearer to the ceiling of the "
-        f"task. Bold: the highest of its task. {UNCLEAR}: cannot be told from it. {NONE}: not run."
+        f"{tasks[0].kind.words.mean} over the seeds; the stronger the colour, the nearer to the "
+        f"ceiling of the task. Bold: the best of its task. {UNCLEAR}: cannot be told from it. "
+        f"{NONE}: not run."
     )
     return Table(
         header=["task", "clearly best", *cores],
@@ -31,11 +32,13 @@ def heat_map(tasks: Sequence[Task], cores: Sequence[str]) -> Table:
     )
 
 
-def returns(comparison: Comparison) -> Table:
-    """Mean return of every core on every task, beside the ends of its scale and others' scores."""
-    rows = [row for task in comparison.tasks for row in _rows_of_task(task)]
-    header = ["task", "core", "mean return", "95 % interval", "score", "seeds"]
-    return Table(header=header, rows=rows, num_labels=2)
+def measured(comparison: Comparison) -> Table:
+    """Mean of every core on every task, beside the ends of its scale and others' scores."""
+    beside = _measures_beside(comparison)
+    rows = [row for task in comparison.tasks for row in _rows_of_task(task, beside)]
+    measured = [comparison.kind.words.measure, "95 % interval", "score", "seeds"]
+    names = [name.replace("_", " ") for name in beside]
+    return Table(header=["task", "core", *measured, *names], rows=rows, num_labels=2)
 
 
 def aggregates(comparison: Comparison) -> Table | None:
@@ -64,17 +67,24 @@ def improvement(comparison: Comparison) -> Table | None:
 
 
 def other_evaluations(comparison: Comparison) -> Table | None:
-    """Mean return under other settings than those of the score, beside the same runs' scores."""
+    """Means under other settings than those of the score, beside the same runs' scores."""
     rows = []
     for task in comparison.tasks:
         for core, runs in task.runs.items():
             for kind in dict.fromkeys(e.variation for run in runs for e in run.others):
                 pairs = [(run, e) for run in runs for e in run.others if e.variation == kind]
                 seeds = ", ".join(str(run.config.seed) for run, _ in pairs)
-                varied = mean(e.mean_return for _, e in pairs)
-                usual = mean(run.score.mean_return for run, _ in pairs if run.score)
+                varied = mean(e.value for _, e in pairs)
+                usual = mean(run.score.value for run, _ in pairs if run.score)
                 rows.append([task.name, core, kind, seeds, number(varied), number(usual)])
-    header = ["task", "core", "evaluated with", "seeds", "mean return", "as for the score"]
+    header = [
+        "task",
+        "core",
+        "evaluated with",
+        "seeds",
+        comparison.kind.words.measure,
+        "as for the score",
+    ]
     return Table(header=header, rows=rows, num_labels=4) if rows else None
 
 
@@ -105,7 +115,7 @@ def _heat_cell(of: Verdict, core: str) -> Cell:
     is_best = core in of.best and not of.is_alone and not of.is_at_chance
     mark = f"{UNCLEAR} " if core in of.unclear else ""
     heat = None if of.task.scale is None else of.scores[core].value
-    return Cell(mark + number(of.task.returns(core).mean()), _within(heat), is_best)
+    return Cell(mark + number(of.task.measured(core).mean()), _within(heat), is_best)
 
 
 def _pair_cell(of: Estimate) -> Cell:
@@ -116,18 +126,28 @@ def _within(heat: float | None) -> float | None:
     return None if heat is None else min(max(heat, 0.0), 1.0)
 
 
-def _rows_of_task(task: Task) -> list[list[str]]:
+def _measures_beside(comparison: Comparison) -> list[str]:
+    """Returns what evaluations measure beside what makes a score."""
+    return list(dict.fromkeys(name for task in comparison.tasks for name in task.measures[1:]))
+
+
+def _rows_of_task(task: Task, beside: Sequence[str]) -> list[list[str]]:
     rows = []
     for core, runs in task.scored.items():
-        of_returns, of_scores = (
-            mean_of_runs(values) for values in (task.returns(core), task.normalised(core))
-        )
-        score = number(of_scores.value) if task.scale else NONE
-        values = [number(of_returns.value), bounds(of_returns), score, str(len(runs))]
-        rows.append([task.name, core, *values])
-    family = family_of(task.game)
-    others = dict(zip(family.ends, task.scale, strict=True)) if task.scale else {}
-    for name, value in (others | dict(family.published(task.game))).items():
+        of = mean_of_runs(task.measured(core))
+        score = number(mean_of_runs(task.normalised(core)).value) if task.scale else NONE
+        values = [number(of.value), bounds(of), score, str(len(runs))]
+        rows.append([task.name, core, *values, *(_mean_measure(runs, name) for name in beside)])
+    kind, name = task.kind, task.task
+    others = dict(zip(kind.ends(name), task.scale, strict=True)) if task.scale else {}
+    for whose, value in (others | dict(kind.published(name))).items():
         score = number(task.scale.normalise(value)) if task.scale else NONE
-        rows.append([task.name, f"({name})", number(value), NONE, score, NONE])
+        rows.append(
+            [task.name, f"({whose})", number(value), NONE, score, NONE, *[NONE] * len(beside)]
+        )
     return rows
+
+
+def _mean_measure(runs: Sequence[RunRecord], name: str) -> str:
+    known = [run.score.measures[name] for run in runs if run.score and name in run.score.measures]
+    return number(mean(known)) if known else NONE

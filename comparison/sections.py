@@ -32,7 +32,7 @@ class Section:
 
 def sections(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:
     """Returns the parts of the report that these runs give, after its answer."""
-    parts = [*_scores(comparison, plots), _doubts(comparison), *_runs(comparison)]
+    parts = [*_scores(comparison, plots), _doubts(comparison), *_runs(comparison, plots)]
     return [part for part in parts if part.points or part.plots or part.table]
 
 
@@ -44,9 +44,9 @@ def _scores(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:
     parts = [
         Section(
             title=f"Scores of every run {where}",
-            text=[text.SCORES],
+            text=[comparison.kind.words.scores],
             plots=of("scores"),
-            table=score_tables.returns(comparison),
+            table=score_tables.measured(comparison),
         )
     ]
     if comparison.shared_tasks:
@@ -64,7 +64,7 @@ def _scores(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:
                 table=score_tables.improvement(comparison),
             ),
         ]
-    curves = of("curves_frames", "curves_time")
+    curves = of(f"curves_{comparison.kind.unit}", "curves_time")
     return [*parts, Section(title=f"Learning curves {where}", plots=curves)]
 
 
@@ -76,14 +76,16 @@ def _doubts(comparison: Comparison) -> Section:
     return Section(title="What to doubt", points=[*comparison.warnings, *worth])
 
 
-def _runs(comparison: Comparison) -> list[Section]:
+def _runs(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:
+    words = comparison.kind.words
     return [
         Section(
-            title="The same policies, played otherwise",
-            text=[text.OTHERS],
+            title=words.others_title,
+            text=[words.others],
+            plots=[plots[name] for name in ("sizes",) if name in plots],
             table=score_tables.other_evaluations(comparison),
         ),
-        Section(title="Speed and memory", text=[text.SPEED], table=run_tables.speed(comparison)),
+        Section(title="Speed and memory", text=[words.speed], table=run_tables.speed(comparison)),
         Section(title="What was run", table=run_tables.origins(comparison)),
         Section(
             title="Settings that differ between cores",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agents.impala.config import TrainConfig
+from comparison.agent_runs import AGENTS
 from comparison.answer import answer, verdicts
 from comparison.evaluation_record import Evaluation
 from comparison.grouping import Task
@@ -22,20 +23,21 @@ CHANCE = [0.49, 0.495, 0.5, 0.505, 0.52]
 NONE = np.zeros(0)
 RUN = RunRecord(
     name="run",
-    game="",
+    kind=AGENTS,
+    task="",
     config=TrainConfig(),
     status="",
     origin={},
-    metrics=Metrics(frames=NONE, seconds=NONE, returns=NONE, is_cut=False, end={}),
+    metrics=Metrics(done=NONE, seconds=NONE, scores=NONE, is_cut=False, end={}),
     score=None,
     others=(),
 )
 SCORE = Evaluation(
     settings={},
-    mean_return=0.0,
+    measures={"mean_return": 0.0},
     standard_error=None,
-    num_games=500,
-    frames=0,
+    num_examples=500,
+    done=0,
     updates=0,
     date="",
     size={},
@@ -47,10 +49,13 @@ def compared(**tasks):
     return [
         Task(
             name=game,
-            game=game,
+            task=game,
+            kind=AGENTS,
             scale=family_of(game).scores(game, RUN.config.env),
             runs={
-                core: tuple(replace(RUN, score=replace(SCORE, mean_return=x)) for x in returns)
+                core: tuple(
+                    replace(RUN, score=replace(SCORE, measures={"mean_return": x})) for x in returns
+                )
                 for core, returns in cores.items()
             },
         )

@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from comparison.agent_runs import RETURN_TAG
 from comparison.compare import compare_and_write
 from comparison.curves import mean_curve
 from comparison.figure_style import looks
 from comparison.numbers import compare
 from comparison.page import _markdown, _templates
 from comparison.read_runs import read_runs
-from comparison.run_record import RETURN_TAG
 from comparison.run_tables import speed
 from comparison.score_tables import other_evaluations
 from comparison.sections import Section
@@ -94,7 +94,7 @@ def test_the_data_of_a_figure_holds_its_means_and_intervals_too(report):
     ]
     curves = list(csv.DictReader((report / "figures/curves_frames.csv").open()))
     ends = [r for r in curves if (r["core"], r["seed"]) == ("rdn", "mean")]
-    assert float(ends[-1]["return"]) == pytest.approx(0.92)
+    assert float(ends[-1]["score"]) == pytest.approx(0.92)
     assert float(ends[-1]["high"]) == pytest.approx(0.92 + half / 2, abs=1e-5)
 
 

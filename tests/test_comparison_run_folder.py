@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
+from comparison.agent_runs import AGENTS, BEST_TAG, RETURN_TAG
 from comparison.read_runs import find_runs
 from comparison.run_folder import MAX_CURVE_POINTS, read_run_folder, thinned_metrics
-from comparison.run_record import BEST_TAG, RETURN_TAG
 from tests.run_folders import evaluation, metrics, write_evaluation, write_run
 
 
@@ -37,9 +37,9 @@ def test_the_score_is_the_newest_evaluation_of_the_usual_kind(tmp_path):
     write_evaluation(run, evaluation([0.3] * 500, updates=20, length=40), "long")
     write_evaluation(run, evaluation([0.7] * 500, updates=15, length=20), "as trained")
     record = read_run_folder(run)
-    assert record.score.mean_return == pytest.approx(0.8)
+    assert record.score.value == pytest.approx(0.8)
     assert record.score.updates == 20
-    assert {e.variation: e.mean_return for e in record.others} == pytest.approx(
+    assert {e.variation: e.value for e in record.others} == pytest.approx(
         {"greedy=True": 0.1, "episodes=30": 0.2, "length=40": 0.3}
     )
 
@@ -52,7 +52,7 @@ def test_other_evaluations_are_of_the_checkpoint_that_the_score_is_of(tmp_path, 
     assert read_run_folder(run).others == ()
     write_evaluation(run, evaluation([0.9] * 500, updates=20, greedy=True), "greedy")
     (other,) = read_run_folder(run).others
-    assert (other.updates, other.mean_return) == (20, pytest.approx(0.9))
+    assert (other.updates, other.value) == (20, pytest.approx(0.9))
 
 
 def test_without_a_score_other_evaluations_have_nothing_to_stand_beside(tmp_path):
@@ -68,7 +68,7 @@ def test_of_one_checkpoints_evaluations_the_last_one_made_counts(tmp_path):
     for day, (name, value) in enumerate({"0": 0.1, "0-2": 0.2, "0-3": 0.3}.items(), 1):
         made = {"provenance": {"date": f"2999-01-0{day}T00:00:00+00:00"}}
         write_evaluation(run, evaluation([value] * 500) | made, name)
-    assert read_run_folder(run).score.mean_return == pytest.approx(0.3)
+    assert read_run_folder(run).score.value == pytest.approx(0.3)
 
 
 def test_a_published_run_is_read_too(tmp_path):
@@ -76,7 +76,7 @@ def test_a_published_run_is_read_too(tmp_path):
     shutil.move(run / "evaluation/first.json", run / "evaluation.json")
     (run / "status.json").unlink()
     record = read_run_folder(run)
-    assert record.score.mean_return == pytest.approx(0.6)
+    assert record.score.value == pytest.approx(0.6)
     assert record.status == ""
     assert record.score.size["state_bytes"] == 512
 
@@ -88,7 +88,7 @@ def test_whole_lines_of_cut_metrics_count(tmp_path):
     path.write_text(path.read_text()[:-20])
     record = read_run_folder(run)
     assert record.metrics.is_cut
-    assert record.metrics.frames.tolist() == [250, 500, 750]
+    assert record.metrics.done.tolist() == [250, 500, 750]
     assert record.metrics.end["frames"] == 750
 
 
@@ -97,10 +97,10 @@ def test_a_long_curve_is_thinned_evenly_and_keeps_its_end(tmp_path):
     path = tmp_path / "metrics.jsonl"
     rows[4001] |= {RETURN_TAG: 7.5}  # between the rows that are kept
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    curve = thinned_metrics(path)
-    assert curve.end[BEST_TAG] == 7.5 > curve.returns.max()
-    assert MAX_CURVE_POINTS <= len(curve.frames) < 2 * MAX_CURVE_POINTS
-    assert len(set(np.diff(curve.frames))) == 1
+    curve = thinned_metrics(path, AGENTS)
+    assert curve.end[BEST_TAG] == 7.5 > curve.scores.max()
+    assert MAX_CURVE_POINTS <= len(curve.done) < 2 * MAX_CURVE_POINTS
+    assert len(set(np.diff(curve.done))) == 1
     assert curve.end["frames"] == 10 * MAX_CURVE_POINTS
 
 

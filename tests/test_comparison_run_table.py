@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from comparison.agent_runs import RETURN_TAG
 from comparison.compare import compare_and_write
 from comparison.read_runs import find_runs, read_runs
-from comparison.run_record import RETURN_TAG, evenly_spread
+from comparison.run_record import evenly_spread
 from comparison.run_table import CURVE_POINTS, read_run_table, table_of
 from experiment.files import write_json
 from tests.run_folders import ORIGIN, evaluation, metrics, write_evaluation, write_run, write_seeds
@@ -35,7 +36,7 @@ def table(folders, tmp_path):
 
 def comparable(run):
     """A record without its place and its arrays, and the arrays."""
-    columns = {name: getattr(run.metrics, name) for name in ("frames", "seconds", "returns")}
+    columns = {name: getattr(run.metrics, name) for name in ("done", "seconds", "scores")}
     config = replace(run.config, run_dir=None)
     bare = replace(run, name="", status="", config=config, metrics=run.metrics.end)
     return bare, {name: column.tolist() for name, column in columns.items()}

@@ -9,6 +9,7 @@ import torch
 
 import run_atari
 from agents.impala.config import TrainConfig
+from comparison.agent_runs import AGENTS
 from comparison.grouping import settings
 from models.cores import CORES, CoreConfig, core_spec, make_core, resolved
 from models.cores.args import complete
@@ -93,7 +94,7 @@ def test_delta_net_s_keys_and_strength(norm, beta_range):
 
 def test_a_run_from_before_a_setting_is_one_at_its_default():
     def record(core):
-        return SimpleNamespace(config=TrainConfig(core=core), game="tmaze")
+        return SimpleNamespace(kind=AGENTS, config=TrainConfig(core=core), task="tmaze")
 
     plain = settings(record(CoreConfig(kind="delta_net")))
     assert plain == settings(record(resolved(CoreConfig(kind="delta_net"))))

@@ -3,14 +3,15 @@
 `python -m tools.publish runs/x results/memory` takes every run below the first path that has ended
 and whose last weights were evaluated by the settings that make a score:
 
-- runs of a small task go into one file a task, `results/memory/<game>.json`, or into the file that
-  is named in place of the folder (comparison/run_table.py says what it holds);
+- runs of a small task, or of a task with answers, go into one file a task,
+  `results/memory/<task>.json`, or into the file that is named in place of the folder
+  (comparison/run_table.py says what it holds);
 - of a run on Atari its folder is kept, at the same place below `results/memory`: config,
   provenance, metrics thinned to what a curve needs, and the evaluations of its last weights; with
   --policies, of seed 1 also the weights alone, `policy.safetensors`.
 
-With --only-policies nothing is kept of a run, on whatever task, but its weights, their origin and
-their score, in `<game>-<core>` below the second path: what `evaluate` and `watch` take.
+With --only-policies nothing is kept of an agent, on whatever task, but its weights, their origin
+and their score, in `<game>-<core>` below the second path: what `evaluate` and `watch` take.
 
 What is there already is left as it is.
 """
@@ -29,10 +30,10 @@ from typing import Any
 from agents.evaluation.evaluate import EvaluationConfig
 from agents.evaluation.results import result_path
 from agents.evaluation.saved_policy import export_policy
-from agents.impala.config import TrainConfig
+from comparison.agent_runs import AGENTS, RETURN_TAG
 from comparison.grouping import group
 from comparison.run_folder import read_run_folder
-from comparison.run_record import END_TAGS, RETURN_TAG, RunRecord, evenly_spread, short_number
+from comparison.run_record import Config, RunRecord, evenly_spread, short_number
 from comparison.run_table import read_run_table, table_of
 from envs import atari, family_of
 from experiment.checkpoint import newest_number
@@ -43,7 +44,7 @@ from experiment.run_dir import read_status
 COPIED = ("config.yaml", "provenance.json")
 ENDED = ("finished", "stopped")
 METRICS_ROWS = 200
-METRICS_TAGS = (*END_TAGS, RETURN_TAG, "speed/frames_per_second")
+METRICS_TAGS = (*AGENTS.end_tags, RETURN_TAG, "speed/frames_per_second")
 MAX_POLICY_BYTES = 5_000_000
 
 
@@ -58,17 +59,32 @@ def publish(runs: Path, results: Path, *, with_policies: bool = False) -> list[P
     of_tasks: dict[str, list[RunRecord]] = {}
     for folder in ended(runs):
         run, target = read_run_folder(folder), results / folder.relative_to(runs)
-        score_file(folder, run.game)
-        if family_of(run.game) is not atari.FAMILY:
-            of_tasks.setdefault(run.game, []).append(run)
+        refuse_unscored(folder, run)
+        if not is_atari(run):
+            of_tasks.setdefault(run.task, []).append(run)
         elif not target.exists():
-            publish_folder(folder, run.game, target, with_policies=with_policies)
+            publish_folder(folder, run.task, target, with_policies=with_policies)
             changed.append(target)
-    for game, of_game in of_tasks.items():
-        file = results if results.suffix == ".json" else results / f"{file_name(game)}.json"
-        if publish_into_table(of_game, file):
+    for task, of_task in of_tasks.items():
+        file = results if results.suffix == ".json" else results / f"{file_name(task)}.json"
+        if publish_into_table(of_task, file):
             changed.append(file)
     return changed
+
+
+def is_atari(run: RunRecord) -> bool:
+    """Returns whether a run's folder is kept, not a row in the file of its task."""
+    return run.kind is AGENTS and family_of(run.task) is atari.FAMILY
+
+
+def refuse_unscored(folder: Path, run: RunRecord) -> None:
+    """Raises ValueError where a run has no evaluation of its last weights that makes a score."""
+    if run.kind is AGENTS:
+        score_file(folder, run.task)
+    elif run.score is None or run.score.updates != newest_number(folder / "checkpoints"):
+        raise ValueError(
+            f"{folder} has no score of its last weights; run: run_sequences.py evaluate {folder}"
+        )
 
 
 def publish_policies(runs: Path, results: Path) -> list[Path]:
@@ -80,12 +96,14 @@ def publish_policies(runs: Path, results: Path) -> list[Path]:
     changed = []
     for folder in ended(runs):
         run = read_run_folder(folder)
-        target = results / file_name(f"{run.game}-{run.config.core.kind}".lower())
+        if run.kind is not AGENTS:
+            continue
+        target = results / file_name(f"{run.task}-{run.config.core.kind}".lower())
         if target.exists():
             continue
         with whole_folder(target) as unfinished:
             shutil.copyfile(folder / "provenance.json", unfinished / "provenance.json")
-            shutil.copyfile(score_file(folder, run.game), unfinished / "evaluation.json")
+            shutil.copyfile(score_file(folder, run.task), unfinished / "evaluation.json")
             publish_policy(folder, unfinished / "policy.safetensors")
         changed.append(target)
     return changed
@@ -129,7 +147,7 @@ def publish_into_table(runs: list[RunRecord], file: Path) -> bool:
     return True
 
 
-def _made(run: RunRecord) -> tuple[TrainConfig, dict[str, Any]]:
+def _made(run: RunRecord) -> tuple[Config, dict[str, Any]]:
     """Returns what tells whether two records are of the same run, wherever it lies."""
     return replace(run.config, run_dir=None), run.origin
 

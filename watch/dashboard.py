@@ -1,4 +1,4 @@
-"""One frame of the film: the game at the left, the policy and its memory at the right."""
+"""One frame of the film: what is read at the left, what is made of it at the right."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from envs import canvas
 from envs.canvas import Floats, Frame
 from watch.memory_panel import MemoryPanel
 from watch.memory_view import Memory
-from watch.timelines import Timelines
+from watch.timelines import AGENT, Names, Timelines
 
 WIDTH, HEIGHT = 1280, 720
 PICTURE = (480, 630)  # where the game is drawn: three times 160 x 210, the usual Atari screen
@@ -39,12 +39,21 @@ class Dashboard:
         subtitle: after it, smaller.
         action_names: one per action.
         num_steps: steps that the timelines show.
+        names: of what is drawn.
     """
 
-    def __init__(self, title: str, subtitle: str, action_names: list[str], num_steps: int) -> None:
+    def __init__(
+        self,
+        title: str,
+        subtitle: str,
+        action_names: list[str],
+        num_steps: int,
+        names: Names = AGENT,
+    ) -> None:
         self._action_names = action_names
+        self._choices = names.choices
         self._memory = MemoryPanel(RIGHT_WIDTH, MEMORY_HEIGHT)
-        self._timelines = Timelines(RIGHT_WIDTH - BARS_WIDTH - EDGE, num_steps)
+        self._timelines = Timelines(RIGHT_WIDTH - BARS_WIDTH - EDGE, num_steps, names)
         self._base = canvas.blank(WIDTH, HEIGHT)
         after = EDGE + canvas.text(self._base, (EDGE, 44), title, 24, bold=True) + 14
         canvas.text(self._base, (after, 44), subtitle, 15, canvas.MUTED)
@@ -66,7 +75,7 @@ class Dashboard:
 
     def _draw_policy(self, frame: Frame, at: tuple[int, int], height: int, moment: Moment) -> None:
         """Draws the probability of each action as a bar, the one taken in another colour."""
-        canvas.text(frame, (at[0], at[1] + 15), "Policy", 13)
+        canvas.text(frame, (at[0], at[1] + 15), self._choices, 13)
         room = (height - 22) / len(self._action_names)
         pitch = min(room, 24)
         for action, probability in enumerate(moment.probabilities):

@@ -18,6 +18,7 @@ LABEL = 24  # pixels above a heat map, for its label
 STRIP = 8  # width of a key or query
 GAP = 3  # between a strip and its matrix
 MARGIN = 14  # between two heads
+WIDE = 120  # pixels that the whole label of a head takes beside its strength
 TITLE = 30  # pixels of the panel's own title
 
 
@@ -93,9 +94,9 @@ class MemoryPanel:
     ) -> None:
         """Draws the key, the matrix and the query of one head, under its label."""
         x, y = at[0], at[1] + LABEL
-        label = f"{row.label} head {head + 1}"
-        canvas.text(frame, (x, y - 8), label, 11, canvas.MUTED)
         end = x + side + 2 * (STRIP + GAP)
+        label = f"{row.label} head {head + 1}" if end - x >= WIDE else f"{head + 1}"
+        canvas.text(frame, (x, y - 8), label, 11, canvas.MUTED)
         strength = f"β {row.strength[head]:.2f}"
         canvas.text(frame, (end, y - 8), strength, 12, canvas.WRITE, bold=True, align="right")
         matrix = canvas.heat(row.weights[head], self._limits[row.label])

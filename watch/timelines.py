@@ -1,7 +1,8 @@
-"""What changed over the last steps: write strengths, policy, value, reward; a column per step."""
+"""What changed over the last steps: write strengths, choices, two numbers; a column per step."""
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,15 +18,36 @@ MIN_PLOT = 30  # height of value and of reward
 MIN_RULED = 3  # height of lanes that are ruled off from one another
 
 
+class Names(NamedTuple):
+    """What is drawn, in words: by default what an agent does.
+
+    Args:
+        choices: between which the model chooses.
+        lanes: their probabilities over time.
+        value: a number that each step has.
+        reward: one that some steps have.
+    """
+
+    choices: str = "Policy"
+    lanes: str = "Policy, a lane per action"
+    value: str = "Value V(x)"
+    reward: str = "Reward"
+
+
+AGENT = Names()
+
+
 class Timelines:
     """Keeps the last steps and draws them; the newest is the last column written.
 
     Args:
         width: in pixels.
         num_steps: steps in view.
+        names: of what is drawn.
     """
 
-    def __init__(self, width: int, num_steps: int) -> None:
+    def __init__(self, width: int, num_steps: int, names: Names = AGENT) -> None:
+        self._names = names
         self.num_steps = num_steps
         self.step_width = (width - AXIS) / num_steps
         self._width = width - AXIS
@@ -52,7 +74,7 @@ class Timelines:
             y += TITLE
             y += self._lanes(frame, (x, y), strengths, room * 3 // 5, canvas.WRITE)
         now = f"likeliest {policy[:, -1].max():.0%}"
-        self._name(frame, (x, y), "Policy, a lane per action", now, canvas.INK)
+        self._name(frame, (x, y), self._names.lanes, now, canvas.INK)
         y += TITLE
         y += self._lanes(frame, (x, y), policy, room * 2 // 5, canvas.INK)
         half = (at[1] + height - y) // 2 - TITLE
@@ -92,7 +114,7 @@ class Timelines:
         starts: Sequence[bool],
     ) -> None:
         """Draws V(x), interrupted where a game begins."""
-        self._name(frame, at, "Value V(x)", f"{values[-1]:.2f}", canvas.COLD)
+        self._name(frame, at, self._names.value, f"{values[-1]:.2f}", canvas.COLD)
         low, high = _limits(values)
         self._area(frame, at, height, low, high)
         heights = (values - low) / (high - low) * (height - 4) + 2
@@ -105,7 +127,9 @@ class Timelines:
     def _reward(self, frame: Frame, at: tuple[int, int], height: int, rewards: Floats) -> None:
         """Draws every reward as a bar up or down from zero."""
         last = f"{rewards[-1]:+.3g}" if rewards[-1] else ""
-        self._name(frame, at, f"Reward; {self.num_steps} steps across", last, canvas.ACCENT)
+        self._name(
+            frame, at, f"{self._names.reward}; {self.num_steps} steps across", last, canvas.ACCENT
+        )
         low, high = _limits(rewards)
         self._area(frame, at, height, low, high)
         pixels = height / (high - low)

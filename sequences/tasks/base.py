@@ -69,12 +69,18 @@ class TaskSpec:
         settings: dataclass of its settings; raises ValueError for what cannot be.
         make: settings -> the task.
         has_segments: whether a sequence may be learned from in pieces: each of its tokens is asked.
+        measures: what an evaluation measures, as `Tally.shares` names it, that of the score first.
+        scale: the score of a guess, and the best that there is; less is better where it is less.
+        size: the setting that makes its sequences longer or deeper; "" where there is none.
     """
 
     name: str
     settings: type
     make: Callable[[Any], Task]
     has_segments: bool = False
+    measures: tuple[str, ...] = ("accuracy", "answer_accuracy", "nats_per_answer")
+    scale: tuple[float, float] = (0.0, 1.0)
+    size: str = ""
 
 
 def from_seed(draw: Draw) -> FindExample:

@@ -143,4 +143,6 @@ def make(settings: CodeExecutionSettings) -> Task:
     return Task(tokens=tokens, answers=ANSWERS, example=from_seed(draw), blank=ANSWERS.index(BLANK))
 
 
-TASK = TaskSpec(name="code_execution", settings=CodeExecutionSettings, make=make)
+TASK = TaskSpec(
+    name="code_execution", settings=CodeExecutionSettings, make=make, size="num_statements"
+)

@@ -226,4 +226,4 @@ def make(settings: FormalSettings) -> Task:
     return Task(tokens=tuple(language.symbols), answers=language.answers, example=from_seed(draw))
 
 
-TASK = TaskSpec(name="formal", settings=FormalSettings, make=make)
+TASK = TaskSpec(name="formal", settings=FormalSettings, make=make, size="max_length")

@@ -170,4 +170,11 @@ def make(settings: ListOpsSettings) -> Task:
     return Task(tokens=TOKENS, answers=DIGITS, example=from_seed(draw))
 
 
-TASK = TaskSpec(name="listops", settings=ListOpsSettings, make=make)
+TASK = TaskSpec(
+    name="listops",
+    settings=ListOpsSettings,
+    make=make,
+    measures=("accuracy", "nats_per_answer"),  # there is one answer a sequence
+    scale=(0.1, 1.0),  # a guess at one of ten digits
+    size="depth",
+)

@@ -174,4 +174,11 @@ def hash_of(documents: Documents) -> str:
     return digest.hexdigest()
 
 
-TASK = TaskSpec(name="text", settings=TextSettings, make=make, has_segments=True)
+TASK = TaskSpec(
+    name="text",
+    settings=TextSettings,
+    make=make,
+    has_segments=True,
+    measures=("bits_per_byte", "nats_per_answer"),
+    scale=(8.0, 0.0),  # a guess at one of 256 bytes
+)

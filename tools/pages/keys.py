@@ -1,5 +1,6 @@
 """How keys and write strengths decide parity: a table of docs/cores.md."""
 
+from agents.impala.config import TrainConfig
 from comparison.run_record import RunRecord
 from comparison.run_table import read_run_table
 from tools.pages.files import ROOT, table
@@ -12,11 +13,16 @@ def keys_block() -> str:
     runs = sorted(read_run_table(ROOT / RESULTS), key=_settings)
     header = ["core", "`key_norm`", "`beta_range`", "seed", "share of right answers"]
     text = (
-        f"Parity of 20 bits by `configs/memory/parity.yaml` with {runs[0].config.total_frames:,} "
+        f"Parity of 20 bits by `configs/memory/parity.yaml` with {_frames(runs[0]):,} "
         f"frames, single runs: the mean return over 500 episodes ([runs](/{RESULTS})). Chance is "
         "0.5."
     )
     return f"{text}\n\n{table(header, map(_row, runs))}"
+
+
+def _frames(run: RunRecord) -> int:
+    assert isinstance(run.config, TrainConfig)
+    return run.config.total_frames
 
 
 def _settings(run: RunRecord) -> tuple[str, str, str, int]:
@@ -26,5 +32,5 @@ def _settings(run: RunRecord) -> tuple[str, str, str, int]:
 
 def _row(run: RunRecord) -> list[str]:
     kind, norm, strongest, seed = _settings(run)
-    score = f"{run.score.mean_return:.3f}" if run.score else ""
+    score = f"{run.score.value:.3f}" if run.score else ""
     return [f"`{kind}`", norm, strongest, str(seed), score]

@@ -4,6 +4,7 @@ import statistics
 from collections import Counter
 from functools import cache
 
+from agents.impala.config import TrainConfig
 from comparison.evaluation_record import Evaluation
 from comparison.grouping import core_name
 from comparison.run_record import RunRecord
@@ -64,11 +65,13 @@ def _runs(task: str) -> list[RunRecord]:
 def _budget(task: str) -> list[str]:
     """Returns what a task asks, the score of guessing, and seeds, frames and times of its runs."""
     runs = _runs(task)
-    game, env = runs[0].config.game, runs[0].config.env
+    config = runs[0].config
+    assert isinstance(config, TrainConfig)
+    game, env = config.game, config.env
     family = family_of(game)
     scale = family.scores(game, env)
     seconds = [run.metrics.end["wall_seconds"] for run in runs]
-    frames = max(run.score.frames for run in runs if run.score)
+    frames = max(run.score.done for run in runs if run.score)
     counts = Counter(core_name(run.config) for run in runs).values()
     return [
         f"[`{task}`](/{RESULTS}/{task}.json)",
@@ -83,7 +86,7 @@ def _budget(task: str) -> list[str]:
 def _cell(task: str, variation: str, name: str) -> str:
     """Returns the mean over the seeds of a core, and its worst and best where they differ."""
     runs = [run for run in _runs(task) if core_name(run.config) == name]
-    means = [e.mean_return for run in runs for e in _evaluations(run) if e.variation == variation]
+    means = [e.value for run in runs for e in _evaluations(run) if e.variation == variation]
     if not means:
         return ""
     worst, best = f"{min(means):.2f}", f"{max(means):.2f}"

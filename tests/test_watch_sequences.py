@@ -1,0 +1,95 @@
+"""Films of models that read sequences: what a frame says is what the model says."""
+
+from dataclasses import replace
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import torch
+
+from sequences.config import config_from_values
+from sequences.evaluate import EvaluationConfig, evaluate
+from sequences.runs import train
+from sequences.saved_model import load_model
+from sequences.tasks import NO_ANSWER, find_example
+from watch.config import FilmConfig
+from watch.sequence_film import moments, watch_sequences
+from watch.sequence_picture import SequencePicture
+
+KINDS = ("lstm", "rdn", "transformer")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for kind in KINDS:
+        values = {
+            "task": {"kind": "code_execution", "args": {"num_statements": 3}},
+            "model": {"embedding_size": 8},
+            "core": {"kind": kind, "hidden_size": 8, "num_heads": 2, "feedforward_size": 8},
+            "batch": {"sequences": 2, "lanes": 2},
+            "total_tokens": 60,
+            "run_dir": str(folder / kind),
+        }
+        train(config_from_values(values))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["lstm", "rdn"])
+def test_a_film_has_a_frame_per_token(runs, tmp_path, kind):
+    out = tmp_path / "film.mp4"
+    assert watch_sequences(runs / kind, FilmConfig(episodes=1, out=out)) == out
+    task = load_model(runs / kind).task
+    num_tokens = len(find_example(task, "test", 0, 0).tokens)
+    reader = imageio_ffmpeg.read_frames(str(out))
+    assert next(reader)["size"] == (1280, 720)
+    assert sum(1 for _ in reader) == num_tokens
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_filmed_token_by_token_is_what_the_model_says_of_the_whole(runs, kind):
+    saved = load_model(runs / kind)
+    filmed = list(moments(saved, FilmConfig(episodes=1)))
+    example = find_example(saved.task, "test", 0, 0)
+    token = torch.from_numpy(example.tokens)[:, None]
+    start = torch.zeros(token.shape, dtype=torch.bool)
+    start[0] = True
+    with torch.inference_mode():
+        y, _ = saved.model(token, saved.model.initial_state(1), start)
+        wanted = saved.model.output.linear(y[:, 0]).softmax(-1).numpy()
+    assert [m.action for m in filmed] == wanted.argmax(-1).tolist()
+    np.testing.assert_allclose([m.probabilities for m in filmed], wanted, rtol=1e-4, atol=1e-6)
+    costs = -np.log(wanted[np.arange(len(wanted)), example.answers])
+    np.testing.assert_allclose([m.value for m in filmed], costs, rtol=1e-3)
+
+
+def test_the_captions_count_as_evaluate_does(runs):
+    saved = load_model(runs / "lstm")
+    last = list(moments(saved, FilmConfig(episodes=1)))[-1].caption
+    result = evaluate(runs / "lstm", EvaluationConfig(examples=1))
+    right, _, asked, _ = last.split("   ")[-1].split()
+    assert int(asked) == result["answers"]
+    assert (right == asked) == (result["accuracy"] == 1.0)
+
+
+def test_a_wrong_answer_looks_unlike_a_right_one_and_unlike_none(runs):
+    task = replace(load_model(runs / "lstm").task, blank=None)
+    pictures = [SequencePicture(task).draw(0, 1, wanted) for wanted in (1, 2, NO_ANSWER)]
+    for i, picture in enumerate(pictures):
+        assert picture.shape == (630, 480, 3)
+        assert not any(np.array_equal(picture, other) for other in pictures[:i])
+
+
+def test_a_long_sequence_scrolls(runs):
+    drawing = SequencePicture(load_model(runs / "lstm").task)
+    for _ in range(60):
+        picture = drawing.draw(0, 1, 1)
+    assert picture.shape == (630, 480, 3)
+
+
+def test_a_folder_without_a_model_is_named_before_a_film_is_begun(tmp_path):
+    with pytest.raises(ValueError, match="no usable checkpoint"):
+        watch_sequences(tmp_path, FilmConfig())
+    with pytest.raises(ValueError, match=r"out must end in \.mp4 or \.gif"):
+        watch_sequences(tmp_path, FilmConfig(out=tmp_path / "film.avi"))
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tools.pages.files import ROOT, last_row, link, metric_rows, read_json, reports, table
 from tools.pages.gpu_first_run import first_run
 
@@ -73,19 +75,22 @@ def training_part() -> str:
     runs = sorted(path.parent for path in (ROOT / "results" / "gpu").rglob("metrics.jsonl"))
     if not runs:
         return f"{goals}: {NOT_YET}."
-    header = ["run", "GPU", "frames", "seconds", "return of the last 100 games", "seconds to 18"]
+    header = ["run", "GPU", "environments x unroll", "frames", "seconds"]
+    header += ["return of the last 100 games", "evaluation", "seconds to 18"]
     return f"{goals}:\n\n{table(header, map(_training_row, runs))}"
 
 
 def _training_row(run: Path) -> list[str]:
-    last = last_row(run)
+    last, learner = last_row(run), yaml.safe_load((run / "config.yaml").read_text())["learner"]
     reached = [row["wall_seconds"] for row in metric_rows(run) if row.get(RETURN, LOW) >= SOLVED]
     return [
         f"[{run.relative_to(ROOT / 'results' / 'gpu')}](/{run.relative_to(ROOT)})",
         read_json(run / "provenance.json")["hardware"]["gpu"],
+        f"{learner['batch_size']} x {learner['unroll_length']}",
         f"{last['frames'] / 1e6:.2f} M",
         f"{last['wall_seconds']:.0f}",
         f"{last[RETURN]:.1f}",
+        f"{read_json(run / 'evaluation.json')['mean_return']:.1f}",
         f"{reached[0]:.0f}" if reached else "not reached",
     ]
 

@@ -117,7 +117,7 @@ def check_parser() -> ArgumentParser:
 def bench_parser() -> ArgumentParser:
     """Returns the parser of `bench`, with a subcommand per benchmark."""
     from agents.impala.config import TrainConfig
-    from benchmarks import kernels, throughput
+    from benchmarks import kernels, sequences, throughput
     from benchmarks.kernel_cases import OPS
 
     parser = plain_parser("Measure this machine.")
@@ -139,7 +139,10 @@ def bench_parser() -> ArgumentParser:
         "--peers", action="store_true", help="also Stable-Baselines3's RecurrentPPO (extra: peers)"
     )
     loop_parser.add_class_arguments(TrainConfig)
-    for name, benchmark in (("kernels", kernel_parser), ("throughput", loop_parser)):
+    sequence_parser = plain_parser("Time models that read sequences beside PyTorch's own.")
+    sequence_parser.add_class_arguments(sequences.Settings)
+    parsers = {"kernels": kernel_parser, "throughput": loop_parser, "sequences": sequence_parser}
+    for name, benchmark in parsers.items():
         benchmark.add_argument("--json", action="store_true", help="print the result file")
         benchmarks.add_subcommand(name, benchmark)
         benchmark.prog = f"{parser.prog} {name}"
@@ -245,13 +248,15 @@ def run_check(parser: ArgumentParser, arguments: list[str]) -> int:
 def run_bench(parser: ArgumentParser, arguments: list[str]) -> None:
     """Measures, prints and writes the result file."""
     from agents.impala.config import TrainConfig
-    from benchmarks import kernel_report, kernels, throughput, throughput_report
+    from benchmarks import kernel_report, kernels, sequences, throughput, throughput_report
 
     benchmark = _parse(parser, arguments)
     name = benchmark.benchmark
     parsed = benchmark[name]
     if name == "kernels":
         kernel_report.main(fields_of(kernels.Settings, parsed), as_json=parsed.json)
+    elif name == "sequences":
+        sequences.main(fields_of(sequences.Settings, parsed), as_json=parsed.json)
     else:
         config = fields_of(TrainConfig, parsed)
         settings = fields_of(throughput.Settings, parsed)

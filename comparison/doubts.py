@@ -4,7 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from comparison.grouping import Task
-from comparison.origins import arithmetic, changed_settings, machines, sessions, source_hashes
+from comparison.origins import (
+    ARITHMETIC,
+    arithmetic,
+    changed_settings,
+    machines,
+    sessions,
+    source_hashes,
+)
 from comparison.run_record import RunRecord
 from comparison.statistics import MIN_RUNS
 
@@ -47,7 +54,7 @@ def _of_task(task: Task) -> Iterator[str]:
     if task.scored and task.scale is None:
         yield f"{task.name}: no floor and ceiling are known; it is left out of the aggregates."
     used = [used for runs in task.runs.values() for run in runs for used in arithmetic(run)]
-    for setting in ("device", "encoder_precision", "core_kernel"):
+    for setting in ("device", *ARITHMETIC):
         values = sorted({str(of[setting])[:100] for of in used if of.get(setting)})
         if len(values) > 1:
             yield f"{task.name}: runs differ in their {setting}: {', '.join(values)}."

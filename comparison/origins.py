@@ -4,6 +4,13 @@ from typing import Any
 
 from comparison.run_record import RunRecord
 
+ARITHMETIC = {
+    "encoder_precision": "encoder",
+    "dense_precision": "dense layers",
+    "core_kernel": "kernel",
+}
+"""What a run records of its arithmetic beside the device, and the words for it."""
+
 
 def sessions(run: RunRecord) -> list[dict[str, Any]]:
     """Returns what was recorded where a run began, and each time that it was resumed."""
@@ -54,8 +61,9 @@ def _machine(hardware: object) -> str:
 def _arithmetic_name(used: object) -> str:
     if not isinstance(used, dict):
         return "not recorded"
-    precision, kernel = used.get("encoder_precision"), used.get("core_kernel")
-    parts = [used.get("device"), f"encoder {precision}", f"kernel {kernel}" if kernel else None]
+    parts = [used.get("device")]
+    for name, word in ARITHMETIC.items():
+        parts += [f"{word} {used[name]}"] if used.get(name) else []
     return ", ".join(str(part)[:100] for part in parts if part)
 
 

@@ -82,6 +82,7 @@ def evaluate(source: Path, config: EvaluationConfig, tell: Tell | None = None) -
         "size": model_size(saved),
         "arithmetic": {
             "device": device.type,
+            "dense_precision": saved.model.arithmetic_on(device),
             "core_kernel": kernel_backend(saved.config.core, device),
         },
         "settings": asdict(config),

@@ -65,6 +65,7 @@ class SequenceTrainer(Trainable):
         self.model = make_model(config, self.task).to(self.device)
         self.arithmetic = {
             "device": self.device.type,
+            "dense_precision": self.model.arithmetic_on(self.device),
             "core_kernel": kernel_backend(config.core, self.device),
         }
         self.optimizer = make_optimizer(self.model, config)

@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from models.encoders import EncoderConfig, make_encoder, resolved
 from models.encoders.impala import with_channels
-from models.encoders.pixels import compute_dtype, has_bfloat16
 from models.encoders.small import SmallTrunk, space_to_depth
+from models.precision import compute_dtype, has_bfloat16
 
 KINDS = ("impala", "small")
 FRAMES = (4, 84, 84)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..precision import Dense
 from .base import Core, CoreState
 from .config import CoreConfig
 from .spec import CoreSpec
@@ -101,18 +102,18 @@ class Block(nn.Module):
         self.slow: nn.Module = nn.Identity()
         if fast_net.slow_size is not None:
             self.norm_fast = nn.LayerNorm(size)
-            self.slow = nn.Linear(size, fast_net.num_heads * fast_net.slow_size, bias=False)
-        self.out = nn.Linear(fast_net.num_heads * fast_net.read_size, size, bias=False)
+            self.slow = Dense(size, fast_net.num_heads * fast_net.slow_size, bias=False)
+        self.out = Dense(fast_net.num_heads * fast_net.read_size, size, bias=False)
         self.norm_feedforward = nn.LayerNorm(size)
-        self.expand = nn.Linear(size, feedforward_size)
-        self.contract = nn.Linear(feedforward_size, size)
+        self.expand = Dense(size, feedforward_size)
+        self.contract = Dense(feedforward_size, size)
 
     def forward(self, h_ND: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Returns the rows [N, hidden_size] after this layer, and its state."""
         slow = self.slow(self.norm_fast(h_ND)).view(*start.shape, self.fast_net.num_heads, -1)
         y_TBHD, state = self.fast_net(slow, state, start)
         y_ND = y_TBHD.reshape(len(h_ND), -1)
-        if self.dropout == 0.0:
+        if self.dropout == 0.0 and not self.out.is_narrow(y_ND):
             h_ND = torch.addmm(h_ND, y_ND, self.out.weight.t())  # a pass over the rows less
         else:
             h_ND = h_ND + self._drop(self.out(y_ND))
@@ -131,7 +132,7 @@ class FastWeightStack(Core):
     ) -> None:
         super().__init__()
         self.output_size, num_layers = config.sizes("hidden_size", "num_layers")
-        self.input = nn.Linear(input_size, self.output_size)
+        self.input = Dense(input_size, self.output_size)
         fast_nets = [make_fast_net(config) for _ in range(num_layers)]
         self.blocks = nn.ModuleList(Block(config, fast_net) for fast_net in fast_nets)
         self._layer_shapes = fast_nets[0].state_shapes

@@ -6,15 +6,15 @@ Parameters have the names, shapes, gate order (i, f, g, o) and initialisation of
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..kernels import lstm
+from ..precision import Precise
 from .base import Core, CoreState
 from .config import CoreConfig
 from .spec import CoreSpec
 
 
-class LSTM(Core):
+class LSTM(Precise, Core):
     """State: h [B, N] and c [B, N] of every layer in turn, N = hidden_size."""
 
     def __init__(self, config: CoreConfig, input_size: int) -> None:
@@ -55,7 +55,7 @@ class LSTM(Core):
         """Runs one layer; returns its outputs [T, B, N] and its state."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         w_ih, w_hh, b_ih, b_hh = (self.get_parameter(f"{name}_l{layer}") for name in names)
-        gates = functional.linear(x.flatten(0, 1), w_ih, b_ih + b_hh).view(*x.shape[:2], -1)
+        gates = self.dense(x.flatten(0, 1), w_ih, b_ih + b_hh).view(*x.shape[:2], -1)
         return lstm(gates, w_hh, h, c, start, bptt=self.bptt, backend=self.kernel)
 
 

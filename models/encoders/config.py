@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..precision import Precision, refuse_unknown
+
 EncoderKind = Literal["auto", "impala", "small", "mlp", "symbols"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,4 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         if self.size < 1:
             raise ValueError(f"encoder.size must be >= 1, got {self.size}")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise ValueError(
-                f"encoder.precision must be auto, float32 or bfloat16, got {self.precision!r}"
-            )
+        refuse_unknown("encoder.precision", self.precision)

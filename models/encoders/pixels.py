@@ -7,32 +7,16 @@ allocator's pools.
 """
 
 from abc import ABC, abstractmethod
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..precision import compute_dtype
 from .base import Encoder
-from .config import EncoderConfig, Precision
+from .config import EncoderConfig
 
 PIXEL_MAX = 255.0
-
-
-@lru_cache
-def has_bfloat16(device_type: str) -> bool:
-    """Returns whether a device multiplies bfloat16 in hardware (CPU: AVX-512 BF16 or AMX)."""
-    if device_type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    cpu = torch.cpu
-    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
-
-
-def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """Returns the dtype that a precision setting means on a device."""
-    if precision == "auto":
-        return torch.bfloat16 if has_bfloat16(device.type) else torch.float32
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 class Trunk(nn.Module, ABC):

@@ -69,6 +69,7 @@ class Learner:
         self.generator = generator
         self.num_groups = num_groups
         self.ranks = ranks
+        self._parameters = list(policy.parameters())  # which modules take their time to find
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
         self.frames = 0  # emulator frames learned from
@@ -149,7 +150,7 @@ class Learner:
         self, logits_by_pass: Tensor | None, valid: Tensor, lag: int
     ) -> dict[str, Tensor]:
         """Returns what is said of a rollout of all ranks once it is learned, in one exchange."""
-        norm = torch.nn.utils.get_total_norm([p.detach() for p in self.policy.parameters()])
+        norm = torch.nn.utils.get_total_norm([p.detach() for p in self._parameters])
         divergence = torch.zeros(())
         if logits_by_pass is not None:
             divergence = total_divergence(logits_by_pass.log_softmax(-1), valid)
@@ -218,14 +219,13 @@ class Learner:
             minibatch.core_state,
         )
         total, loss = impala_loss(output, minibatch, self.config, self._entropy_cost, self.ranks)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._parameters:
+            parameter.grad = None
         total.backward()  # type: ignore[no-untyped-call]
         figures = torch.stack(loss)
-        gradients = [p.grad for p in self.policy.parameters() if p.grad is not None]
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
         self.ranks.sum_all([*gradients, figures])
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.policy.parameters(), self.config.max_gradient_norm
-        )
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.max_gradient_norm)
         return torch.cat((figures, norm[None])), output.logits[:-1].detach()
 
     def _frames_of(self, rollout: Rollout) -> int:

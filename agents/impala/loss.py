@@ -145,23 +145,13 @@ def impala_loss(
 
     num_valid = of_advantages.rows.clamp(min=1)
     divisor = num_valid if config.reduction == "mean" else torch.ones_like(num_valid)
-
-    def reduce(rows: Tensor) -> Tensor:
-        return torch.where(rollout.valid, rows, 0.0).sum() / divisor
-
-    policy, value, entropy = reduce(policy), reduce(value), reduce(entropy)
+    rows = torch.stack((policy, value, entropy, log_rhos.detach().exp(), values))
+    reduced = torch.where(rollout.valid, rows, 0.0).sum((1, 2)) / divisor
+    policy, value, entropy, *_ = reduced.unbind()
     total = policy + config.value_cost * value - entropy_cost * entropy
-
-    def mean(reduced: Tensor) -> Tensor:
-        return reduced.detach() * divisor / num_valid
-
+    means = torch.cat((total.detach()[None], reduced.detach())) * divisor / num_valid
     return total, Loss(
-        mean(total),
-        mean(policy),
-        mean(value),
-        mean(entropy),
-        mean(reduce(log_rhos.detach().exp())),
-        mean(reduce(values)),
+        *means.unbind(),
         explained_variance(*of_values) / ranks.size,  # the same on each
         information(log_policy.detach(), rollout.valid) / ranks.size,
     )

@@ -28,22 +28,18 @@ def moments(
     Source of the sum: Chan, Golub, LeVeque 1979, Updating formulae and a pairwise algorithm for
     computing sample variances, eq. (2.1).
     """
-    own = torch.stack([part for quantity in quantities for part in _own(quantity, valid)])
-    of_ranks = ranks.gathered(own).view(ranks.size, len(quantities), 3)
-    return tuple(_of_all(of_ranks[:, i]) for i in range(len(quantities)))
-
-
-def _own(quantity: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns how many, their sum, and the sum of squared differences from their mean."""
-    rows = valid.sum()
-    total = torch.where(valid, quantity, 0.0).sum()
-    deviations = torch.where(valid, quantity - total / rows.clamp(min=1), 0.0)
-    return rows.to(quantity.dtype), total, deviations.square().sum()
-
-
-def _of_all(of_ranks: Tensor) -> Moments:
-    """Returns the moments of what ranks [N, 3] have together."""
-    rows, totals, squares = of_ranks.unbind(1)
-    mean = totals.sum() / rows.sum().clamp(min=1)
+    rows, totals, squares = ranks.gathered(_own(quantities, valid)).unbind(1)
+    mean = totals.sum(0) / rows.sum(0).clamp(min=1)
     between = rows * (totals / rows.clamp(min=1) - mean).square()
-    return Moments(rows.sum(), mean, squares.sum() + between.sum())
+    of_all = rows.sum(0), mean, squares.sum(0) + between.sum(0)
+    return tuple(map(Moments, *(found.unbind() for found in of_all)))
+
+
+def _own(quantities: Sequence[Tensor], valid: Tensor) -> Tensor:
+    """Returns [3, Q] of Q quantities: rows, sums, sums of squared differences from their mean."""
+    rows = valid.sum()
+    stacked = torch.where(valid, torch.stack(tuple(quantities)), 0.0)
+    totals = stacked.sum((1, 2))
+    means = totals / rows.clamp(min=1)
+    deviations = torch.where(valid, stacked - means[:, None, None], 0.0)
+    return torch.stack((rows.to(totals).expand_as(totals), totals, deviations.square().sum((1, 2))))

@@ -83,15 +83,21 @@ def vtrace_targets(
 def decayed_sums(terms: Tensor, decays: Tensor) -> Tensor:
     """Returns [T, B] sums s_t = terms_t + decays_t s_{t+1}, with 0 after the last row.
 
-    Each round doubles the rows that a sum reaches over: some 4 log2(T) kernels instead of 2 T.
+    Each round doubles the rows that a sum reaches over: some 2 log2(T) kernels instead of 2 T. Rows
+    of zeros stand below the last, so that a round is the same for all rows, and two buffers take
+    turns, as none may be read and written at once.
     """
+    T = len(terms)
+    sums, factors, new_sums, new_factors = terms.new_zeros(4, 2 * T, *terms.shape[1:]).unbind()
+    sums[:T], factors[:T] = terms, decays
     reach = 1
-    while reach < len(terms):
-        sums = torch.addcmul(terms[:-reach], decays[:-reach], terms[reach:])
-        terms = torch.cat([sums, terms[-reach:]])
-        decays = torch.cat([decays[:-reach] * decays[reach:], decays[-reach:]])
+    while reach < T:
+        later = slice(reach, reach + T)
+        torch.addcmul(sums[:T], factors[:T], sums[later], out=new_sums[:T])
+        torch.mul(factors[:T], factors[later], out=new_factors[:T])
+        sums, factors, new_sums, new_factors = new_sums, new_factors, sums, factors
         reach *= 2
-    return terms
+    return sums[:T]
 
 
 def _check_shapes(log_rhos: Tensor, sequences: Mapping[str, Tensor], bootstrap: Tensor) -> None:

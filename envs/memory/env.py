@@ -67,14 +67,15 @@ class MemoryEnv:
         """
         if action.shape != (self.num_envs,):
             raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
-        is_right, is_asked = action == self.answers, self.answers != NO_QUESTION
+        answers = self.answers
+        is_right, is_asked = action == answers, answers != NO_QUESTION
         self._reward = np.where(is_right, self._right, is_asked * self._wrong)
         self._elapsed += 1
         ended = self._elapsed > self._num_steps
         if ended.any():
-            drawn = self._task.draw(self._rng, int(ended.sum()))
-            self._observations[ended], self._answers[ended] = drawn
-            self._num_steps = num_steps(self._answers)
+            observations, answers = self._task.draw(self._rng, int(ended.sum()))
+            self._observations[ended], self._answers[ended] = observations, answers
+            self._num_steps[ended] = num_steps(answers)
             self._elapsed[ended] = 0
 
     @property

@@ -54,7 +54,7 @@ class LSTM(Precise, Core):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Runs one layer; returns its outputs [T, B, N] and its state."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        w_ih, w_hh, b_ih, b_hh = (self.get_parameter(f"{name}_l{layer}") for name in names)
+        w_ih, w_hh, b_ih, b_hh = (getattr(self, f"{name}_l{layer}") for name in names)
         gates = self.dense(x.flatten(0, 1), w_ih, b_ih + b_hh).view(*x.shape[:2], -1)
         return lstm(gates, w_hh, h, c, start, bptt=self.bptt, backend=self.kernel)
 

@@ -12,15 +12,15 @@ import pytest
 
 from comparison.compare import compare_and_write
 from comparison.curves import mean_curve
+from comparison.detail_tables import speed
 from comparison.figure_style import looks
 from comparison.numbers import compare
 from comparison.page import _markdown, _templates
 from comparison.read_runs import read_runs
+from comparison.report_table import Cell, Table
 from comparison.run_record import RETURN_TAG
-from comparison.run_tables import speed
 from comparison.score_tables import other_evaluations
 from comparison.sections import Section
-from comparison.table import Cell, Table
 from tests.run_folders import (
     ORIGIN,
     evaluation,

@@ -112,13 +112,13 @@ def time_loop(config: TrainConfig, num_rollouts: int) -> dict[str, Any]:
     rollouts = trainer.rows()
     for _ in range(UNTIMED):
         next(rollouts)
-    trainer.take_seconds()
+    trainer.spent.take_seconds()
     taken = []
     for _ in range(num_rollouts):
         began = now(trainer.device)
         next(rollouts)
         taken.append(now(trainer.device) - began)
-    parts = trainer.take_seconds()
+    parts = trainer.spent.take_seconds()
     rollouts.close()
     trainer.close()
     steps = config.learner.unroll_length * config.learner.batch_size

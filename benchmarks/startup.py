@@ -28,6 +28,7 @@ from experiment.provenance import ROOT, provenance
 
 POLICY = str(ROOT / "results/pong/rdn/seed1")
 TMAZE = str(ROOT / "configs/memory/tmaze.yaml")
+FORMAL = str(ROOT / "configs/sequences/formal.yaml")
 COMMANDS = {
     "train": ["train", "--config", str(ROOT / "configs/pong.yaml")],
     "evaluate": ["evaluate", POLICY, "--out", "out"],
@@ -37,6 +38,8 @@ COMMANDS = {
     "check": ["check", "lstm"],
     "bench": ["bench", "kernels", "--quick"],
     "train --help": ["train", "--help"],
+    "run_sequences.py train": ["train", "--config", FORMAL],
+    "run_sequences.py show": ["show", "formal"],
 }
 INVISIBLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\s")
 PATIENCE_SECONDS = 60.0
@@ -44,7 +47,9 @@ ROUNDS = 3
 LIMIT_SECONDS = 3.0
 
 
-def first_output(arguments: list[str], *, on_terminal: bool) -> tuple[float, float, str]:
+def first_output(
+    arguments: list[str], *, on_terminal: bool, program: str = "run_atari.py"
+) -> tuple[float, float, str]:
     """Returns when a command first shows something, and what; then ends it.
 
     The seconds are of the clock, and of the processor.
@@ -57,7 +62,7 @@ def first_output(arguments: list[str], *, on_terminal: bool) -> tuple[float, flo
     with TemporaryDirectory() as folder:
         began = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "run_atari.py"), *arguments],
+            [sys.executable, str(ROOT / program), *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=theirs,
@@ -95,9 +100,11 @@ def run(rounds: int) -> dict[str, Any]:
     rows = []
     for name, arguments in COMMANDS.items():
         row: dict[str, Any] = {"command": name}
+        program = name.split()[0] if ".py" in name else "run_atari.py"
         for place in ("terminal", "pipe"):
             found = [
-                first_output(arguments, on_terminal=place == "terminal") for _ in range(rounds)
+                first_output(arguments, on_terminal=place == "terminal", program=program)
+                for _ in range(rounds)
             ]
             row[f"{place}_seconds"] = median(seconds for seconds, _, _ in found)
             row[f"{place}_processor_seconds"] = median(spent for _, spent, _ in found)

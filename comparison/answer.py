@@ -6,8 +6,8 @@ from functools import cached_property
 
 from comparison.grouping import Task
 from comparison.page_text import MAX_NAMES, listed
+from comparison.report_table import number
 from comparison.statistics import MIN_RUNS, Estimate, mean_of_runs
-from comparison.table import number
 
 AT_CHANCE = 0.05  # of the way from floor to ceiling; what scores less has learnt next to nothing
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from comparison.figure_style import Look, svg
+from comparison.report_table import number
 from comparison.statistics import Estimate
-from comparison.table import number
 from envs import Scores
 from experiment.files import file_name
 

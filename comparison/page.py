@@ -15,9 +15,9 @@ from comparison.answer import answer
 from comparison.figure_parts import Plot
 from comparison.numbers import Comparison
 from comparison.page_text import title
+from comparison.report_table import BREAKPOINTS, Cell, words
 from comparison.score_tables import heat_map
 from comparison.sections import sections
-from comparison.table import BREAKPOINTS, Cell, words
 from experiment.files import write_atomically, write_json
 
 FIGURES = "figures"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from comparison.run_folder import read_run_folder
 from comparison.run_record import RunRecord
-from comparison.run_table import is_run_table, read_run_table
+from comparison.task_file import is_task_file, read_task_file
 from experiment.files import read_json
 
 MAX_FOLDERS = 100_000  # looked into in search of runs
@@ -21,12 +21,12 @@ def read_runs(paths: Iterable[Path]) -> list[RunRecord]:
     return [
         run
         for path in find_runs(paths)
-        for run in ([read_run_folder(path)] if path.is_dir() else read_run_table(path))
+        for run in ([read_run_folder(path)] if path.is_dir() else read_task_file(path))
     ]
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """Returns every run folder and run table in or below the paths, each once.
+    """Returns every run folder and task file in or below the paths, each once.
 
     Links below a path are not followed.
 
@@ -50,7 +50,7 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 def _below(path: Path) -> Iterator[Path]:
     if path.is_dir():
         yield from _walk(path)
-    elif path.is_file() and path.suffix == ".json" and is_run_table(read_json(path)):
+    elif path.is_file() and path.suffix == ".json" and is_task_file(read_json(path)):
         yield path
     else:
         raise ValueError(f"{path} is no folder, and no file of runs")
@@ -66,5 +66,5 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         paths = [Path(root) / name for name in sorted(files) if name.endswith(".json")]
         for path in paths:
-            if not path.is_symlink() and is_run_table(read_json(path)):
+            if not path.is_symlink() and is_task_file(read_json(path)):
                 yield path

@@ -6,9 +6,9 @@ from statistics import mean
 from comparison.answer import Verdict, verdicts
 from comparison.grouping import Task
 from comparison.numbers import Comparison
+from comparison.report_table import NONE, Cell, Table, bounds, interval, number
 from comparison.run_record import RunRecord
 from comparison.statistics import AGGREGATES, Estimate, mean_of_runs
-from comparison.table import NONE, Cell, Table, bounds, interval, number
 
 UNCLEAR = "≈"
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from comparison import detail_tables, score_tables
 from comparison import page_text as text
-from comparison import run_tables, score_tables
 from comparison.figure_parts import Plot
 from comparison.numbers import Comparison
+from comparison.report_table import Table
 from comparison.statistics import MIN_RUNS
-from comparison.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +85,14 @@ def _runs(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:
             plots=[plots[name] for name in ("sizes",) if name in plots],
             table=score_tables.other_evaluations(comparison),
         ),
-        Section(title="Speed and memory", text=[words.speed], table=run_tables.speed(comparison)),
-        Section(title="What was run", table=run_tables.origins(comparison)),
+        Section(
+            title="Speed and memory", text=[words.speed], table=detail_tables.speed(comparison)
+        ),
+        Section(title="What was run", table=detail_tables.origins(comparison)),
         Section(
             title="Settings that differ between cores",
             text=[text.SETTINGS],
-            table=run_tables.settings_that_differ(comparison),
+            table=detail_tables.settings_that_differ(comparison),
         ),
-        Section(title="Every run", table=run_tables.runs(comparison)),
+        Section(title="Every run", table=detail_tables.runs(comparison)),
     ]

@@ -10,9 +10,9 @@ from comparison.agent_runs import AGENTS
 from comparison.answer import answer, verdicts
 from comparison.evaluation_record import Evaluation
 from comparison.grouping import Task
+from comparison.report_table import Cell
 from comparison.run_record import Metrics, RunRecord
 from comparison.score_tables import heat_map
-from comparison.table import Cell
 from envs import family_of
 
 LOW, HIGH = [0.58, 0.59, 0.6, 0.61, 0.62], [0.88, 0.89, 0.9, 0.91, 0.92]  # half a t interval: 0.02

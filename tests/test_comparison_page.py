@@ -13,14 +13,14 @@ import pytest
 from comparison.agent_runs import RETURN_TAG
 from comparison.compare import compare_and_write
 from comparison.curves import mean_curve
+from comparison.detail_tables import speed
 from comparison.figure_style import looks
 from comparison.numbers import compare
 from comparison.page import _markdown, _templates
 from comparison.read_runs import read_runs
-from comparison.run_tables import speed
+from comparison.report_table import Cell, Table
 from comparison.score_tables import other_evaluations
 from comparison.sections import Section
-from comparison.table import Cell, Table
 from tests.run_folders import (
     ORIGIN,
     evaluation,

@@ -7,7 +7,7 @@ import pytest
 
 from comparison.compare import compare_and_write
 from comparison.read_runs import read_runs
-from comparison.run_table import read_run_table, table_of
+from comparison.task_file import read_task_file, task_file_of
 from experiment.files import write_json
 from sequences.config import config_from_values
 from sequences.evaluate import EvaluationConfig, evaluate
@@ -106,13 +106,13 @@ def test_a_file_says_what_its_folders_said(tmp_path):
     write_seeds(tmp_path / "runs", "rdn", [0.9, 0.8])
     write_evaluation(tmp_path / "runs/rdn/seed1", evaluation(0.5, args={"depth": 15}), "deeper")
     folders = read_runs([tmp_path / "runs"])
-    content = table_of(folders)
+    content = task_file_of(folders)
     assert content["settings"]["task.args.depth"] == 10
     first = content["runs"][0]
     assert (first["score"]["accuracy"], first["score"]["num_sequences"]) == (0.9, 1000)
     assert list(first["curve"]) == ["tokens", "seconds", "scores"]
     write_json(tmp_path / "listops.json", json.loads(json.dumps(content)))
-    for ours, theirs in zip(read_run_table(tmp_path / "listops.json"), folders, strict=True):
+    for ours, theirs in zip(read_task_file(tmp_path / "listops.json"), folders, strict=True):
         assert (ours.score, ours.others, ours.task) == (theirs.score, theirs.others, theirs.task)
         assert ours.metrics.end == theirs.metrics.end
         assert ours.metrics.scores.tolist() == pytest.approx(theirs.metrics.scores.tolist())

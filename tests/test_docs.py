@@ -98,6 +98,12 @@ def test_every_function_that_the_page_on_the_algorithm_names_is_there():
         assert re.search(rf"^(def|class) {name}\b", (ROOT / path).read_text(), re.M), (path, name)
 
 
+def test_the_readme_links_to_what_was_measured_and_repeats_none_of_it():
+    readme = (ROOT / "README.md").read_text()
+    assert "<!-- results: " not in readme
+    assert "results/report" not in readme
+
+
 @pytest.mark.parametrize("page", pages.PAGES)
 def test_a_page_shows_the_published_results(page):
     assert (ROOT / page).read_text() == pages.render(page)

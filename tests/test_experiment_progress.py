@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from agents.impala.config import LearnerConfig, TrainConfig
-from agents.impala.trainer import SHOWN, Trainer
+from agents.impala.shown import SHOWN
+from agents.impala.trainer import Trainer
 from experiment.live import MAX_LINE, in_one_line, sparkline
 from experiment.progress import ProgressDisplay
 
@@ -110,7 +111,7 @@ def test_a_sparkline_rises_with_its_values():
 ON_A_TERMINAL = f"""
 import sys, time
 from pathlib import Path
-from agents.impala.trainer import SHOWN
+from agents.impala.shown import SHOWN
 from experiment.progress import ProgressDisplay
 with ProgressDisplay("Pong-v5 rdn", "frames", Path("runs/pong-rdn-1")) as shown:
     time.sleep(1)

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from agents.impala.config import LearnerConfig
-from agents.impala.learner import total_divergence
-from agents.impala.loss import explained_variance, impala_loss, information, normalise
+from agents.impala.diagnostics import explained_variance, information, total_divergence
+from agents.impala.loss import impala_loss
 from agents.impala.moments import moments
+from agents.impala.policy_losses import normalise
 from agents.impala.rollout import Rollout
 from agents.impala.vtrace import vtrace_targets
 from models.policy import PolicyOutput

@@ -256,11 +256,11 @@ def test_the_seconds_of_the_core_are_a_part_of_acting_and_learning(mode):
     policies = {trainer.policy, *(actor.policy for crew in trainer.crews for actor in crew)}
     assert len(policies) == (1 if mode == "serial" else 2)
     train(trainer, 3)
-    seconds = trainer.take_seconds()
+    seconds = trainer.spent.take_seconds()
     assert all(policy.core_clock.seconds > 0 for policy in policies)
     assert seconds["core"] == sum(policy.core_clock.seconds for policy in policies)
     assert seconds["core"] < seconds["inference"] + seconds["learner"]
-    assert trainer.take_seconds()["core"] == 0
+    assert trainer.spent.take_seconds()["core"] == 0
 
 
 def test_a_row_tells_the_length_of_new_games_and_nothing_where_none_has_ended():

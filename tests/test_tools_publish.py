@@ -11,7 +11,7 @@ from agents.evaluation.results import result_path
 from agents.evaluation.saved_policy import load_policy
 from agents.impala.config import config_from_values
 from agents.runs import train
-from comparison.run_table import read_run_table
+from comparison.task_file import read_task_file
 from experiment.files import write_json
 from tests.run_folders import evaluation, metrics
 from tools import publish as module
@@ -62,7 +62,7 @@ def runs(made, tmp_path):
 
 
 def seeds(file):
-    return [run.config.seed for run in read_run_table(file)]
+    return [run.config.seed for run in read_task_file(file)]
 
 
 @pytest.mark.parametrize("settings", [None, *OTHERS], ids=str)
@@ -81,7 +81,7 @@ def test_runs_of_a_task_go_into_one_file(runs, tmp_path):
     (file,) = publish(runs / "tasks", tmp_path / "results")
     assert file == tmp_path / "results/control.json"
     assert seeds(file) == [1, 2]
-    (other,) = read_run_table(file)[0].others
+    (other,) = read_task_file(file)[0].others
     assert other.variation == "length=9"
 
 

@@ -8,7 +8,7 @@ import pytest
 from agents.impala.config import config_from_values
 from agents.plugins import use_named
 from agents.runs import train
-from comparison.run_table import read_run_table
+from comparison.task_file import read_task_file
 from envs import family_of
 from experiment.files import write_json
 from experiment.provenance import ROOT
@@ -79,7 +79,7 @@ def test_what_a_file_holds_is_left_out_and_what_comes_is_added(worked_off, tmp_p
         ("tmaze", "feedforward"),
         ("parity", "lstm,feedforward"),
     ]
-    runs = read_run_table(tmp_path / "kept/tmaze.json")
+    runs = read_task_file(tmp_path / "kept/tmaze.json")
     assert sorted(run.config.core.kind for run in runs) == ["feedforward", "gru", "lstm"]
     assert main([*options, "--tasks=tmaze", "--cores=lstm"]) == 0
     assert main(["--results=kept", "--seeds=2", "--tasks=tmaze", "--cores=gru"]) == 0

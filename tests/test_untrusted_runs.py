@@ -13,7 +13,7 @@ from agents.impala.config import TrainConfig, config_from_values
 from comparison.compare import compare_and_write
 from comparison.read_runs import read_runs
 from comparison.run_folder import read_run_folder
-from comparison.run_table import read_run_table, table_of
+from comparison.task_file import read_task_file, task_file_of
 from experiment.checkpoint import save_checkpoint
 from experiment.files import write_json
 from experiment.settings import flat_values, plain_values
@@ -61,17 +61,17 @@ def test_a_folder_with_a_mutated_file_is_read_or_refused(tmp_path, name):
 def test_a_mutated_file_of_runs_is_read_or_refused(tmp_path):
     write_run(tmp_path / "run")
     file, rng = tmp_path / "tmaze.json", np.random.default_rng(3)
-    write_json(file, table_of(read_runs([tmp_path / "run"])))
+    write_json(file, task_file_of(read_runs([tmp_path / "run"])))
     good = file.read_bytes()
     for _ in range(2 * NUM_MUTANTS):
         file.write_bytes(mutate(good, rng, TOKENS))
         with Watched():
-            read_run_table(file)
+            read_task_file(file)
 
 
 def test_a_file_of_runs_with_odd_values_is_compared_or_refused(tmp_path):
     write_run(tmp_path / "runs/run")
-    content, rng = table_of(read_runs([tmp_path / "runs"])), np.random.default_rng(4)
+    content, rng = task_file_of(read_runs([tmp_path / "runs"])), np.random.default_rng(4)
     file = tmp_path / "tmaze.json"
     for _ in range(6):
         value = json.loads(json.dumps(content))

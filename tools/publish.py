@@ -5,7 +5,7 @@ and whose last weights were evaluated by the settings that make a score:
 
 - runs of a small task, or of a task with answers, go into one file a task,
   `results/memory/<task>.json`, or into the file that is named in place of the folder
-  (comparison/run_table.py says what it holds);
+  (comparison/task_file.py says what it holds);
 - of a run on Atari its folder is kept, at the same place below `results/memory`: config,
   provenance, metrics thinned to what a curve needs, and the evaluations of its last weights; with
   --policies, of seed 1 also the weights alone, `policy.safetensors`.
@@ -34,7 +34,7 @@ from comparison.agent_runs import AGENTS, RETURN_TAG
 from comparison.grouping import group
 from comparison.run_folder import read_run_folder
 from comparison.run_record import Config, RunRecord, evenly_spread, short_number
-from comparison.run_table import read_run_table, table_of
+from comparison.task_file import read_task_file, task_file_of
 from envs import atari, family_of
 from experiment.checkpoint import newest_number
 from experiment.files import file_name, write_json
@@ -133,7 +133,7 @@ def publish_into_table(runs: list[RunRecord], file: Path) -> bool:
     Raises:
         ValueError: the file would hold two tasks, or two runs of the same settings and seed.
     """
-    published = read_run_table(file) if file.exists() else []
+    published = read_task_file(file) if file.exists() else []
     known = [_made(run) for run in published]
     new = [run for run in runs if _made(run) not in known]
     if not new:
@@ -143,7 +143,7 @@ def publish_into_table(runs: list[RunRecord], file: Path) -> bool:
         names = ", ".join(task.name for task in tasks)
         raise ValueError(f"{file} would hold more than one task: {names}; name a file for each")
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, table_of([*published, *new]))
+    write_json(file, task_file_of([*published, *new]))
     return True
 
 

@@ -17,7 +17,7 @@ from jsonargparse import ArgumentParser
 
 from agents.plugins import use_named
 from comparison.grouping import core_name
-from comparison.run_table import read_run_table
+from comparison.task_file import read_task_file
 from experiment.complaints import close_hint
 from experiment.files import write_json
 from experiment.run_dir import read_status
@@ -103,7 +103,7 @@ def _sweep(name: str, table: Mapping[str, Any], config: TableConfig) -> SweepCon
 
 def _whole_cores(file: Path, seeds: int) -> set[str]:
     """Returns the cores of which a task's file has the runs of all seeds."""
-    runs = read_run_table(file) if file.exists() else []
+    runs = read_task_file(file) if file.exists() else []
     found = {(core_name(run.config), run.config.seed) for run in runs}
     return {core for core, _ in found if {(core, seed) for seed in range(1, seeds + 1)} <= found}
 

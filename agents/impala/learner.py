@@ -6,17 +6,19 @@ has a part of every minibatch, and all make the same step. Nothing here knows ab
 or threads.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from agents.impala.config import LearnerConfig
+from agents.impala.diagnostics import total_divergence
 from agents.impala.graphed_update import GraphedUpdate
 from agents.impala.loss import Loss, impala_loss
 from agents.impala.minibatches import draw_minibatches
+from agents.impala.optimizer import make_optimizer
 from agents.impala.rollout import Rollout
+from agents.impala.schedules import entropy_cost, step_size
 from agents.impala.snapshot import Snapshot
 from agents.impala.step_factor import next_factor
 from agents.impala.streams import finish
@@ -272,60 +274,3 @@ class Learner:
         self.frames = state["frames"]
         self.skipped_updates = state["skipped_updates"]
         self.step_factor = state["step_factor"]
-
-
-def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:
-    """Returns the step size where `frames` of `total_frames` are done, in any unit."""
-    left = max(0.0, 1.0 - frames / total_frames) if config.anneal else 1.0
-    return config.learning_rate * left
-
-
-def entropy_cost(config: LearnerConfig, frames: int, total_frames: int) -> float:
-    """Returns the entropy's weight where `frames` of `total_frames` are done, in any unit."""
-    if config.final_entropy_cost is None:
-        return config.entropy_cost
-    done = min(1.0, frames / total_frames)
-    return config.entropy_cost + (config.final_entropy_cost - config.entropy_cost) * done
-
-
-def total_divergence(log_policy_by_pass: Tensor, valid: Tensor) -> Tensor:
-    """Returns the sum of KL(first || last) in nats over valid rows of [2, T, B, A] log pi."""
-    first, last = log_policy_by_pass
-    divergence = (first.exp() * (first - last)).sum(-1)
-    return torch.where(valid, divergence, 0.0).sum()
-
-
-MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
-"""What torch's optimisers remember of every parameter, beside the number of their steps."""
-
-
-def optimizer_state_of(
-    parameters: Sequence[Tensor], config: LearnerConfig
-) -> list[dict[str, Tensor]]:
-    """Returns what a learner saves of an optimiser that has made a step, in structure."""
-    return [
-        {"step": torch.zeros(())} | dict.fromkeys(MOMENTS[config.optimizer], parameter)
-        for parameter in parameters
-    ]
-
-
-def make_optimizer(policy: Policy, config: LearnerConfig) -> torch.optim.Optimizer:
-    """Returns the optimiser that `config` names, over all of the policy's parameters.
-
-    On a GPU its step can be captured: nothing of it is on the host, the step size included.
-    """
-    parameters = list(policy.parameters())
-    device = parameters[0].device
-    is_cuda = device.type == "cuda"
-    rate = torch.tensor(config.learning_rate, device=device) if is_cuda else config.learning_rate
-    epsilon = config.optimizer_epsilon
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=rate, eps=epsilon, fused=True, capturable=is_cuda)
-    return torch.optim.RMSprop(
-        parameters,
-        lr=rate,
-        alpha=config.rmsprop_decay,
-        eps=epsilon,
-        foreach=True,
-        capturable=is_cuda,
-    )

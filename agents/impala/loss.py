@@ -1,10 +1,9 @@
 """The IMPALA loss of one minibatch of unrolls: policy gradient, value error, entropy bonus.
 
-Functions of plain tensors. Only valid rows count: a terminal observation's row carries no action
-that happened. Where several ranks learn together, counts and means are of the rows of all.
+Only valid rows count: a terminal observation's row carries no action that happened. Where several
+ranks learn together, counts and means are of the rows of all.
 
-Sources: Espeholt et al. 2018, IMPALA, section 4.2 (https://arxiv.org/abs/1802.01561); the
-clipped surrogate is eq. (7) of Schulman et al. 2017, PPO (https://arxiv.org/abs/1707.06347).
+Source: Espeholt et al. 2018, IMPALA, section 4.2 (https://arxiv.org/abs/1802.01561).
 """
 
 from typing import NamedTuple
@@ -13,14 +12,13 @@ import torch
 from torch import Tensor
 
 from agents.impala.config import LearnerConfig
+from agents.impala.diagnostics import explained_variance, information
 from agents.impala.moments import Moments, moments
+from agents.impala.policy_losses import normalise, plain_policy_loss, surrogate_policy_loss
 from agents.impala.rollout import Rollout
-from agents.impala.vtrace import vtrace_targets
+from agents.impala.vtrace import VTraceTargets, vtrace_targets
 from experiment.ranks import ALONE, Ranks
 from models.policy import PolicyOutput
-
-MIN_TARGET_VARIANCE = 1e-8
-"""Targets that vary less count as constant: float32 rounds means of thousands to some 1e-4."""
 
 
 class Loss(NamedTuple):
@@ -39,57 +37,16 @@ class Loss(NamedTuple):
     information: Tensor  # see the function; the mean of those of the ranks
 
 
-def plain_policy_loss(
-    log_probs: Tensor, log_rhos: Tensor, advantages: Tensor, rho_bar: float
-) -> Tensor:
-    """Returns [T, B] -min(rho, rho_bar) A log pi; no gradient through rho or A."""
-    rhos = log_rhos.detach().exp().clamp(max=rho_bar)
-    return -rhos * advantages * log_probs
+class _Terms(NamedTuple):
+    """What a minibatch's rows lose, before it is added up."""
 
-
-def surrogate_policy_loss(log_rhos: Tensor, advantages: Tensor, clip: float) -> Tensor:
-    """Returns [T, B] -min(r A, clip(r, 1 - clip, 1 + clip) A), r = pi / mu with its gradient."""
-    ratio = log_rhos.exp()
-    return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
-
-
-def normalise(advantages: Tensor, of: Moments, min_deviation: float) -> Tensor:
-    """Returns advantages [T, B] less their mean, over their standard deviation, of valid rows.
-
-    The deviation counts as `min_deviation` where it is smaller.
-
-    Source of the bound: Hafner et al. 2023, DreamerV3 (https://arxiv.org/abs/2301.04104), which
-    scales large returns down and leaves small ones, "to avoid amplifying noise".
-    """
-    deviation = (of.squares / (of.rows - 1)).sqrt().clamp(min=min_deviation)
-    return torch.where(of.rows < 2, advantages, (advantages - of.mean) / deviation)
-
-
-def explained_variance(targets: Moments, errors: Moments) -> Tensor:
-    """Returns 1 - Var[target - value] / Var[target] over valid rows.
-
-    1 where values are right up to a constant, 0 where a constant does as well, below 0 where it
-    does better. 0 where the targets do not vary, so that nothing is there to be explained.
-    """
-    total, unexplained = (of.squares / of.rows.clamp(min=1) for of in (targets, errors))
-    part = 1.0 - unexplained / total.clamp(min=MIN_TARGET_VARIANCE)
-    return torch.where(total < MIN_TARGET_VARIANCE, 0.0, part)
-
-
-def information(log_policy: Tensor, valid: Tensor) -> Tensor:
-    """Returns how much the actions depend on what is seen, in nats, over valid rows.
-
-    It is the mutual information of row and action: the entropy of the mean policy less the mean
-    entropy. It is 0 where the policy is the same in all rows, however little random.
-
-    Args:
-        log_policy: [T, B, A] log pi.
-        valid: [T, B] bool.
-    """
-    policy = torch.where(valid[..., None], log_policy.exp(), 0.0)
-    num_valid = valid.sum().clamp(min=1)
-    mean = policy.sum((0, 1)) / num_valid
-    return (torch.xlogy(policy, policy).sum() / num_valid) - torch.xlogy(mean, mean).sum()
+    policy: Tensor  # [T, B], as the next two
+    value: Tensor
+    entropy: Tensor
+    rhos: Tensor  # [T, B] importance weights, without gradient
+    of_advantages: Moments
+    of_targets: Moments
+    of_errors: Moments  # of the values: targets less values
 
 
 def impala_loss(
@@ -113,45 +70,66 @@ def impala_loss(
         same as means.
     """
     log_policy = torch.log_softmax(output.logits[:-1], dim=-1)
+    terms = _terms(output, log_policy, rollout, config, ranks)
+    num_valid = terms.of_advantages.rows.clamp(min=1)
+    divisor = num_valid if config.reduction == "mean" else torch.ones_like(num_valid)
+    values = output.value[:-1].detach()
+    rows = torch.stack((terms.policy, terms.value, terms.entropy, terms.rhos, values))
+    reduced = torch.where(rollout.valid, rows, 0.0).sum((1, 2)) / divisor
+    policy, value, entropy, *_ = reduced.unbind()
+    total = policy + config.value_cost * value - entropy_cost * entropy
+    means = torch.cat((total.detach()[None], reduced.detach())) * divisor / num_valid
+    whole = (  # the same on each rank, or the mean of the ranks
+        explained_variance(terms.of_targets, terms.of_errors) / ranks.size,
+        information(log_policy.detach(), rollout.valid) / ranks.size,
+    )
+    return total, Loss._make((*means.unbind(), *whole))
+
+
+def _terms(
+    output: PolicyOutput, log_policy: Tensor, rollout: Rollout, config: LearnerConfig, ranks: Ranks
+) -> _Terms:
+    """Returns the rows of the loss, and the moments over the valid rows of all ranks."""
     log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
     log_rhos = log_probs - rollout.behaviour_log_prob
+    targets = _targets(output.value.detach(), log_rhos.detach(), rollout, config)
+    errors = targets.values - output.value[:-1].detach()
+    of = moments((targets.advantages, targets.values, errors), rollout.valid, ranks)
+    return _Terms(
+        _policy_loss(log_probs, log_rhos, targets.advantages, of[0], config),
+        0.5 * (targets.values - output.value[:-1]).square(),
+        -(log_policy.exp() * log_policy).sum(-1),
+        log_rhos.detach().exp(),
+        *of,
+    )
+
+
+def _targets(
+    value: Tensor, log_rhos: Tensor, rollout: Rollout, config: LearnerConfig
+) -> VTraceTargets:
+    """Returns V-trace targets for values [T+1, B] and log importance weights [T, B]."""
     rewards = rollout.reward
     if config.reward_clip:
         rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
-    targets = vtrace_targets(
-        log_rhos.detach(),
+    return vtrace_targets(
+        log_rhos,
         rollout.discount,
         rewards,
-        output.value[:-1].detach(),
-        output.value[-1].detach(),
+        value[:-1],
+        value[-1],
         rollout.valid,
         rho_bar=config.rho_bar,
         c_bar=config.c_bar,
         lambda_=config.vtrace_lambda,
     )
-    advantages = targets.advantages
-    values = output.value[:-1].detach()
-    of_advantages, *of_values = moments(
-        (advantages, targets.values, targets.values - values), rollout.valid, ranks
-    )
-    if config.normalise_advantages:
-        advantages = normalise(advantages, of_advantages, config.min_advantage_deviation)
-    if config.policy_loss == "plain":
-        policy = plain_policy_loss(log_probs, log_rhos, advantages, config.rho_bar)
-    else:
-        policy = surrogate_policy_loss(log_rhos, advantages, config.surrogate_clip)
-    value = 0.5 * (targets.values - output.value[:-1]).square()
-    entropy = -(log_policy.exp() * log_policy).sum(-1)
 
-    num_valid = of_advantages.rows.clamp(min=1)
-    divisor = num_valid if config.reduction == "mean" else torch.ones_like(num_valid)
-    rows = torch.stack((policy, value, entropy, log_rhos.detach().exp(), values))
-    reduced = torch.where(rollout.valid, rows, 0.0).sum((1, 2)) / divisor
-    policy, value, entropy, *_ = reduced.unbind()
-    total = policy + config.value_cost * value - entropy_cost * entropy
-    means = torch.cat((total.detach()[None], reduced.detach())) * divisor / num_valid
-    return total, Loss(
-        *means.unbind(),
-        explained_variance(*of_values) / ranks.size,  # the same on each
-        information(log_policy.detach(), rollout.valid) / ranks.size,
-    )
+
+def _policy_loss(
+    log_probs: Tensor, log_rhos: Tensor, advantages: Tensor, of: Moments, config: LearnerConfig
+) -> Tensor:
+    """Returns the policy's loss [T, B] that `config` names."""
+    if config.normalise_advantages:
+        advantages = normalise(advantages, of, config.min_advantage_deviation)
+    if config.policy_loss == "plain":
+        return plain_policy_loss(log_probs, log_rhos, advantages, config.rho_bar)
+    return surrogate_policy_loss(log_rhos, advantages, config.surrogate_clip)

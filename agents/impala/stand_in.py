@@ -12,7 +12,8 @@ import torch
 
 from agents.impala.actor import Actor
 from agents.impala.config import TrainConfig
-from agents.impala.learner import Learner, optimizer_state_of
+from agents.impala.learner import Learner
+from agents.impala.optimizer import optimizer_state_of
 from agents.impala.resolve import make_policy
 from agents.impala.trainer import GAMES_DEPEND_ON
 from envs import make_env

@@ -21,10 +21,13 @@ from agents.impala.allocator import keep_freed_memory
 from agents.impala.config import TrainConfig
 from agents.impala.crews import Crew, Share, generator, make_crew, make_envs, refuse_uneven
 from agents.impala.initial_weights import take_weights
-from agents.impala.learner import Learner, step_size
-from agents.impala.played import PARTS, Played, mean_of_ranks
+from agents.impala.learner import Learner
+from agents.impala.played import Played
 from agents.impala.resolve import arithmetic, make_policy, settled
 from agents.impala.rollout import Rollout
+from agents.impala.schedules import step_size
+from agents.impala.shown import LAG, SHOWN
+from agents.impala.spent import Spent
 from agents.impala.threads import ActorThreads
 from envs import canonical_game
 from envs.spec import EnvSpec, VecEnv
@@ -37,21 +40,6 @@ from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.trainable import StateCheck, Trainable
 
 logger = logging.getLogger(__name__)
-WAITS = ("actor", "learner")
-LAG = "learner/lag_updates"
-SHOWN = (
-    ("return/last_100_games_points", "return of last 100 games", "{:.2f}"),
-    ("games", "games ended", "{:,}"),
-    ("loss/entropy", "entropy", "{:.3f}"),
-    ("share/env", "time in env", "{:.0%}"),
-    ("share/inference", "inference", "{:.0%}"),
-    ("share/learner", "learner", "{:.0%}"),
-    ("share/core", "of that core", "{:.0%}"),
-    (LAG, "lag, updates", "{:.1f}"),
-    ("loss/policy", "policy loss", "{:.4f}"),
-    ("loss/value", "value loss", "{:.4f}"),
-)
-"""What the display shows of a row, in the order of worth."""
 GAMES_DEPEND_ON = {"learner.batch_size", "num_groups"}
 """Settings that decide how many games an actor plays, and so which saved ones it can go on with."""
 
@@ -90,11 +78,8 @@ class Trainer(Trainable):
         if config.mode == "serial" or config.exact_lag is not None:
             torch.backends.cudnn.deterministic = True  # what it computes does not change by itself
         self.num_learned = num_learned
-        self.learn_seconds = 0.0  # since the trainer was made
-        self._seconds_taken: dict[str, float] = {}
         self._played = Played(ranks)
         self._origin: Mapping[str, Any] = {}
-        self._waited = self._waited_before = dict.fromkeys(WAITS, 0.0)  # seconds, async mode
         num_crews = config.num_actors if config.mode == "async" else 1
         envs = [make_envs(config, self.share, crew, num_learned) for crew in range(num_crews)]
         self.spec: EnvSpec = envs[0][0].spec
@@ -112,6 +97,7 @@ class Trainer(Trainable):
             ranks=ranks,
         )
         self.crews = [self._make_crew(crew, envs[crew]) for crew in range(num_crews)]
+        self.spent = Spent(self.policy, self._actors(), ranks)
         for number, crew in enumerate(self.crews):
             for group, actor in zip(self.share.groups, crew, strict=True):
                 seed = derive_seed(config.seed, "scatter", number, group)
@@ -266,7 +252,7 @@ class Trainer(Trainable):
                 rollout = threads.queue.take()
                 metrics = self._learn(rollout)
                 threads.publish(self.learner, self.num_learned)
-                self._waited = threads.seconds_waited()
+                self.spent.waited(threads.seconds_waited())
                 yield metrics
 
     def _learn(self, rollout: Rollout) -> dict[str, float]:
@@ -274,39 +260,15 @@ class Trainer(Trainable):
         metrics = self.learner.learn(rollout)
         self._played.add(rollout.episodes)
         self.num_learned += 1
-        self.learn_seconds += time.perf_counter() - began
+        self.spent.learned(time.perf_counter() - began)
         return metrics
 
     def take_row(self, elapsed_seconds: float) -> dict[str, Any]:
         """Returns games, shares of the time and waits since the last call."""
-        row = self._played.take_row()
-        seconds = mean_of_ranks(self.take_seconds(), self.ranks)
-        spent = sum(seconds[part] for part in PARTS)
-        row |= {f"share/{part}": value / spent for part, value in seconds.items()}
+        row = self._played.take_row() | self.spent.take_shares()
         if self.config.mode == "async":
-            waited = {side: of - self._waited_before[side] for side, of in self._waited.items()}
-            self._waited_before = self._waited
-            row |= {
-                f"queue/{side}_wait_share": seconds / elapsed_seconds
-                for side, seconds in mean_of_ranks(waited, self.ranks).items()
-            }
+            row |= self.spent.take_waits(elapsed_seconds)
         return row
-
-    def take_seconds(self) -> dict[str, float]:
-        """Returns this rank's seconds by part since the last call; in async mode parts overlap.
-
-        Beside PARTS: "core", the part of inference and learner in the core, on a CPU.
-        """
-        totals: dict[str, float] = {
-            "env": sum(actor.env_seconds for actor in self._actors()),
-            "inference": sum(actor.inference_seconds for actor in self._actors()),
-            "learner": self.learn_seconds,
-        }
-        if self.device.type == "cpu":
-            policies = {self.policy, *(actor.policy for actor in self._actors())}
-            totals["core"] = sum(policy.core_clock.seconds for policy in policies)
-        before, self._seconds_taken = self._seconds_taken, totals
-        return {part: total - before.get(part, 0.0) for part, total in totals.items()}
 
     def policy_values(self) -> dict[str, Any]:
         """Returns what the policy must know of its world."""

@@ -2,7 +2,7 @@
 
 from agents.impala.config import TrainConfig
 from comparison.run_record import RunRecord
-from comparison.run_table import read_run_table
+from comparison.task_file import read_task_file
 from tools.pages.files import ROOT, table
 
 RESULTS = "results/keys/parity.json"
@@ -10,7 +10,7 @@ RESULTS = "results/keys/parity.json"
 
 def keys_block() -> str:
     """Returns the section."""
-    runs = sorted(read_run_table(ROOT / RESULTS), key=_settings)
+    runs = sorted(read_task_file(ROOT / RESULTS), key=_settings)
     header = ["core", "`key_norm`", "`beta_range`", "seed", "share of right answers"]
     text = (
         f"Parity of 20 bits by `configs/memory/parity.yaml` with {_frames(runs[0]):,} "

@@ -8,7 +8,7 @@ from agents.impala.config import TrainConfig
 from comparison.evaluation_record import Evaluation
 from comparison.grouping import core_name
 from comparison.run_record import RunRecord
-from comparison.run_table import read_run_table
+from comparison.task_file import read_task_file
 from envs import family_of
 from models.cores import CORES
 from tools.pages.files import ROOT, table
@@ -59,7 +59,7 @@ def _label(task: str, variation: str) -> str:
 @cache
 def _runs(task: str) -> list[RunRecord]:
     """Returns the published runs of a task."""
-    return read_run_table(ROOT / RESULTS / f"{task}.json")
+    return read_task_file(ROOT / RESULTS / f"{task}.json")
 
 
 def _budget(task: str) -> list[str]:

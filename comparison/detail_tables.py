@@ -6,8 +6,8 @@ from statistics import median
 from comparison.grouping import differing
 from comparison.numbers import Comparison
 from comparison.origins import arithmetic_names, commits, machines, source_hashes
+from comparison.report_table import NONE, Table, number
 from comparison.run_record import RunRecord
-from comparison.table import NONE, Table, number
 
 SHARES = {  # of training's time, and how the report calls them
     "share/env": "env",

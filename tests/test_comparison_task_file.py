@@ -10,7 +10,7 @@ from comparison.agent_runs import RETURN_TAG
 from comparison.compare import compare_and_write
 from comparison.read_runs import find_runs, read_runs
 from comparison.run_record import evenly_spread
-from comparison.run_table import CURVE_POINTS, read_run_table, table_of
+from comparison.task_file import CURVE_POINTS, read_task_file, task_file_of
 from experiment.files import write_json
 from tests.run_folders import ORIGIN, evaluation, metrics, write_evaluation, write_run, write_seeds
 
@@ -30,7 +30,7 @@ def folders(tmp_path):
 def table(folders, tmp_path):
     file = tmp_path / "suite/tmaze.json"
     file.parent.mkdir()
-    write_json(file, table_of(read_runs([folders])))
+    write_json(file, task_file_of(read_runs([folders])))
     return file
 
 
@@ -77,7 +77,7 @@ def test_a_long_curve_becomes_evenly_spread_points_with_both_ends(tmp_path):
     run = write_run(tmp_path / "run")
     rows = metrics(1 / 3, frames=range(1000, 400_000, 1000))
     (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    content = table_of(read_runs([run]))
+    content = task_file_of(read_runs([run]))
     curve = content["runs"][0]["curve"]
     assert len(curve["frames"]) == CURVE_POINTS
     assert (curve["frames"][0], curve["frames"][-1]) == (1000, 399_000)
@@ -85,7 +85,7 @@ def test_a_long_curve_becomes_evenly_spread_points_with_both_ends(tmp_path):
     assert curve["returns"][-1] == pytest.approx(1 / 3, rel=1e-7)
     assert len(json.dumps(content["runs"][0])) < 5000
     write_json(tmp_path / "a.json", content)
-    assert table_of(read_run_table(tmp_path / "a.json")) == content  # and stays as it is
+    assert task_file_of(read_task_file(tmp_path / "a.json")) == content  # and stays as it is
 
 
 @pytest.mark.parametrize(("rows", "places"), [(0, []), (1, [0]), (3, [0, 1, 2]), (9, [0, 3, 5, 8])])
@@ -141,14 +141,14 @@ def test_a_hostile_or_broken_value_is_one_clear_error(table, place, value, messa
     part[last] = value
     table.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=message) as caught:
-        read_run_table(table)
+        read_task_file(table)
     assert "\n" not in str(caught.value).split("unusable settings")[0]
 
 
 def test_a_run_without_a_score_is_kept_as_one(tmp_path):
     run = write_run(tmp_path / "run")
     (run / "evaluation/first.json").unlink()
-    write_json(tmp_path / "a.json", table_of(read_runs([run])))
-    (record,) = read_run_table(tmp_path / "a.json")
+    write_json(tmp_path / "a.json", task_file_of(read_runs([run])))
+    (record,) = read_task_file(tmp_path / "a.json")
     assert (record.score, record.others) == (None, ())
     assert RETURN_TAG not in record.metrics.end

@@ -29,12 +29,12 @@ OWN_FIELDS = {"core": "core.kind", "seed": "seed"}  # of a run, and the setting 
 LEFT_OUT = "run_dir"  # where the run lay
 
 
-def is_run_table(value: Any) -> bool:
+def is_task_file(value: Any) -> bool:
     """Returns whether the content of a JSON file is meant to be one."""
     return isinstance(value, dict) and {"settings", "provenance", "runs"} <= value.keys()
 
 
-def read_run_table(path: Path) -> list[RunRecord]:
+def read_task_file(path: Path) -> list[RunRecord]:
     """Reads the runs of a file.
 
     Raises:
@@ -47,7 +47,7 @@ def read_run_table(path: Path) -> list[RunRecord]:
     return [_run(run, f"{path} runs[{i}]", settings, origin) for i, run in enumerate(runs)]
 
 
-def table_of(runs: Sequence[RunRecord]) -> dict[str, Any]:
+def task_file_of(runs: Sequence[RunRecord]) -> dict[str, Any]:
     """Returns the content of the file of these runs."""
     settings = [_settings(run) for run in runs]
     shared_settings = _shared(settings)

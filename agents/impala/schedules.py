@@ -1,0 +1,17 @@
+"""What decays over a run: the step size and the entropy's weight."""
+
+from agents.impala.config import LearnerConfig
+
+
+def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:
+    """Returns the step size where `frames` of `total_frames` are done, in any unit."""
+    left = max(0.0, 1.0 - frames / total_frames) if config.anneal else 1.0
+    return config.learning_rate * left
+
+
+def entropy_cost(config: LearnerConfig, frames: int, total_frames: int) -> float:
+    """Returns the entropy's weight where `frames` of `total_frames` are done, in any unit."""
+    if config.final_entropy_cost is None:
+        return config.entropy_cost
+    done = min(1.0, frames / total_frames)
+    return config.entropy_cost + (config.final_entropy_cost - config.entropy_cost) * done

@@ -14,6 +14,7 @@ from agents.impala.actor import collect
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.loss import impala_loss
 from agents.impala.queue import RolloutQueue
+from agents.impala.schedules import desired_kl
 from agents.impala.step_factor import next_factor
 from agents.impala.trainer import Trainer
 from agents.impala.weights import WeightStore
@@ -131,6 +132,14 @@ def test_the_step_size_is_led_by_how_far_a_rollout_moves_the_policy():
     wanted = [learner.learning_rate / 1.5**n for n in range(3)]
     assert rates == pytest.approx(wanted)
     assert rate == rates[-1]
+
+
+def test_the_desired_kl_decays_with_the_square_of_the_step_size():
+    learner = dataclasses.replace(LEARNER, desired_kl=0.02)
+    assert desired_kl(learner, 0, 100) == 0.02
+    assert desired_kl(learner, 75, 100) == pytest.approx(0.02 / 16)
+    assert desired_kl(dataclasses.replace(learner, anneal=False), 75, 100) == 0.02
+    assert desired_kl(LEARNER, 75, 100) is None
 
 
 @pytest.mark.parametrize(("kl", "passes"), [(0.0, 2), (float("nan"), 2), (0.01, 1)])

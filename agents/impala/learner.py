@@ -18,7 +18,7 @@ from agents.impala.loss import Loss, impala_loss
 from agents.impala.minibatches import draw_minibatches
 from agents.impala.optimizer import make_optimizer
 from agents.impala.rollout import Rollout
-from agents.impala.schedules import entropy_cost, step_size
+from agents.impala.schedules import desired_kl, entropy_cost, step_size
 from agents.impala.snapshot import Snapshot
 from agents.impala.step_factor import next_factor
 from agents.impala.streams import finish
@@ -103,10 +103,8 @@ class Learner:
             )
         last = self._progress(rollout, self.config.updates_per_rollout - 1)
         rate = self.step_factor * step_size(self.config, *last)
-        if self.config.desired_kl is not None:
-            self.step_factor = next_factor(
-                self.step_factor, metrics[DIVERGENCE], self.config.desired_kl
-            )
+        if (desired := desired_kl(self.config, *last)) is not None:
+            self.step_factor = next_factor(self.step_factor, metrics[DIVERGENCE], desired)
         self.frames += self._frames_of(rollout)
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = rate

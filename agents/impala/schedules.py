@@ -1,4 +1,4 @@
-"""What decays over a run: the step size and the entropy's weight."""
+"""What decays over a run: the step size, how far it may move the policy, the entropy's weight."""
 
 from agents.impala.config import LearnerConfig
 
@@ -7,6 +7,18 @@ def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:
     """Returns the step size where `frames` of `total_frames` are done, in any unit."""
     left = max(0.0, 1.0 - frames / total_frames) if config.anneal else 1.0
     return config.learning_rate * left
+
+
+def desired_kl(config: LearnerConfig, frames: int, total_frames: int) -> float | None:
+    """Returns the KL in nats by which a rollout should move the policy, where one is set.
+
+    It decays as a KL does where the step size alone decays, with its square: else the step size
+    would be led up again by as much as it has decayed.
+    """
+    if config.desired_kl is None:
+        return None
+    left = step_size(config, frames, total_frames) / config.learning_rate
+    return config.desired_kl * left**2
 
 
 def entropy_cost(config: LearnerConfig, frames: int, total_frames: int) -> float:

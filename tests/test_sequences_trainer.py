@@ -271,6 +271,38 @@ def test_a_model_of_another_vocabulary_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "text", "--task.args.source", "/nowhere"], "no folder /nowhere"),
+        (["show", "listops", "--task.args.value_probability", "1.0"], "cannot be drawn"),
+        (["show", "listopps"], "unknown task 'listopps'"),
+        (["train", "--task.kind", "formal", "--task.args.max_length", "0"], "need 1 <= min_length"),
+        (["train", "--model.precision", "half"], "precision"),
+        (["evaluate", "/nowhere"], "no checkpoint at /nowhere"),
+        (["watch", "/nowhere"], "no checkpoint at /nowhere"),
+        (["compare", "/nowhere"], "/nowhere is no folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(capsys, arguments, message):
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+def test_a_text_that_has_become_another_has_another_vocabulary(tmp_path, text, capsys):
+    args = text.args | {"unit": "byte_pairs", "vocabulary_size": 260}
+    config = settings(
+        replace(text, args=args), CARRIED, total_tokens=50, run_dir=str(tmp_path / "run")
+    )
+    run = train(config)
+    for file in (tmp_path / "corpus").iterdir():
+        file.write_text("lambda lambda lambda\n")
+    with pytest.raises(ValueError, match=r"run is of another vocabulary .*which has 261 tokens"):
+        load_model(run)
+
+
+@pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda state: state.update(tokens=-1), "trainable.tokens must be in 0"),

@@ -21,6 +21,7 @@ from tools.pages.parallel import efficiency_block, exchange_block, processes_blo
 from tools.pages.pong import async_block, pong_block
 from tools.pages.pong_tuning import tuning_block
 from tools.pages.reliability import campaign_block, soak_block
+from tools.pages.sequences import sequences_block
 from tools.pages.startup import startup_block
 from tools.pages.throughput import speed_block, throughput_block
 
@@ -36,6 +37,7 @@ PAGES = (
     "docs/reliability.md",
     "docs/compare.md",
     "docs/parallel.md",
+    "docs/sequences.md",
 )
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
@@ -58,6 +60,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "processes": processes_block,
     "exchanges": exchange_block,
     "efficiency": efficiency_block,
+    "sequences": sequences_block,
 }
 
 

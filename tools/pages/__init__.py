@@ -21,12 +21,12 @@ from tools.pages.parallel import efficiency_block, exchange_block, processes_blo
 from tools.pages.pong import async_block, pong_block
 from tools.pages.pong_tuning import tuning_block
 from tools.pages.reliability import campaign_block, soak_block
+from tools.pages.same_weights import same_weights_block
 from tools.pages.sequences import sequences_block
 from tools.pages.startup import startup_block
 from tools.pages.throughput import speed_block, throughput_block
 
 PAGES = (
-    "README.md",
     "docs/pong.md",
     "docs/pong_recipe.md",
     "docs/memory.md",
@@ -38,6 +38,7 @@ PAGES = (
     "docs/compare.md",
     "docs/parallel.md",
     "docs/sequences.md",
+    "docs/reproduce.md",
 )
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
@@ -57,6 +58,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "coverage": coverage_block,
     "gpu": gpu_block,
     "startup": startup_block,
+    "same_weights": same_weights_block,
     "processes": processes_block,
     "exchanges": exchange_block,
     "efficiency": efficiency_block,

@@ -16,6 +16,7 @@ from experiment.session import SessionConfig
 from experiment.settings import plain_values
 from experiment.training_command import REQUEUE, exit_code
 from models.cores import CoreConfig
+from models.sequence_model import SequenceModelConfig
 from run_sequences import main
 from sequences.config import (
     BatchConfig,
@@ -56,7 +57,8 @@ def text(tmp_path):
 def settings(task=LISTOPS, batch=WHOLE, total_tokens=2000, dropout=0.2, **others):
     values = {"task": task, "core": TINY, "batch": batch, "num_threads": 1} | others
     config = SequenceConfig(total_tokens=total_tokens, **values)
-    return replace(config, model=replace(config.model, embedding_size=8, dropout=dropout))
+    model = SequenceModelConfig(embedding_size=8, dropout=dropout, precision="float32")
+    return replace(config, model=model)
 
 
 def saved(run):

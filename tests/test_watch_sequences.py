@@ -25,7 +25,7 @@ def runs(tmp_path_factory):
     for kind in KINDS:
         values = {
             "task": {"kind": "code_execution", "args": {"num_statements": 3}},
-            "model": {"embedding_size": 8},
+            "model": {"embedding_size": 8, "precision": "float32"},
             "core": {"kind": kind, "hidden_size": 8, "num_heads": 2, "feedforward_size": 8},
             "batch": {"sequences": 2, "lanes": 2},
             "total_tokens": 60,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import matplotlib as mpl
 
 from comparison.figure_curves import curves_over_frames, curves_over_time
+from comparison.figure_frontier import frontier
 from comparison.figure_parts import Plot
 from comparison.figure_scores import aggregates, profiles, scores
 from comparison.figure_style import RC
@@ -14,6 +15,7 @@ MAKERS: tuple[Callable[[Comparison], Plot | None], ...] = (
     scores,
     aggregates,
     profiles,
+    frontier,
     curves_over_frames,
     curves_over_time,
 )

@@ -150,8 +150,6 @@ def impala_loss(
     policy, value, entropy, *_ = reduced.unbind()
     total = policy + config.value_cost * value - entropy_cost * entropy
     means = torch.cat((total.detach()[None], reduced.detach())) * divisor / num_valid
-    return total, Loss(
-        *means.unbind(),
-        explained_variance(*of_values) / ranks.size,  # the same on each
-        information(log_policy.detach(), rollout.valid) / ranks.size,
-    )
+    explained = explained_variance(*of_values) / ranks.size  # the same on each
+    informs = information(log_policy.detach(), rollout.valid) / ranks.size
+    return total, Loss._make((*means.unbind(), explained, informs))

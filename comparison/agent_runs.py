@@ -82,6 +82,7 @@ WORDS = Words(
 AGENTS = RunKind(
     name="agents",
     unit="frames",
+    units_per_step=lambda game: family_of(game).frame_skip,
     Config=TrainConfig,
     task_setting="game",
     task_part="env.",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import matplotlib as mpl
 
 from comparison.figure_curves import curves_over_length, curves_over_time
+from comparison.figure_frontier import frontier
 from comparison.figure_parts import Plot
 from comparison.figure_scores import aggregates, profiles, scores
 from comparison.figure_sizes import sizes
@@ -15,6 +16,7 @@ MAKERS: tuple[Callable[[Comparison], Plot | None], ...] = (
     scores,
     aggregates,
     profiles,
+    frontier,
     curves_over_length,
     curves_over_time,
     sizes,

@@ -45,6 +45,7 @@ class RunKind:
     Args:
         name: of such runs, in the plural.
         unit: what their length is counted in, and its tag in rows of metrics.
+        units_per_step: task -> how many of them one step of a core is.
         Config: dataclass of their settings.
         task_setting: full name of the setting that names the task.
         task_part: the part of the settings that says more of the task.
@@ -69,6 +70,7 @@ class RunKind:
 
     name: str
     unit: str
+    units_per_step: Callable[[str], int] = lambda task: 1
     Config: type
     task_setting: str
     task_part: str

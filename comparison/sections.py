@@ -63,6 +63,7 @@ def _scores(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:
                 text=[text.improvement(comparison)],
                 table=score_tables.improvement(comparison),
             ),
+            Section(title=f"What a score costs {across}", plots=of("frontier")),
         ]
     curves = of(f"curves_{comparison.kind.unit}", "curves_time")
     return [*parts, Section(title=f"Learning curves {where}", plots=curves)]

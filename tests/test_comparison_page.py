@@ -14,6 +14,7 @@ from comparison.agent_runs import RETURN_TAG
 from comparison.compare import compare_and_write
 from comparison.curves import mean_curve
 from comparison.detail_tables import speed
+from comparison.figure_frontier import undominated
 from comparison.figure_style import looks
 from comparison.numbers import compare
 from comparison.page import _markdown, _templates
@@ -23,6 +24,7 @@ from comparison.score_tables import other_evaluations
 from comparison.sections import Section
 from tests.run_folders import (
     ORIGIN,
+    SIZE,
     evaluation,
     metrics,
     write_evaluation,
@@ -35,6 +37,7 @@ PANELS = {
     "aggregates": ("IQM", "mean", "median", "optimality-gap"),
     "curves_frames": ("legend", *GAMES),
     "curves_time": ("legend", *GAMES),
+    "frontier": ("microseconds-a-step", "state-bytes"),
     "profiles": ("all-runs", "legend"),
     "scores": GAMES,
 }
@@ -370,3 +373,22 @@ def test_cores_are_told_apart_without_colour():
     drawn = looks([*cores, "rdn-bptt1", "rdn-bptt1 entropy_cost=0.1"])
     assert len({(look.marker, str(look.dashes)) for look in drawn.values()}) == 8
     assert len({look.color for look in drawn.values()}) == 6
+
+
+def test_the_frontier_joins_the_cores_that_none_beats_at_their_cost_or_less():
+    points = {
+        "costly": (8.0, 0.9),
+        "beaten": (4.0, 0.5),
+        "cheap": (1.0, 0.6),
+        "as cheap": (1.0, 0.2),
+        "good": (4.0, 0.9),
+    }
+    assert undominated(points) == ["cheap", "good"]
+
+
+def test_the_frontier_has_scores_bytes_and_microseconds(report):
+    rows = list(csv.DictReader((report / "figures/frontier.csv").open()))
+    assert [row["core"] for row in rows] == ["lstm", "rdn"]
+    assert [float(row["score"]) for row in rows] == pytest.approx([0.6, 0.84])
+    assert {row["state, bytes"] for row in rows} == {str(float(SIZE["state_bytes"]))}
+    assert {row["microseconds a step"] for row in rows} == {"10000.0"}  # 1,000 frames in 10 s

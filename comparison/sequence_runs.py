@@ -50,13 +50,14 @@ def _read_evaluation(result: Mapping[str, Any], where: str, config: SequenceConf
 WORDS = Words(
     measure="accuracy, or bits per byte",
     mean="Share of sequences without a mistake, or bits per byte of a text (less is better), mean",
-    scores="A seed's accuracy is the share of sequences without a mistake among 1,000 of the test "
-    "split, those that the task's settings describe; of a text it is the bits that a byte of the "
-    "whole test split costs, less being better, with the state carried over each document. Score = "
-    "(measure - floor) / (ceiling - floor), from guessing to perfection: a guess at the answer of "
-    "ListOps is right one time in ten, and a guessed byte costs 8 bits. Beside them what else the "
-    "evaluation measured: the share of right answers where an answer is given, and the mean of -ln "
-    "p of all answers that count, whose exponential is the perplexity.",
+    scores="A seed's accuracy is the share of sequences without a mistake among 1,000 of the "
+    "test split, those that the task's settings describe; of a text it is the bits that a"
+    " byte of the whole test split costs, less being better, with the state carried over "
+    "each document. Score = (measure - floor) / (ceiling - floor), from guessing to "
+    "perfection: of ListOps the same answer always is right 18 times in a hundred, and a "
+    "guessed byte costs 8 bits. Beside them what else the evaluation measured: the share "
+    "of right answers where an answer is given, and the mean of -ln p of all answers that"
+    " count, whose exponential is the perplexity.",
     curve="Score in training",
     curves="In training, before each update: the share of sequences without a mistake, or bits per "
     "byte, of examples not learned from yet",

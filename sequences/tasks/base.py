@@ -70,7 +70,8 @@ class TaskSpec:
         make: settings -> the task.
         has_segments: whether a sequence may be learned from in pieces: each of its tokens is asked.
         measures: what an evaluation measures, as `Tally.shares` names it, that of the score first.
-        scale: the score of a guess, and the best that there is; less is better where it is less.
+        scale: the score of the best blind guess, and the best that there is; less is better where
+            it is less.
         size: the setting that makes its sequences longer or deeper; "" where there is none.
     """
 

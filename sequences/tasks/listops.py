@@ -175,6 +175,6 @@ TASK = TaskSpec(
     settings=ListOpsSettings,
     make=make,
     measures=("accuracy", "nats_per_answer"),  # there is one answer a sequence
-    scale=(0.1, 1.0),  # a guess at one of ten digits
+    scale=(0.18, 1.0),  # always 9: right for 18.4 % of 4,000 lists ten deep, 18.8 % of fifteen deep
     size="depth",
 )

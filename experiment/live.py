@@ -29,21 +29,24 @@ BARS = "▁▂▃▄▅▆▇█"
 class LiveDisplay(ABC):
     """Shows work while its `with` block runs.
 
-    Its first line comes with the first change, so that what is refused before says one line.
-
     Args:
         file: where to; None is standard output.
         transient: whether the picture is gone at the end.
+        waits: whether the first line comes with the first change: what is refused before says one
+            line, and leaves no picture.
     """
 
-    def __init__(self, file: IO[str] | None = None, *, transient: bool = False) -> None:
+    def __init__(
+        self, file: IO[str] | None = None, *, transient: bool = False, waits: bool = False
+    ) -> None:
         self._console = Console(file=file, highlight=False, markup=False, emoji=False)
         self._file = file
         self._size: ConsoleDimensions | None = None
         self._last_line = self._began = time.monotonic()
         self._transient = transient
         self._live: Live | None = None
-        self._is_begun = False
+        self._waits = waits
+        self._is_begun = not waits
 
     @abstractmethod
     def picture(self) -> RenderableType:
@@ -73,6 +76,8 @@ class LiveDisplay(ABC):
                     transient=self._transient,
                 )
                 self._live.start(refresh=True)
+            elif not self._waits:
+                self._print(self.first_line())
         return self
 
     def __exit__(
@@ -101,6 +106,7 @@ class LiveDisplay(ABC):
                     self._live.refresh()
                 return
             if is_first:
+                self._last_line = time.monotonic()
                 self._print(self.first_line())
             if is_last or time.monotonic() - self._last_line >= PLAIN_INTERVAL_SECONDS:
                 self._last_line = time.monotonic()

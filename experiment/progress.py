@@ -24,7 +24,7 @@ class ProgressDisplay(LiveDisplay):
     """
 
     def __init__(self, title: str, unit: str, folder: Path) -> None:
-        super().__init__()
+        super().__init__(waits=True)
         self._title, self._unit, self._folder = title, unit, folder
         self._done, self._total = 0, 0
         self._doing = ""

@@ -68,6 +68,8 @@ def begin(
         first = checkpoint_of(trainable, report)
         settings = plain_values(trainable.config)
         run_dir = ranks.on_first(lambda: RunDir.create(path, settings, first))
+        if shown is not None:
+            shown.doing("")  # it can begin
         Run(run_dir, trainable, report, shown, ranks).train(session)
     return path
 

@@ -21,7 +21,7 @@ START_RATE = 0.02
 # What a core applies to an argument before the operator sees it.
 SOFTMAX = {"q", "k", "rk", "x"}
 SIGMOID = {"beta", "rbeta", "alpha"}
-WEIGHTS = {"r_q", "r_k", "r_v", "r_b", "w"}
+WEIGHTS = {"r_q", "r_k", "r_v", "r_b", "w", "w_hh"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from comparison.numbers import Comparison
 from comparison.page_text import across
 from comparison.run_record import RunRecord
 
+BYTES, MICROSECONDS = "state, bytes", "microseconds a step"
 HEIGHT = 2.6  # inches
 Cost = Callable[[RunRecord], float | None]
 Point = tuple[float, float]
@@ -22,8 +23,8 @@ def frontier(comparison: Comparison) -> Plot | None:
         for core in comparison.shared_cores
     }
     costs = {
-        "state, bytes": _costs(comparison, _state_bytes),
-        "microseconds a step": _costs(comparison, _step_microseconds),
+        BYTES: _costs(comparison, _state_bytes),
+        MICROSECONDS: _costs(comparison, _step_microseconds),
     }
     style = looks(comparison.cores)
     panels = [
@@ -84,7 +85,8 @@ def _panel(name: str, points: Mapping[str, Point], style: dict[str, Look]) -> Pa
     for core, point in points.items():
         look = style[core]
         axes.plot(*point, look.marker, color=look.color, mfc=look.face, mew=1.3, label=core)
-    axes.set_xscale("symlog", linthresh=100.0)  # a core without memory has no bytes
+    if name == BYTES:
+        axes.set_xscale("symlog", linthresh=100.0)  # a core without memory has none
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set(xlabel=name, ylabel="score")
     figure.legend(loc="outside lower center", ncols=2, fontsize="small")

@@ -50,6 +50,10 @@ class Operator:
         return [name for name in self.layout if name != "start"]
 
     @property
+    def has_heads(self):
+        return any("H" in dims.split() for dims in self.layout.values())
+
+    @property
     def results(self):
         """Names of what `outputs_and_gradients` returns."""
         return ["y", *self.states, *(f"d{name}" for name in self.floats)]
@@ -76,6 +80,7 @@ OPERATORS = [
     # Smaller weights make query and key nearly equal, and a write the rounding of their difference.
     Operator("srwm", {"x": softmax}),
     Operator("lstm", {"w_hh": shrunk}),
+    Operator("gru", {"w_hh": shrunk}),
 ]
 
 

@@ -157,7 +157,7 @@ def test_a_planted_fault_is_found(cell, found):
 
 def test_bptt_1_that_is_not_cut_is_found(monkeypatch):
     monkeypatch.setattr("torch.Tensor.detach", lambda tensor: tensor)
-    assert wrong(CoreConfig(kind="gru")) == [CUT]
+    assert wrong(CoreConfig(kind="mlstm")) == [CUT]
 
 
 def test_a_layer_whose_sequence_is_not_its_steps_is_found():

@@ -47,7 +47,7 @@ SHAPES = [
     (5, 1, 2, 48, 16),
     (3, 1, 1, 128, 11),
 ]
-LSTM_SHAPES = [(1, 32, 1, 256), (17, 3, 1, 200), (5, 7, 1, 512)]
+GATED_SHAPES = [(1, 32, 1, 256), (17, 3, 1, 200), (5, 7, 1, 512)]
 MAX_INTERPRETED_WORK = 18  # T B H, of a few milliseconds each, in the default suite
 
 
@@ -70,9 +70,9 @@ def shapes(op, backend):
         return SHAPES[:3]
     has_values = any("V" in dims for dims in op.layout.values())
     suitable = [shape for shape in SHAPES if has_values or shape[3] == shape[4]]
-    if op.name != "lstm":
+    if op.has_heads:
         return suitable
-    return suitable + LSTM_SHAPES
+    return suitable + GATED_SHAPES
 
 
 def matched(op, backend, shape):
@@ -186,8 +186,8 @@ def test_a_sequence_may_be_cut_anywhere(op, backend, cut):
     whole = outputs_and_gradients(op, run(op, backend), tensors)
     cut_up = outputs_and_gradients(op, in_two, tensors)
     assert all(error < BOUND[torch.float32] for error in errors(cut_up, whole).values())
-    # Of fewer than 4 steps the C++ LSTM leaves the products to BLAS, which sums in its own order.
-    if (op.name, backend.name) != ("lstm", "cpu") or cut == 9:
+    # Of fewer than 4 steps a gated layer in C++ leaves the products to BLAS, with its own order.
+    if op.has_heads or backend.name != "cpu" or cut == 9:
         assert all(torch.equal(cut_up[name], whole[name]) for name in ["y", *op.states])
 
 

@@ -54,6 +54,7 @@ def test_every_operator_is_built():
     assert [path.parent.name for path in build.SOURCES] == [
         "delta_rnn",
         "delta_rule",
+        "gru",
         "linear_attention",
         "lstm",
         "rdn",

@@ -74,15 +74,17 @@ def test_head_size_128_compiles(op, record_property):
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_a_step_of_the_lstm_is_one_launch_each_way_and_spills_nothing():
-    rows = resources(["lstm"], "--hidden", "64", "--dtypes", "float32")
+@pytest.mark.parametrize("op", ["lstm", "gru"])
+def test_a_step_of_a_gated_layer_is_one_launch_each_way_and_spills_nothing(op):
+    rows = resources([op], "--hidden", "64", "--dtypes", "float32")
     assert_one_launch_each_way(rows, num_variants=2)
     assert spilling(rows) == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_lstm_spills_nothing_at_any_hidden_size():
-    rows = resources(["lstm"], "--hidden", "64", "200", "256", "1000")
+@pytest.mark.parametrize("op", ["lstm", "gru"])
+def test_a_gated_layer_spills_nothing_at_any_hidden_size(op):
+    rows = resources([op], "--hidden", "64", "200", "256", "1000")
     assert_one_launch_each_way(rows, num_variants=4 * 2 * 2)
     assert spilling(rows) == []

@@ -18,6 +18,7 @@ FLOATS_KEPT = {
     "rdn": ROWS * (4 * D + 16) + MATRICES,
     "srwm": ROWS * (2 * D + 112 + 16) + SEGMENTS * B * H * D * 112,  # 112: 3 D + 4, padded
     "lstm": T * B * 6 * D,
+    "gru": T * B * 5 * D,
 }
 
 

@@ -8,6 +8,7 @@ from models.kernels.delta_product import delta_product
 from models.kernels.delta_rnn import delta_rnn
 from models.kernels.delta_rule import delta_rule
 from models.kernels.gated_delta_rule import gated_delta_rule
+from models.kernels.gru import gru
 from models.kernels.linear_attention import linear_attention
 from models.kernels.lstm import lstm
 from models.kernels.rdn import rdn
@@ -241,6 +242,20 @@ def test_an_srwm_without_strength_is_one_linear_map_at_every_step():
     y, last = srwm(x, w, state, start)
     torch.testing.assert_close(y, torch.einsum("tbhd,bhde->tbhe", x, (w + state)[..., :4]))
     assert torch.equal(last, state)
+
+
+def test_a_gru_without_starts_is_torch_gru():
+    gates, w_hh, b_hh, h, start = case("gru", 5, 3, 1, 6).values()
+    layer = nn.GRU(18, 6, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight_ih_l0.copy_(torch.eye(18))
+        layer.bias_ih_l0.zero_()
+        layer.weight_hh_l0.copy_(w_hh)
+        layer.bias_hh_l0.copy_(b_hh)
+    want, want_h = layer(gates, h[None])
+    got, got_h = gru(gates, w_hh, b_hh, h, start)
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(got_h, want_h[0])
 
 
 def test_an_lstm_without_starts_is_torch_lstm():

@@ -402,14 +402,13 @@ def test_the_kernel_setting_reaches_the_kernel(kind):
         core(torch.zeros(1, 1, INPUT), core.initial_state(1), torch.zeros(1, 1, dtype=torch.bool))
 
 
-def test_gru_is_torch_s_gru():
-    core = make_core(CoreConfig(kind="gru", hidden_size=12), INPUT).double()
-    theirs = nn.GRU(INPUT, 12).double()
-    theirs.load_state_dict(
-        {f"{name}_l0": value for name, value in core.cell.gates.state_dict().items()}
-    )
-    x, (h,), _ = random_unroll(core)
-    y, (last,) = core(x, (h,), torch.zeros(6, 2, dtype=torch.bool))
-    want, want_last = theirs(x, h[None])
+def test_gru_exchanges_state_dicts_with_torch():
+    theirs = nn.GRU(INPUT, SMALL["hidden_size"], SMALL["num_layers"]).double()
+    ours = small_core("gru")
+    ours.load_state_dict(theirs.state_dict())
+    theirs.load_state_dict(ours.state_dict())
+    x, state, start = random_unroll(ours)
+    y, last = ours(x, state, torch.zeros_like(start))
+    want, h_want = theirs(x, torch.stack(state))
     torch.testing.assert_close(y, want)
-    torch.testing.assert_close(last, want_last[0])
+    torch.testing.assert_close(torch.stack(last), h_want)

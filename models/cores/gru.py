@@ -1,38 +1,39 @@
-"""A gated recurrent unit: what the next state keeps of the last one is gated. No fused kernel."""
+"""Gated recurrent units: what the next state keeps of the last one is gated.
 
-from torch import Tensor, nn
+Parameters are those of `torch.nn.GRU` (gate order r, z, n); see `gated.py`.
+"""
 
-from .base import Core, CoreState
-from .config import CoreConfig
+from torch import Tensor
+
+from ..kernels import gru
+from .base import CoreState
+from .gated import GatedLayers
 from .spec import CoreSpec
-from .stepped import Stepped
 
 
-class GRU(nn.Module):
-    """One layer, torch's cell. State: h [B, N], N = hidden_size.
+class GRU(GatedLayers):
+    """State: h [B, N] of every layer in turn, N = hidden_size.
 
-    Source: Cho et al. 2014 (https://arxiv.org/abs/1406.1078), as `torch.nn.GRUCell` computes it.
+    Source: Cho et al. 2014 (https://arxiv.org/abs/1406.1078), as `torch.nn.GRU` computes it.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.gates = nn.GRUCell(input_size, hidden_size)
-        self.output_size = hidden_size
-        self.state_shapes = ((hidden_size,),)
+    num_gates = 3
+    num_states = 1
 
-    def step(self, x: Tensor, state: CoreState) -> tuple[Tensor, CoreState]:
-        """Returns h, which is output and state, after a row x [B, D]; see `Cell.step`."""
-        h = self.gates(x, *state)
-        return h, (h,)
-
-
-def _make(config: CoreConfig, input_size: int) -> Core:
-    return Stepped(GRU(input_size, *config.sizes("hidden_size")), config.bptt)
+    def run_layer(
+        self, x: Tensor, weights: list[Tensor], state: CoreState, start: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Runs one layer; see `GatedLayers.run_layer`."""
+        w_ih, w_hh, b_ih, b_hh = weights
+        gates = self.dense(x.flatten(0, 1), w_ih, b_ih).view(*x.shape[:2], -1)
+        (h,) = state
+        return gru(gates, w_hh, b_hh, h, start, bptt=self.bptt, backend=self.kernel)
 
 
 CORE = CoreSpec(
-    make=_make,
-    sizes={"hidden_size": 256},
+    make=GRU,
+    sizes={"hidden_size": 256, "num_layers": 1},
+    kernel="gru",
     state_names=("output h",),
     color=("#6b5b00", "#c9b037"),
     marker="*",

@@ -13,6 +13,7 @@ from .delta_product import delta_product
 from .delta_rnn import delta_rnn
 from .delta_rule import delta_rule
 from .gated_delta_rule import gated_delta_rule
+from .gru import gru
 from .linear_attention import linear_attention
 from .lstm import lstm
 from .rdn import rdn
@@ -23,6 +24,7 @@ __all__ = [
     "delta_rnn",
     "delta_rule",
     "gated_delta_rule",
+    "gru",
     "linear_attention",
     "lstm",
     "operators",

@@ -24,9 +24,18 @@ def rejects(
     gates: Tensor, w_hh: Tensor, state_h: Tensor, state_c: Tensor, start: Tensor
 ) -> str | None:
     """Returns why the compiled kernel cannot take this call, or None."""
-    if w_hh.shape[1] > MAX_HIDDEN_SIZE:
-        return f"takes hidden sizes to {MAX_HIDDEN_SIZE}, got {w_hh.shape[1]}"
-    return native.rejects_dtypes((gates, w_hh), (state_h, state_c)) or load()
+    return (
+        rejects_hidden_size(w_hh)
+        or native.rejects_dtypes((gates, w_hh), (state_h, state_c))
+        or load()
+    )
+
+
+def rejects_hidden_size(w_hh: Tensor) -> str | None:
+    """Returns why a recurrent matrix [.., N] cannot be used, or None."""
+    if w_hh.shape[1] <= MAX_HIDDEN_SIZE:
+        return None
+    return f"takes hidden sizes to {MAX_HIDDEN_SIZE}, got {w_hh.shape[1]}"
 
 
 def _fake(*args: Any) -> tuple[Tensor, ...]:

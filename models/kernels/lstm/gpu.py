@@ -38,7 +38,7 @@ def rejects(
     return triton_launch.unavailable() or native.rejects_dtypes((gates,), (w_hh, state_h, state_c))
 
 
-def _launch(kernel: Any, *args: Any, t: int, T: int, state: Tensor, **constants: Any) -> None:
+def launch_step(kernel: Any, *args: Any, t: int, T: int, state: Tensor, **constants: Any) -> None:
     """Launches a kernel of one step over every element of a state [B, N]."""
     B, N = state.shape
     grid = (-(-B * N // BLOCK),)
@@ -65,7 +65,7 @@ def _forward(
     for t, last_h in enumerate((state_h, *y[:-1])):
         torch.mm(last_h, w_hh.t(), out=recurrent)
         tensors = (gates, recurrent, state_c, start, y, final_c, c_states, activations)
-        _launch(gpu_kernels.forward, *tensors, *strides, t=t, T=T, state=final_c, SAVE=save)
+        launch_step(gpu_kernels.forward, *tensors, *strides, t=t, T=T, state=final_c, SAVE=save)
     final_h.copy_(y[-1])
     return outputs
 
@@ -106,7 +106,7 @@ def _backward(
     strides = leading_strides(start, 2), leading_strides(dy, 2)
     for t in reversed(range(T)):
         tensors = (state_c, start, c_states, activations, dy, dh, dc, dgates)
-        _launch(gpu_kernels.backward, *tensors, *strides, t=t, T=T, state=dc, TRUNCATE=truncate)
+        launch_step(gpu_kernels.backward, *tensors, *strides, t=t, T=T, state=dc, TRUNCATE=truncate)
         if truncate:
             dh.zero_()
         else:

@@ -8,6 +8,7 @@ files disagree.
 import re
 from collections.abc import Callable
 
+from tools.pages.against import against_block
 from tools.pages.compare_cost import compare_block
 from tools.pages.coverage import coverage_block
 from tools.pages.encoder import encoder_block
@@ -52,6 +53,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "encoder": encoder_block,
     "faults": campaign_block,
     "soak": soak_block,
+    "against": against_block,
     "costs": costs_block,
     "run_length": run_length_block,
     "compare": compare_block,

@@ -38,22 +38,15 @@ class Settings:
 
     Args:
         other: folder of a checkout of the older commit.
-        tasks: of configs/memory, in both.
         cores: that both have.
+        tasks: of configs/memory, in both.
         rounds: turns of each.
         rollouts: of a turn.
     """
 
     other: Path
+    cores: tuple[str, ...]
     tasks: tuple[str, ...] = ("key_value", "tmaze")
-    cores: tuple[str, ...] = (
-        "feedforward",
-        "lstm",
-        "linear_transformer",
-        "delta_net",
-        "delta_rnn",
-        "rdn",
-    )
     rounds: int = 12
     rollouts: int = 3
 

@@ -12,7 +12,7 @@ lane of its own.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from statistics import median
@@ -27,7 +27,7 @@ from benchmarks.result_file import show, write_result
 from benchmarks.timing import Sample, now, speed_over, take_turns
 from experiment.device import choose_device
 from experiment.provenance import provenance
-from models.cores import Core, CoreConfig, CoreState
+from models.cores import CORES, Core, CoreConfig, CoreState
 from models.cores.block import FastWeightStack, Mixer
 from models.precision import Precision
 from models.sequence_model import SequenceModel, SequenceModelConfig
@@ -36,7 +36,8 @@ from sequences.packing import Batch, pack
 from sequences.scores import ask
 from sequences.tasks import examples
 
-CORES = ("lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn")
+FUSED = tuple(kind for kind, spec in CORES.items() if spec.kernel)
+"""The cores that have a kernel of their own."""
 PEERS = ("nn.LSTM", "attention")
 BFLOAT16 = "rdn, bfloat16"
 VOCABULARY = 64
@@ -113,10 +114,14 @@ def make_model(name: str, vocabulary: tuple[int, int], settings: Settings) -> Se
     torch.manual_seed(0)
     precision: Precision = "bfloat16" if name == BFLOAT16 else "float32"
     around = SequenceModelConfig(embedding_size=settings.size, precision=precision)
-    kind = name if name in CORES else "rdn"
-    core = CoreConfig(kind=kind, hidden_size=settings.size, num_layers=settings.num_layers)
-    if not kind.startswith("lstm"):
-        core = CoreConfig(**asdict(core) | {"num_heads": 8, "feedforward_size": 4 * settings.size})
+    kind = name if name in FUSED else "rdn"
+    sizes: dict[str, Any] = {
+        "hidden_size": settings.size,
+        "num_layers": settings.num_layers,
+        "num_heads": 8,
+        "feedforward_size": 4 * settings.size,
+    }
+    core = replace(CoreConfig(kind=kind), **{name: sizes[name] for name in CORES[kind].sizes})
     model = SequenceModel(*vocabulary, around, core)
     if name == "nn.LSTM":
         model.core = TorchLSTM(settings.size, settings.num_layers)
@@ -152,7 +157,7 @@ def time_lengths(settings: Settings, device: torch.device) -> dict[str, dict[str
         start[0] = True
         models = {
             name: make_model(name, (VOCABULARY, VOCABULARY), settings).to(device)
-            for name in (*CORES, BFLOAT16, *PEERS)
+            for name in (*FUSED, BFLOAT16, *PEERS)
         }
         calls = {name: partial(step, of, (token, token, start)) for name, of in models.items()}
         found[str(length)] = take_turns(calls, settings.rounds, repeats=1, is_told=True)

@@ -36,7 +36,7 @@ def test_every_model_is_timed_at_every_length_once_a_turn():
     found = bench.time_lengths(TINY, torch.device("cpu"))
     assert list(found) == ["4", "8"]
     for samples in found.values():
-        assert list(samples) == [*bench.CORES, bench.BFLOAT16, *bench.PEERS]
+        assert list(samples) == [*bench.FUSED, bench.BFLOAT16, *bench.PEERS]
         for taken in samples.values():
             assert len(taken) == TINY.rounds
             assert all(seconds > 0 for sample in taken for seconds in sample)
@@ -64,7 +64,7 @@ def test_the_attention_sees_what_came_before_and_nothing_else():
 
 def test_one_model_alone_computes_in_bfloat16():
     narrow = {
-        name for name in bench.CORES if bench.make_model(name, (9, 9), TINY).precision != "float32"
+        name for name in bench.FUSED if bench.make_model(name, (9, 9), TINY).precision != "float32"
     }
     assert not narrow
     assert bench.make_model(bench.BFLOAT16, (9, 9), TINY).precision == "bfloat16"

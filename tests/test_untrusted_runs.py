@@ -30,6 +30,7 @@ MAY_BE_NULL = (
     "init_from",
     "policy.head_gain",
     "learner.final_entropy_cost",
+    "learner.desired_kl",
     "exact_lag",
     "milestone_interval_frames",
     "env.life_loss",

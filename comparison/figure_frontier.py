@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from statistics import fmean, median
 
-from comparison.figure_parts import Panel, Plot, as_csv, panel_axes
+from comparison.figure_parts import Panel, Plot, as_csv, legend, panel_axes
 from comparison.figure_style import MUTED, Look, looks, svg
 from comparison.numbers import Comparison
 from comparison.page_text import across
@@ -40,7 +40,7 @@ def frontier(comparison: Comparison) -> Plot | None:
         caption="Mean score against the bytes that a core carries from step to step, for one "
         "environment, and against the time of a step of training with everything in it: the "
         "median over the runs. The line joins the cores that none beats at their cost or less.",
-        panels=panels,
+        panels=[*legend("frontier", list(scores), style, by_marker=True), *panels],
         csv=as_csv(
             ("core", "score", *costs),
             ((core, scores[core], *(of.get(core) for of in costs.values())) for core in scores),
@@ -84,10 +84,9 @@ def _panel(name: str, points: Mapping[str, Point], style: dict[str, Look]) -> Pa
     axes.plot(*zip(*(points[core] for core in best), strict=True), color=MUTED, lw=0.9, zorder=1)
     for core, point in points.items():
         look = style[core]
-        axes.plot(*point, look.marker, color=look.color, mfc=look.face, mew=1.3, label=core)
+        axes.plot(*point, look.marker, color=look.color, mfc=look.face, mew=1.3)
     if name == BYTES:
         axes.set_xscale("symlog", linthresh=100.0)  # a core without memory has none
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set(xlabel=name, ylabel="score")
-    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return Panel(title=name, svg=svg(figure, f"frontier-{name}"))

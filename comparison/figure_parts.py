@@ -94,20 +94,32 @@ def draw_estimate(axes: Axes, estimate: Estimate, y: float, look: Look) -> None:
     )
 
 
-def legend(plot: str, cores: Sequence[str], style: dict[str, Look]) -> list[Panel]:
-    """Returns a panel that names the cores by their lines; none where there is one core only."""
+def legend(
+    plot: str, cores: Sequence[str], style: dict[str, Look], *, by_marker: bool = False
+) -> list[Panel]:
+    """Returns a panel that names the cores by their lines, or markers; none of one core only."""
     if len(cores) < 2:
         return []
     names = [wrapped(core, 2 * LONGEST_NAME) for core in cores]
     figure = Figure(figsize=(WIDTH, height_of(names) + 0.3))
     figure.legend(
         handles=[
-            Line2D([], [], color=style[core].color, ls=style[core].dashes, label=name)
+            marker_of(style[core], name) if by_marker else line_of(style[core], name)
             for core, name in zip(cores, names, strict=True)
         ],
         loc="center left",
     )
     return [Panel(title=LEGEND, svg=svg(figure, f"{plot}-{LEGEND}"))]
+
+
+def line_of(look: Look, name: str) -> Line2D:
+    """Returns a core's line, for a legend."""
+    return Line2D([], [], color=look.color, ls=look.dashes, label=name)
+
+
+def marker_of(look: Look, name: str) -> Line2D:
+    """Returns a core's marker, for a legend."""
+    return Line2D([], [], color=look.color, marker=look.marker, mfc=look.face, ls="", label=name)
 
 
 def height_of(names: Sequence[str]) -> float:

@@ -37,7 +37,7 @@ PANELS = {
     "aggregates": ("IQM", "mean", "median", "optimality-gap"),
     "curves_frames": ("legend", *GAMES),
     "curves_time": ("legend", *GAMES),
-    "frontier": ("microseconds-a-step", "state-bytes"),
+    "frontier": ("legend", "microseconds-a-step", "state-bytes"),
     "profiles": ("all-runs", "legend"),
     "scores": GAMES,
     "sizes": ("legend", "parity-length"),

@@ -13,6 +13,7 @@ from tools.pages.compare_cost import compare_block
 from tools.pages.coverage import coverage_block
 from tools.pages.encoder import encoder_block
 from tools.pages.files import ROOT
+from tools.pages.formal import formal_block
 from tools.pages.gpu import gpu_block
 from tools.pages.kernels import kernel_block
 from tools.pages.keys import keys_block
@@ -65,6 +66,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "exchanges": exchange_block,
     "efficiency": efficiency_block,
     "sequences": sequences_block,
+    "formal": formal_block,
 }
 
 

@@ -73,7 +73,8 @@ def configured(settings: Settings) -> TrainConfig:
     if settings.quick:
         learner = replace(learner, unroll_length=4, batch_size=4, num_minibatches=2)
     if settings.num_passes is not None:
-        learner = replace(learner, num_passes=settings.num_passes)
+        desired_kl = learner.desired_kl if settings.num_passes > 1 else None
+        learner = replace(learner, num_passes=settings.num_passes, desired_kl=desired_kl)
     kind = settings.encoder or config.encoder.kind
     return replace(
         config,

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class FaultyFiles:
 
     def install(self) -> None:
         """Takes the place of the functions that this suite and TensorBoard write with."""
+        tempfile.gettempdir()  # which tries it out; it is not on the disk that fails
         for name in ("fsync", "replace", "unlink", "truncate", "mkdir"):
             setattr(os, name, self._guard(getattr(os, name)))
         self._open = io.open

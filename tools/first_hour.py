@@ -3,7 +3,8 @@
 `python -m tools.first_hour` clones the last commit, runs every command in the README's blocks of
 commands as they stand, in order, and writes down how each ended and how long it took. What takes
 longer than LIMIT_SECONDS is interrupted as by Ctrl-C, which is no failure where a run saves then.
-`--venv` lends the clone an environment that is there already; without it, making one is timed too.
+`--venv` lends the clone an environment that is there already; `benchmarks.install` times the making
+of one.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from typing import NamedTuple
 from experiment.live import duration
 from experiment.provenance import ROOT, provenance
 from tools.pages.files import machine, table
+from tools.pages.install import install_block
 from tools.transcript import clone
 
 PAGE = ROOT / "docs" / "first_hour.md"
@@ -38,7 +40,14 @@ HEAD = """# The first hour
 
 A fresh clone as a new user has it, and every command of the [README](../README.md), typed from top
 to bottom. What had not ended after {limit} was interrupted by Ctrl-C, as a reader in a hurry would.
-{environment} What the first commands print is in [transcript.md](transcript.md).
+The environment was there: installing is timed apart. What the first commands print is in
+[transcript.md](transcript.md).
+
+<!-- results: install -->
+
+{installed}
+
+<!-- end: install -->
 
 {steps}
 """
@@ -109,13 +118,12 @@ def main(arguments: list[str]) -> int:
     """Types everything and writes the page; returns 1 where a command failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.first_hour", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--venv", type=Path, default=None, help="environment to lend the clone")
+    parser.add_argument("--venv", type=Path, required=True, help="environment to lend the clone")
     venv = parser.parse_args(arguments).venv
     made_with, steps = provenance(), list[Step]()
     with TemporaryDirectory() as folder:
         here = clone(Path(folder))
-        if venv is not None:
-            lend(venv.resolve(), here / ".venv")
+        lend(venv.resolve(), here / ".venv")
         for command in commands((here / "README.md").read_text()):
             steps.append(take(command, here, f"{here / '.venv/bin'}:{os.environ['PATH']}"))
             print(f"{duration(steps[-1].seconds)} {steps[-1].ending}: {command}", flush=True)
@@ -123,13 +131,12 @@ def main(arguments: list[str]) -> int:
         [f"`{s.command}`", duration(s.seconds), s.ending, f"`{s.last_line}`" if s.last_line else ""]
         for s in steps
     ]
-    lent = "Installing was not timed: the environment was there."
     page = HEAD.format(
         commit=made_with["commit"][:7],
         day=made_with["date"][:10],
         machine=machine(made_with),
         limit=duration(LIMIT_SECONDS),
-        environment=lent if venv else "The first command makes the environment.",
+        installed=install_block(),
         steps=table(["typed", "time", "ended", "its last line"], rows),
     )
     PAGE.write_text(page)

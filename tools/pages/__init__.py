@@ -15,6 +15,7 @@ from tools.pages.encoder import encoder_block
 from tools.pages.files import ROOT
 from tools.pages.formal import formal_block
 from tools.pages.gpu import gpu_block
+from tools.pages.install import install_block
 from tools.pages.kernels import kernel_block
 from tools.pages.keys import keys_block
 from tools.pages.loop_costs import costs_block, run_length_block
@@ -40,6 +41,7 @@ PAGES = (
     "docs/compare.md",
     "docs/parallel.md",
     "docs/sequences.md",
+    "docs/first_hour.md",
     "docs/reproduce.md",
 )
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -67,6 +69,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "efficiency": efficiency_block,
     "sequences": sequences_block,
     "formal": formal_block,
+    "install": install_block,
 }
 
 

@@ -1,0 +1,15 @@
+"""How long installing takes, for docs/first_hour.md."""
+
+from experiment.live import duration
+from tools.pages.files import link, machine, reports
+
+
+def install_block() -> str:
+    """Returns the newest run of `benchmarks.install`."""
+    name, report = reports("install_*.json")[-1]
+    return (
+        f"Installing (`make .venv/run`, which the first target does) took "
+        f"{duration(report['seconds'])} with an empty cache of pip, and needs "
+        f"{report['installed_bytes'] / 1e9:.1f} GB of disk, on {machine(report)} "
+        f"({link(name, report)})."
+    )

@@ -88,11 +88,13 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     _use_named(parser, arguments)
     parsed = parser.instantiate(parser.parse_args(in_order(arguments)))
     from experiment.result_folder import result_folder
-    from sequences.evaluate import EvaluationConfig, evaluate, summary
+    from sequences.display import evaluate_in_view
+    from sequences.evaluate import EvaluationConfig, summary
     from sequences.results import save_result
 
     folder = result_folder(parsed.source, parsed.out)
-    result = evaluate(parsed.source, fields_of(EvaluationConfig, parsed))
+    config = fields_of(EvaluationConfig, parsed)
+    result = evaluate_in_view(parsed.source, config, sys.stderr if parsed.json else sys.stdout)
     print(json.dumps(result, indent=2) if parsed.json else summary(result), flush=True)
     path = save_result(folder, result)
     if not parsed.json:

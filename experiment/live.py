@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from threading import Timer
 from types import TracebackType
 from typing import IO, Self
 
@@ -21,6 +22,7 @@ from rich.segment import ControlType
 from rich.table import Table
 
 PLAIN_INTERVAL_SECONDS = 10.0
+PATIENCE_SECONDS = 1.0
 MAX_LINE = 120  # characters
 CLEARED = Control(ControlType.CLEAR, ControlType.HOME)
 BARS = "▁▂▃▄▅▆▇█"
@@ -33,7 +35,7 @@ class LiveDisplay(ABC):
         file: where to; None is standard output.
         transient: whether the picture is gone at the end.
         waits: whether the first line comes with the first change: what is refused before says one
-            line, and leaves no picture.
+            line, and leaves no picture. Where that takes long, a line says what is waited for.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class LiveDisplay(ABC):
         self._live: Live | None = None
         self._waits = waits
         self._is_begun = not waits
+        self._patience: Timer | None = None
 
     @abstractmethod
     def picture(self) -> RenderableType:
@@ -59,6 +62,10 @@ class LiveDisplay(ABC):
     @abstractmethod
     def first_line(self) -> str:
         """Returns what begins, for where there is no terminal."""
+
+    def line_before(self) -> str:
+        """Returns what is waited for before anything begins."""
+        return "building ..."
 
     @property
     def elapsed(self) -> float:
@@ -78,6 +85,10 @@ class LiveDisplay(ABC):
                 self._live.start(refresh=True)
             elif not self._waits:
                 self._print(self.first_line())
+            elif not self._is_begun:
+                self._patience = Timer(PATIENCE_SECONDS, self._say_before)
+                self._patience.daemon = True
+                self._patience.start()
         return self
 
     def __exit__(
@@ -88,6 +99,7 @@ class LiveDisplay(ABC):
     ) -> None:
         """Leaves the last state on screen, but for what is transient, or has never begun."""
         with suppress(OSError):  # where the terminal was closed
+            self._end_patience()
             if self._live:
                 self._live.transient |= not self._is_begun
                 self._live.stop()
@@ -106,11 +118,22 @@ class LiveDisplay(ABC):
                     self._live.refresh()
                 return
             if is_first:
+                self._end_patience()
                 self._last_line = time.monotonic()
                 self._print(self.first_line())
             if is_last or time.monotonic() - self._last_line >= PLAIN_INTERVAL_SECONDS:
                 self._last_line = time.monotonic()
                 self._print(self.line())
+
+    def _say_before(self) -> None:
+        with suppress(OSError):
+            self._print(self.line_before())
+
+    def _end_patience(self) -> None:
+        if self._patience:
+            self._patience.cancel()
+            self._patience.join()
+            self._patience = None
 
     def _print(self, line: str) -> None:
         print(line, file=self._file, flush=True)

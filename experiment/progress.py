@@ -53,6 +53,10 @@ class ProgressDisplay(LiveDisplay):
             self._scores.append(row[score])
         self.changed(is_last=self._done >= self._total)
 
+    def line_before(self) -> str:
+        """Says what is built."""
+        return f"building {self._title} ..."
+
     def first_line(self) -> str:
         """Says what is trained, where it is kept, and how to end it."""
         return f"training {self._title}, into {self._folder}; Ctrl-C saves"
@@ -66,7 +70,7 @@ class ProgressDisplay(LiveDisplay):
         """Draws the same, with the curve of the score."""
         width = self._console.width
         if not self._total:
-            return in_one_line([f"building {self._title} ...", f"{self._folder}"], width)
+            return in_one_line([self.line_before(), f"{self._folder}"], width)
         table = Table.grid(padding=(0, 2))
         for label, value in [("", sparkline(self._scores)), *self._values()]:
             table.add_row(f"{label:>26}", value)

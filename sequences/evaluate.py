@@ -53,18 +53,21 @@ class EvaluationConfig:
             raise ValueError(f"seed must be >= 0, got {self.seed}")
 
 
-def evaluate(source: Path, config: EvaluationConfig, tell: Tell | None = None) -> dict[str, Any]:
+def evaluate(
+    source: Path | SavedModel, config: EvaluationConfig, tell: Tell | None = None
+) -> dict[str, Any]:
     """Returns the result of an evaluation, as plain values; computes on a GPU where there is one.
 
     Args:
-        source: run folder or checkpoint.
+        source: run folder or checkpoint, or what is loaded of one.
         config: how.
         tell: is told how far it is.
 
     Raises:
         ValueError: nothing usable is there, or the task cannot be had with these settings.
     """
-    saved = with_args(load_model(source), config.args)
+    saved = load_model(source) if isinstance(source, Path) else source
+    saved = with_args(saved, config.args)
     device = choose_device("auto")
     saved.model.to(device)
     began = time.monotonic()

@@ -55,8 +55,15 @@ def what_next(path: Path) -> str:
 
 
 def refuse(config: SequenceConfig, typed: set[str]) -> None:
-    """Raises ValueError where the core has no use for an option that was typed."""
+    """Raises ValueError where a command line says too little, or what its core has no use for."""
     refuse_unused(config.core.kind, typed)
+    if not {"task.kind", "config"} & typed:
+        raise ValueError(
+            "train on what? Name a task (--task.kind listops) or settings "
+            "(--config configs/sequences/listops.yaml); alone this would train "
+            f"{SequenceTrainer.title(config)} for {config.total_tokens:,} tokens "
+            f"into {run.folder_of(SequenceTrainer, config)}"
+        )
 
 
 TRAINING = Training(kind=SequenceTrainer, train=train, what_next=what_next, refuse=refuse)

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.shown import SHOWN
 from agents.impala.trainer import Trainer
+from experiment import live
 from experiment.live import MAX_LINE, in_one_line, sparkline
 from experiment.progress import ProgressDisplay
 
@@ -47,6 +49,26 @@ def test_what_is_trained_is_said_once_it_can_begin(capsys):
         shown.doing("saving")
     said = capsys.readouterr().out
     assert said == "training Pong-v5 rdn, into runs/pong-rdn-1; Ctrl-C saves\n"
+
+
+def test_what_is_built_is_said_where_it_takes_long(capsys, monkeypatch):
+    monkeypatch.setattr(live, "PATIENCE_SECONDS", 0.0)
+    with ProgressDisplay("Pong-v5 rdn", "frames", Path("runs/pong-rdn-1")) as shown:
+        shown._patience.join()
+        shown.begin(0, 1000, SHOWN)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        "building Pong-v5 rdn ...",
+        "training Pong-v5 rdn, into runs/pong-rdn-1; Ctrl-C saves",
+    ]
+
+
+def test_what_is_refused_at_once_has_no_line_before(capsys):
+    with suppress(ValueError), ProgressDisplay("Pong-v5 rdn", "frames", Path("run")) as shown:
+        patience = shown._patience
+        raise ValueError("refused")
+    assert not patience.is_alive()
+    assert capsys.readouterr().out == ""
 
 
 def test_a_line_says_how_far_how_long_still_and_how_it_goes(capsys):

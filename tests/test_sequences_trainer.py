@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import time
 from dataclasses import replace
 from itertools import islice
 
@@ -27,6 +28,7 @@ from sequences.config import (
     make_task,
     step_size,
 )
+from sequences.display import AnswersDisplay
 from sequences.evaluate import EvaluationConfig, evaluate, with_args
 from sequences.packing import NO_SEQUENCE, Batch
 from sequences.runs import resume, train
@@ -240,12 +242,23 @@ def run(tmp_path_factory):
 def test_evaluate_writes_what_it_prints(run, capsys):
     arguments = ["evaluate", str(run), "--examples", "20", "--args.depth", "3", "--json"]
     assert main(arguments) == 0
-    printed = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert said.err == "asking 20 sequences of listops with rdn\n"
+    printed = json.loads(said.out)
     (path,) = (run / "evaluation").glob("*-depth3.json")
     assert json.loads(path.read_text()) == printed
     assert printed["sequences"] == printed["answers"] == 20
     assert printed["task_args"]["depth"] == 3
     assert printed["settings"]["args"] == {"depth": 3}
+
+
+def test_an_evaluation_says_how_far_it_is(capsys):
+    with AnswersDisplay("listops with rdn", 40) as shown:
+        shown._began = time.monotonic() - 5.0
+        shown._last_line = -1e9
+        shown.tell(10)
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line == "10 answered  0:00:05 elapsed  0:00:15 left"
 
 
 def test_an_evaluation_does_not_depend_on_how_sequences_are_packed(run):
@@ -334,9 +347,19 @@ def test_a_checkpoint_that_no_run_can_go_on_from_is_refused(run, damage, message
             "a tree of depth 10 cannot be drawn",
         ),
         ("train --task.kind listops --task.args.dept 3", "close: task.args.depth"),
-        ("train --batch.segment_length 8", "listops is read in whole sequences: leave it null"),
-        ("train --batch.lanes 100", "batch.lanes must be at most batch.sequences, 64, got 100"),
-        ("train --batch.lanes 3 --processes 2", "must be a multiple of the number of processes"),
+        (
+            "train --task.kind listops --batch.segment_length 8",
+            "listops is read in whole sequences: leave it null",
+        ),
+        (
+            "train --task.kind listops --batch.lanes 100",
+            "batch.lanes must be at most batch.sequences, 64, got 100",
+        ),
+        (
+            "train --task.kind listops --batch.lanes 3 --processes 2",
+            "must be a multiple of the number of processes",
+        ),
+        ("train", "alone this would train listops lstm for"),
         ("evaluate nowhere", "nowhere"),
         ("show listops --split tset", "split must be one of train, validation, test, got 'tset'"),
         ("shwo listops", "close: show"),

@@ -1,0 +1,68 @@
+"""What is shown of an evaluation: sequences answered, and how long still."""
+
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Group, RenderableType
+
+from experiment.live import LiveDisplay, bar, duration, in_one_line, time_left
+from sequences.evaluate import EvaluationConfig, evaluate
+from sequences.saved_model import load_model
+
+
+class AnswersDisplay(LiveDisplay):
+    """Shows sequences that are being answered.
+
+    Args:
+        title: which task with which core.
+        num_sequences: how many there are; None where nobody knows before they are read.
+        file: where to; None is standard output.
+    """
+
+    def __init__(self, title: str, num_sequences: int | None, file: IO[str] | None = None) -> None:
+        super().__init__(file, transient=True)
+        self._title, self._num_sequences = title, num_sequences
+        self._num_done = 0
+
+    def tell(self, num_done: int) -> None:
+        """Takes in how many sequences are answered."""
+        self._num_done = num_done
+        self.changed()
+
+    def first_line(self) -> str:
+        """Says what is asked."""
+        many = "all" if self._num_sequences is None else f"{self._num_sequences:,}"
+        return f"asking {many} sequences of {self._title}"
+
+    def line(self) -> str:
+        """Says how far it is."""
+        return in_one_line(self._parts())
+
+    def picture(self) -> RenderableType:
+        """Draws how far it is."""
+        width, parts = self._console.width, in_one_line(self._parts(), self._console.width)
+        if self._num_sequences is None:
+            return Group(self.first_line(), parts)
+        return Group(self.first_line(), bar(self._num_sequences, self._num_done, width), parts)
+
+    def _parts(self) -> list[str]:
+        parts = [f"{self._num_done:,} answered", f"{duration(self.elapsed)} elapsed"]
+        if self._num_sequences is not None and self._num_done:
+            left = self._num_sequences - self._num_done
+            parts.append(f"{time_left(left, self._num_done / self.elapsed)} left")
+        return parts
+
+
+def evaluate_in_view(source: Path, config: EvaluationConfig, file: IO[str]) -> dict[str, Any]:
+    """Returns what `evaluate` does, and shows the answers on the way.
+
+    Args:
+        source: run folder or checkpoint.
+        config: how.
+        file: where to.
+    """
+    saved = load_model(source)
+    title = f"{saved.config.task.kind} with {saved.config.core.kind}"
+    is_counted = saved.task.answer_bytes is None
+    with AnswersDisplay(title, config.examples if is_counted else None, file) as shown:
+        return evaluate(saved, config, shown.tell)

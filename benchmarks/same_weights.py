@@ -2,7 +2,8 @@
 
 `python -m benchmarks.same_weights COMMIT COMMIT ...` trains one memory task serially at each one,
 with the same seed on one thread, and evaluates the result. Weights are compared tensor by tensor,
-whatever they are called; each commit reads its own checkpoint.
+whatever they are called; each commit reads its own checkpoint. With `--policies FOLDER ...` nothing
+is trained: each commit plays with its own files of those published policies, in whatever format.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +23,7 @@ from experiment.provenance import ROOT, provenance
 
 TRAIN = ["train", "--config", "configs/smoke.yaml", "--num_threads", "1", "--seed", "1"]
 EVALUATE = ["evaluate", "run", "--episodes", "100", "--json"]
+PLAY = ["--episodes", "4", "--json"]
 HASHES = """
 import hashlib, json, pathlib, sys
 sys.path.insert(0, ".")
@@ -35,28 +38,50 @@ print(json.dumps([hashlib.sha256(w.contiguous().numpy().tobytes()).hexdigest()
 """
 
 
-def trained(commit: str, folder: Path) -> dict[str, Any]:
-    """Returns hashes of the weights and the returns at a commit, whose tree is put in a folder.
-
-    Raises:
-        CalledProcessError: a command of that commit failed.
-    """
-    subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(folder)], check=True)
-    subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=folder, check=True)
-    _said(folder, "run_atari.py", *TRAIN, "--run_dir", "run")
-    hashes = sorted(json.loads(_said(folder, "-c", HASHES)))
-    episodes = json.loads(_said(folder, "run_atari.py", *EVALUATE))["episodes"]
-    if isinstance(episodes, list):  # of one game each, before they were lists by field
-        returns = [episode["return"] for episode in episodes]
-    else:
-        returns = episodes["return"]
+def trained(tree: Path) -> dict[str, Any]:
+    """Returns hashes of the weights and the games of a run that the code of a tree trains."""
+    _said(tree, "run_atari.py", *TRAIN, "--run_dir", "run")
+    hashes = sorted(json.loads(_said(tree, "-c", HASHES)))
     return {
-        "commit": _said(folder, None, "git", "rev-parse", "HEAD").strip(),
         "num_tensors": len(hashes),
         "weights_sha256": _sha256(hashes),
+        **_played(_said(tree, "run_atari.py", *EVALUATE)),
+    }
+
+
+def played(tree: Path, policies: Sequence[str]) -> dict[str, Any]:
+    """Returns hashes of the games that the code of a tree plays with its published policies."""
+    return {
+        folder: _played(_said(tree, "run_atari.py", "evaluate", folder, *PLAY))
+        for folder in policies
+    }
+
+
+def _played(said: str) -> dict[str, Any]:
+    """Returns what `evaluate --json` says of its games."""
+    episodes = json.loads(said)["episodes"]
+    if isinstance(episodes, list):  # of one game each, before they were lists by field
+        returns = [episode["return"] for episode in episodes]
+        steps = [episode["steps"] for episode in episodes]
+    else:
+        returns, steps = episodes["return"], episodes["steps"]
+    return {
         "num_games": len(returns),
         "returns_sha256": _sha256(returns),
+        "num_steps": sum(steps),
+        "steps_sha256": _sha256(steps),
     }
+
+
+def _check_out(commit: str, tree: Path) -> str:
+    """Puts the files of a commit into a folder; returns its whole name.
+
+    Raises:
+        CalledProcessError: there is no such commit.
+    """
+    subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(tree)], check=True)
+    subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=tree, check=True)
+    return _said(tree, None, "git", "rev-parse", "HEAD").strip()
 
 
 def _said(folder: Path, program: str | None, *arguments: str) -> str:
@@ -75,17 +100,34 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.same_weights", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("commits", nargs="+", help="two or more")
-    rows = []
+    parser.add_argument(
+        "--policies",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="of published runs, to play with",
+    )
+    given = parser.parse_args(arguments)
+    rows, prints = [], []
     with TemporaryDirectory() as folder:
-        for number, commit in enumerate(parser.parse_args(arguments).commits):
-            rows.append(trained(commit, Path(folder) / str(number)))
-    found = Table("commit", "weights", "returns")
-    for row in rows:
-        found.add_row(*(row[name][:12] for name in ("commit", "weights_sha256", "returns_sha256")))
-    report = {**provenance(), "train": TRAIN, "evaluate": EVALUATE, "rows": rows}
-    show(report, [found], write_result("same_weights", report), as_json=False)
-    is_same = len({(row["weights_sha256"], row["returns_sha256"]) for row in rows}) == 1
-    return 0 if is_same else 1
+        for number, named in enumerate(given.commits):
+            tree = Path(folder) / str(number)
+            commit = _check_out(named, tree)
+            row = played(tree, given.policies) if given.policies else trained(tree)
+            rows.append({"commit": commit, **row})
+            prints.append(_sha256([row])[:12])
+    found = Table("commit", "SHA-256 of what it does")
+    for row, fingerprint in zip(rows, prints, strict=True):
+        found.add_row(row["commit"][:7], fingerprint)
+    commands = (
+        {"play": ["evaluate", *given.policies, *PLAY]}
+        if given.policies
+        else {"train": TRAIN, "evaluate": EVALUATE}
+    )
+    name = "same_games" if given.policies else "same_weights"
+    report = {**provenance(), **commands, "rows": rows}
+    show(report, [found], write_result(name, report), as_json=False)
+    return 0 if len(set(prints)) == 1 else 1
 
 
 if __name__ == "__main__":

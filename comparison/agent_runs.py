@@ -91,6 +91,7 @@ AGENTS = RunKind(
     short_name=lambda game: game.removesuffix("-v5"),
     scale=_scale,
     ends=lambda game: family_of(game).ends,
+    memory=lambda game: family_of(game).memory(game),
     published=lambda game: family_of(game).published(game),
     measures=lambda config: ("mean_return",),
     read_evaluation=_read_evaluation,

@@ -11,6 +11,11 @@ T_INTERVALS = (
     "of runs four in five of which learn, it held the truth in 65 % of cases at 5 seeds and 89 % "
     "at 10. One without width says that these seeds agree, not that the next one will."
 )
+MEMORY = (
+    "Mean score over the tasks that ask for one kind of memory: to keep what was seen once, to "
+    "rewrite it as it is renewed, to give back in order, to bind one thing to another, to track "
+    "what steps do to a state."
+)
 AGGREGATES = (
     "IQM is the mean of the middle half of all runs; median and mean are over task means; the "
     "optimality gap is how far runs stay below a score of 1 on average (Agarwal et al. 2021)."

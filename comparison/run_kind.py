@@ -55,6 +55,7 @@ class RunKind:
         scale: config -> floor and ceiling of its scores, or None where none are known. The ceiling
             is below the floor where less is better.
         ends: task -> what floor and ceiling are.
+        memory: task -> the kind of memory that it asks for, "" where none is known.
         published: task -> scores that others published, by who did.
         measures: config -> names of the numbers that an evaluation has, that of the score first.
         read_evaluation: (result, where, config) -> what a result file says; raises ValueError.
@@ -79,6 +80,7 @@ class RunKind:
     short_name: Callable[[str], str] = lambda task: task
     scale: Callable[[Any], Scores | None]
     ends: Callable[[str], tuple[str, str]]
+    memory: Callable[[str], str] = lambda task: ""
     published: Callable[[str], Mapping[str, float]] = lambda task: {}
     measures: Callable[[Any], Sequence[str]]
     read_evaluation: Callable[[Mapping[str, Any], str, Any], Evaluation]

@@ -41,6 +41,25 @@ def measured(comparison: Comparison) -> Table:
     return Table(header=["task", "core", *measured, *names], rows=rows, num_labels=2)
 
 
+def by_memory(tasks: Sequence[Task], cores: Sequence[str]) -> Table | None:
+    """Mean score of every core over the tasks that ask for one kind of memory."""
+    kinds: dict[str, list[Verdict]] = {}
+    for of in verdicts(tasks):
+        memory = of.task.kind.memory(of.task.task)
+        if memory and of.task.scale is not None:
+            kinds.setdefault(memory, []).append(of)
+    if max(map(len, kinds.values()), default=0) < 2:
+        return None
+    return Table(
+        header=["memory", "tasks", *cores],
+        rows=[
+            [memory, ", ".join(of.task.name for of in found), *_mean_cells(found, cores)]
+            for memory, found in kinds.items()
+        ],
+        num_labels=2,
+    )
+
+
 def aggregates(comparison: Comparison) -> Table | None:
     """Every statistic across tasks."""
     if not comparison.aggregates:
@@ -95,13 +114,18 @@ def _summary(found: Sequence[Verdict], cores: Sequence[str]) -> list[list[str | 
     able = [core for core in cores if all(core in of.scores for of in scaled)]
     if len(scaled) > 1 and len(able) > 1:
         name = f"mean score of the {len(scaled)} tasks"
-        means = {core: mean(of.scores[core].value for of in scaled) for core in able}
-        cells = [Cell(number(means.get(core)), _within(means.get(core))) for core in cores]
-        rows.append([name, "", *cells])
+        rows.append([name, "", *_mean_cells(scaled, cores)])
     held = [of for of in found if not of.is_alone]
     if len(held) > 1:
         rows.append(["clearly beaten on", "", *(_beaten(held, core) for core in cores)])
     return rows
+
+
+def _mean_cells(found: Sequence[Verdict], cores: Sequence[str]) -> list[Cell]:
+    """Returns the mean score over tasks, of the cores that ran all of them."""
+    able = [core for core in cores if all(core in of.scores for of in found)]
+    means = {core: mean(of.scores[core].value for of in found) for core in able}
+    return [Cell(number(means.get(core)), _within(means.get(core))) for core in cores]
 
 
 def _beaten(held: Sequence[Verdict], core: str) -> Cell:

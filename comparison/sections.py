@@ -49,6 +49,13 @@ def _scores(comparison: Comparison, plots: dict[str, Plot]) -> list[Section]:
             table=score_tables.measured(comparison),
         )
     ]
+    parts.append(
+        Section(
+            title=f"By kind of memory {where}",
+            text=[text.MEMORY],
+            table=score_tables.by_memory(comparison.tasks, comparison.cores),
+        )
+    )
     if comparison.shared_tasks:
         across = text.across(comparison)
         parts += [

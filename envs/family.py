@@ -36,6 +36,10 @@ def _no_question(game: str, config: EnvConfig) -> str:
     return ""
 
 
+def _no_memory(game: str) -> str:
+    return ""
+
+
 def _none_published(game: str) -> Mapping[str, float]:
     return {}
 
@@ -65,6 +69,8 @@ class Family:
         scores: (game, config) -> the scale of its returns, or None where none is known.
         ends: what floor and ceiling of that scale are.
         question: (game, config) -> what its memory is asked, in a few words; "" where nothing is.
+        memory: game -> the kind of memory that it asks for: keep, rewrite, order, bind or track; ""
+            where it is none of these, or not known.
         published: game -> returns that others published, by who did.
         num_games: whole games in an evaluation, unless told otherwise.
         one_seed: all environments draw from one seed; else environment i has seed + i.
@@ -85,6 +91,7 @@ class Family:
     scores: Callable[[str, EnvConfig], Scores | None] = _no_scores
     ends: tuple[str, str] = ("chance", "perfect")
     question: Callable[[str, EnvConfig], str] = _no_question
+    memory: Callable[[str], str] = _no_memory
     published: Callable[[str], Mapping[str, float]] = _none_published
     num_games: int = 500
     one_seed: bool = False

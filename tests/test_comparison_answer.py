@@ -12,7 +12,7 @@ from comparison.evaluation_record import Evaluation
 from comparison.grouping import Task
 from comparison.report_table import Cell
 from comparison.run_record import Metrics, RunRecord
-from comparison.score_tables import heat_map
+from comparison.score_tables import by_memory, heat_map
 from envs import family_of
 
 LOW, HIGH = [0.58, 0.59, 0.6, 0.61, 0.62], [0.88, 0.89, 0.9, 0.91, 0.92]  # half a t interval: 0.02
@@ -210,3 +210,26 @@ def test_a_number_is_the_darker_the_nearer_it_is_to_the_ceiling():
     tasks = compared(tmaze={"lstm": [0.4] * 5, "rdn": [0.75] * 5})
     ((_, _, lstm, rdn),) = heat_map(tasks, ["lstm", "rdn"]).rows
     assert (lstm.heat, rdn.heat) == (0.0, 0.5)
+
+
+def test_scores_are_summarised_by_the_kind_of_memory():
+    """Chance is 0.5 on parity and tmaze, 1 in 6 on S3; perfection is 1."""
+    tasks = compared(
+        parity={"lstm": [0.5, 0.5], "rdn": [1.0, 1.0]},
+        word_problem_s3={"lstm": [1.0, 1.0], "rdn": [1 / 6, 1 / 6]},
+        tmaze={"lstm": [0.75, 1.0]},
+        control={"lstm": [0.9], "rdn": [0.9]},
+    )
+    scales = {task.name: task.scale for task in tasks}
+    table = by_memory(tasks, ["lstm", "rdn"])
+    assert [row[:2] for row in table.rows] == [
+        ["track", "parity, word_problem_s3"],
+        ["keep", "tmaze"],
+    ]
+    texts = [[cell.text for cell in row[2:]] for row in table.rows]
+    assert texts == [["0.500", "0.500"], ["0.750", "-"]], scales
+
+
+def test_one_task_of_each_kind_is_no_summary():
+    assert by_memory(compared(parity={"lstm": [0.5]}, tmaze={"lstm": [0.5]}), ["lstm"]) is None
+    assert by_memory([], ["lstm"]) is None

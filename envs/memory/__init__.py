@@ -8,7 +8,7 @@ from dataclasses import replace
 from envs.config import MAX_SIZES, EnvConfig
 from envs.family import Family, Scores
 from envs.memory.env import MemoryEnv
-from envs.memory.tasks import TASKS
+from envs.memory.tasks import KINDS, TASKS
 from envs.scene import Ask, Picture, Scene
 from envs.spec import EnvStep
 
@@ -49,6 +49,7 @@ FAMILY = Family(
     make=MemoryEnv,
     scores=_scores,
     question=lambda game, config: TASKS[game](config).question,
+    memory=lambda game: next(kind for kind, tasks in KINDS.items() if game in tasks),
     one_seed=True,
     at_length=_at_length,
     step_limit=lambda game, config: TASKS[game](config).num_steps,

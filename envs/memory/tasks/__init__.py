@@ -12,16 +12,20 @@ from envs.memory.tasks.order import repeat_previous
 from envs.memory.tasks.rewrite import endless_tmaze
 from envs.memory.tasks.track import parity, word_problem
 
-__all__ = ["NO_QUESTION", "TASKS", "Task", "Tile"]
+__all__ = ["KINDS", "NO_QUESTION", "TASKS", "Task", "Tile"]
 
-TASKS: dict[str, Callable[[EnvConfig], Task]] = {
-    "tmaze": tmaze,
-    "memory_length": memory_length,
-    "endless_tmaze": endless_tmaze,
-    "repeat_previous": repeat_previous,
-    "key_value": key_value,
-    "parity": parity,
-    "word_problem_s3": partial(word_problem, 3),
-    "word_problem_s5": partial(word_problem, 5),
-    "control": control,
+KINDS: dict[str, dict[str, Callable[[EnvConfig], Task]]] = {
+    "keep": {"tmaze": tmaze, "memory_length": memory_length},
+    "rewrite": {"endless_tmaze": endless_tmaze},
+    "order": {"repeat_previous": repeat_previous},
+    "bind": {"key_value": key_value},
+    "track": {
+        "parity": parity,
+        "word_problem_s3": partial(word_problem, 3),
+        "word_problem_s5": partial(word_problem, 5),
+    },
+    "": {"control": control},
 }
+"""Memory tasks by the kind of memory that they ask for."""
+
+TASKS = {name: make for tasks in KINDS.values() for name, make in tasks.items()}

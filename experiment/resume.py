@@ -117,7 +117,18 @@ def _standing(kind: type[Trainable], run_dir: RunDir, config: RunConfig) -> Stan
             stand_in.check(payload, changes_since(payload, config))
 
         payload = load_newest(run_dir.checkpoints, check)
-    return Standing(config, payload, changes_since(payload, config))
+    changes = changes_since(payload, config)
+    _refuse_less(kind, payload["progress"][kind.unit], changes)
+    return Standing(config, payload, changes)
+
+
+def _refuse_less(kind: type[Trainable], done: int, changes: Changes) -> None:
+    """Raises ValueError where a run is to be shorter than it is."""
+    total = f"total_{kind.unit}"
+    if total in changes and changes[total]["to"] < done:
+        raise ValueError(
+            f"{total} cannot become {changes[total]['to']}: {done} {kind.unit} are done"
+        )
 
 
 def _restored(

@@ -35,7 +35,8 @@ class Trainable(ABC):
 
     Attributes:
         Config: dataclass of all its settings.
-        unit: what its progress counts, such as "frames"; the x axis of its curves.
+        unit: what its progress counts, such as "frames"; the x axis of its curves. How much of it
+            a whole run has is a setting, such as `total_frames`.
         newest: tags of which a row holds the newest value, not the mean since the last row.
         parts: how file names begin, from the repository's root, and what a user calls the work
             done there; "" for work that waits for another part.
@@ -101,9 +102,6 @@ class Trainable(ABC):
             weights: likewise.
             changes: settings that were others when the state was saved; all of them may change.
             ranks: that go on together, in any number.
-
-        Raises:
-            ValueError: one cannot change so.
         """
 
     @classmethod
@@ -131,9 +129,9 @@ class Trainable(ABC):
         """Units learned from."""
 
     @property
-    @abstractmethod
     def total(self) -> int:
         """Units of the whole run."""
+        return int(getattr(self.config, f"total_{self.unit}"))
 
     @property
     @abstractmethod

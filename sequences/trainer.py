@@ -109,15 +109,7 @@ class SequenceTrainer(Trainable):
         changes: Changes = NO_CHANGES,
         ranks: Ranks = ALONE,
     ) -> "SequenceTrainer":
-        """Returns a trainer that goes on from what `state_dict` and `weights` returned.
-
-        Raises:
-            ValueError: total_tokens has become less than what is done.
-        """
-        if "total_tokens" in changes and config.total_tokens < state["tokens"]:
-            raise ValueError(
-                f"total_tokens cannot become {config.total_tokens}: {state['tokens']} are done"
-            )
+        """Returns a trainer that goes on from what `state_dict` and `weights` returned."""
         trainer = cls(config, ranks=ranks)
         trainer.load_state_dict(state, weights)
         return trainer
@@ -138,11 +130,6 @@ class SequenceTrainer(Trainable):
     def done(self) -> int:
         """Tokens learned from, without filler."""
         return self._tokens
-
-    @property
-    def total(self) -> int:
-        """Tokens of the whole run."""
-        return self.config.total_tokens
 
     @property
     def updates(self) -> int:

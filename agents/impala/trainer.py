@@ -159,22 +159,16 @@ class Trainer(Trainable):
         changes: Changes = NO_CHANGES,
         ranks: Ranks = ALONE,
     ) -> "Trainer":
-        """Returns a trainer that goes on from what `state_dict` and `weights` returned.
-
-        Raises:
-            ValueError: total_frames has become less than what is done.
-        """
-        frames, total = state["learner"]["frames"], config.total_frames
-        if "total_frames" in changes and total < frames:
-            raise ValueError(f"total_frames cannot become {total}: {frames} frames are done")
+        """Returns a trainer that goes on from what `state_dict` and `weights` returned."""
         if changes.keys() & GAMES_DEPEND_ON:
             state = {**state, "actors": []}
             logger.warning("the games begin anew, with another number of environments")
         trainer = cls(config, num_learned=state["num_learned"], ranks=ranks)
         trainer.load_state_dict(state, weights)
         if totals := changes.get("total_frames"):
-            rates = [step_size(config.learner, frames, totals[of]) for of in ("from", "to")]
-            logger.warning("learning rate at %s frames: %g before, %g now", f"{frames:,}", *rates)
+            done = trainer.done
+            rates = [step_size(config.learner, done, totals[of]) for of in ("from", "to")]
+            logger.warning("learning rate at %s frames: %g before, %g now", f"{done:,}", *rates)
         return trainer
 
     @property
@@ -186,11 +180,6 @@ class Trainer(Trainable):
     def done(self) -> int:
         """Emulator frames learned from."""
         return self.frames
-
-    @property
-    def total(self) -> int:
-        """Emulator frames of the whole run."""
-        return self.config.total_frames
 
     @property
     def updates(self) -> int:

@@ -24,7 +24,7 @@ from tools.pages.parallel import efficiency_block, exchange_block, processes_blo
 from tools.pages.pong import async_block, pong_block
 from tools.pages.pong_tuning import tuning_block
 from tools.pages.reliability import campaign_block, soak_block
-from tools.pages.same_weights import same_weights_block
+from tools.pages.same_weights import same_games_block, same_weights_block
 from tools.pages.sequences import sequences_block
 from tools.pages.startup import startup_block
 from tools.pages.throughput import speed_block, throughput_block
@@ -63,6 +63,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "coverage": coverage_block,
     "gpu": gpu_block,
     "startup": startup_block,
+    "same_games": same_games_block,
     "same_weights": same_weights_block,
     "processes": processes_block,
     "exchanges": exchange_block,

@@ -1,7 +1,10 @@
 """Which cores learn which formal languages, and strings longer than they saw: docs/sequences.md."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 
+from comparison.grouping import core_rank
 from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
 from tools.pages.files import ROOT, table
@@ -10,28 +13,28 @@ RESULTS = ROOT / "results" / "sequences"
 
 
 def formal_block() -> str:
-    """Returns a row for each language and core."""
-    files = sorted(RESULTS.glob("formal-*.json"))
-    rows = [row for file in files for row in _rows(file)]
-    header = ["language", "core", "seed", "2 to 50 symbols", "51 to 100 symbols"]
-    return table(header, rows)
-
-
-def _rows(file: Path) -> list[list[str]]:
-    runs = sorted(read_task_file(file), key=lambda run: (run.config.core.kind, run.config.seed))
-    language = file.stem.partition("-")[2]
-    return [
+    """Returns a row for each language, and a column for each core."""
+    files = {file: read_task_file(file) for file in sorted(RESULTS.glob("formal-*.json"))}
+    kinds = {run.config.core.kind for runs in files.values() for run in runs}
+    cores = sorted(kinds, key=core_rank)
+    rows = [
         [
-            f"[{language}](/{file.relative_to(ROOT)})",
-            f"`{run.config.core.kind}`",
-            str(run.config.seed),
-            "" if run.score is None else f"{run.score.value:.3f}",
-            _longer(run),
+            f"[{_language(file)}](/{file.relative_to(ROOT)})",
+            *(_scores(runs, core) for core in cores),
         ]
-        for run in runs
+        for file, runs in files.items()
     ]
+    return table(["language", *(f"`{core}`" for core in cores)], rows)
 
 
-def _longer(run: RunRecord) -> str:
-    found = [other.value for other in run.others if "args.max_length" in other.settings]
-    return f"{found[0]:.3f}" if found else ""
+def _language(file: Path) -> str:
+    return file.stem.partition("-")[2]
+
+
+def _scores(runs: Sequence[RunRecord], core: str) -> str:
+    """Returns the mean score of a core's seeds, and that of longer strings."""
+    own = [run for run in runs if run.config.core.kind == core]
+    usual = [run.score.value for run in own if run.score is not None]
+    longer = [e.value for run in own for e in run.others if "args.max_length" in e.settings]
+    means = ", ".join(f"{mean(values):.3f}" for values in (usual, longer) if values)
+    return f"{means} ({len(own)} seeds)" if len(own) > 1 else means

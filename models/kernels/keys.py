@@ -1,11 +1,12 @@
 """How keys and queries are normalised: positive entries with sum 1, or length 1."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 from torch.nn import functional
 
 KeyNorm = Literal["sum", "softmax", "l2"]
+KEY_NORMS = get_args(KeyNorm)
 # cpu/key_norm.h has the same two.
 SUM_EPSILON = 1e-5  # Irie et al. 2021, in their code
 L2_EPSILON = 1e-12  # a shorter vector is divided by this; torch's default

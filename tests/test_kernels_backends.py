@@ -54,13 +54,14 @@ GATED_SHAPES = [(1, 32, 1, 256), (17, 3, 1, 200), (5, 7, 1, 512)]
 MAX_INTERPRETED_WORK, MAX_INTERPRETED_STEPS = 18, 3
 
 
-def named(pairs):
-    """Returns the pairs as parameters; in the interpreter, options run with the slow tests."""
+def named(pairs, *, are_quick=False):
+    """Returns the pairs as parameters; in the interpreter, options are slow unless it is said."""
+    slow = [] if are_quick else [p for p in pairs if p[0].options and is_interpreted(p[1])]
     params = [
         pytest.param(
             *(op, backend),
             id=f"{op.title}-{backend.name}",
-            marks=[pytest.mark.slow] if op.options and is_interpreted(backend) else [],
+            marks=[pytest.mark.slow] if (op, backend) in slow else [],
         )
         for op, backend in pairs
     ]
@@ -281,16 +282,13 @@ def test_without_decay_and_with_one_write_a_step_it_is_the_delta_rule_to_the_bit
         assert [name for name in op.results if not torch.equal(got[name], want[name])] == []
 
 
-@pytest.mark.parametrize("op", [op for op in OPERATORS if op.options.get("key_norm") == "l2"])
-@pytest.mark.parametrize("backend", ["cpu", "triton"])
-def test_a_vector_of_zeros_is_no_key_and_its_gradient_that_of_the_reference(op, backend):
-    (backend,) = (b for b in op.module.BACKENDS if b.name == backend)
+@pytest.mark.parametrize("factor", [0.0, 1e-13])  # below 1e-12 a length is taken for 1e-12
+@named([(op, b) for op, b in COMPILED if op.options.get("key_norm") == "l2"], are_quick=True)
+def test_a_vector_too_short_for_a_direction_is_scaled_as_in_the_reference(op, backend, factor):
     tensors = make_inputs(op, sizes(3, 2, 1, 11), torch.float32, device_of(backend), start_rate=0)
-    for name in ("q", "k", "state_y"):
-        index = 0 if name == "state_y" else (0, 0)
-        tensors[name].data[index] = 0.0  # so that there is no recurrent term either
-    y, *_ = run(op, backend)(*tensors.values())
-    assert not y[0, 0].any()
+    tensors["state_y"].data[0] = 0.0  # so that no recurrent term is added
+    for name in ("q", "k"):
+        tensors[name].data[0, 0] *= factor
     assert_matches_float64(op, backend, tensors)
 
 

@@ -49,15 +49,14 @@ class Record:
             changes: settings that were others before the session.
         """
         of, run_dir = self._trainable, self._run_dir
-        run_dir.record_session(of.unit, of.done, of.arithmetic, num_ranks, changes, of.origin)
-        if changes:
-            run_dir.change_config(plain_values(self._config))
         settings = flat_values(plain_values(self._config))
-        self._metrics.describe(settings)
-        run_dir.set_status("running")
-        tracked = tracking(self._config.track, run_dir.path, of.unit, settings)
         try:
-            with tracked as self._track:
+            run_dir.record_session(of.unit, of.done, of.arithmetic, num_ranks, changes, of.origin)
+            if changes:
+                run_dir.change_config(plain_values(self._config))
+            self._metrics.describe(settings)
+            run_dir.set_status("running")
+            with tracking(self._config.track, run_dir.path, of.unit, settings) as self._track:
                 self._shown.begin(of.done, of.total, of.shown)
                 yield
         except NonFiniteUpdate as error:

@@ -12,6 +12,7 @@ a job, and launchers send it on.
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -83,7 +84,12 @@ def _end(number: int, _frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def signals_end_at_once() -> Iterator[None]:
-    """Has signals end the process while it waits in a call that no handler would interrupt."""
+    """Has signals end the process while it waits in a call that no handler would interrupt.
+
+    One that came within an import just before is raised first.
+    """
+    if signal.getitimer(signal.ITIMER_REAL)[0]:
+        time.sleep(2 * RETRY_SECONDS)
     with _handled(FATAL, signal.SIG_DFL):
         yield
 

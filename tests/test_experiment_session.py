@@ -1,5 +1,6 @@
 """When a session ends: by signal, by the clock, by its updates."""
 
+import importlib
 import math
 import os
 import signal
@@ -8,7 +9,13 @@ import time
 import pytest
 
 from experiment.session import Session, SessionConfig
-from experiment.stop_signals import SIGNALS, StopRequest, interrupts, stop_signals
+from experiment.stop_signals import (
+    SIGNALS,
+    StopRequest,
+    interrupts,
+    signals_end_at_once,
+    stop_signals,
+)
 
 
 def test_a_session_without_limits_goes_on():
@@ -49,6 +56,23 @@ def test_a_closed_terminal_ends_nothing_that_nohup_protects():
         os.kill(os.getpid(), signal.SIGHUP)
         assert stop.signal_name is None
     assert signal.signal(signal.SIGHUP, before) == signal.SIG_IGN
+
+
+def test_what_came_within_an_import_is_raised_before_a_long_wait(tmp_path, monkeypatch):
+    """No handler runs while a rank waits for others to join, half an hour at most."""
+    (tmp_path / "late_part.py").write_text("import os\nos.kill(os.getpid(), 15)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    waited = []
+
+    def join():
+        with interrupts():
+            importlib.import_module("late_part")
+            with signals_end_at_once():
+                waited.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        join()
+    assert not waited
 
 
 @pytest.mark.parametrize(

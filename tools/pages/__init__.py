@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable
 
 from tools.pages.against import against_block
+from tools.pages.answers import answers_block, formal_block
 from tools.pages.compare_cost import compare_block
 from tools.pages.coverage import coverage_block
 from tools.pages.encoder import encoder_block
 from tools.pages.files import ROOT
-from tools.pages.formal import formal_block
 from tools.pages.gpu import gpu_block
 from tools.pages.install import install_block
 from tools.pages.kernels import kernel_block
@@ -69,6 +69,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "exchanges": exchange_block,
     "efficiency": efficiency_block,
     "sequences": sequences_block,
+    "answers": answers_block,
     "formal": formal_block,
     "install": install_block,
 }

@@ -1,0 +1,96 @@
+"""How cores do on tasks with known answers, from results/sequences, for docs/sequences.md."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from comparison.evaluation_record import Evaluation
+from comparison.grouping import core_rank
+from comparison.run_record import RunRecord
+from comparison.task_file import read_task_file
+from tools.pages.files import ROOT, table
+
+RESULTS = ROOT / "results" / "sequences"
+FORMAL = "formal-"
+
+
+def formal_block() -> str:
+    """Returns a row for each language, and a column for each core."""
+    files = {file: read_task_file(file) for file in sorted(RESULTS.glob(f"{FORMAL}*.json"))}
+    cores = sorted({_core(run) for runs in files.values() for run in runs}, key=core_rank)
+    rows = [
+        [_link(file, file.stem.removeprefix(FORMAL)), *(_scores(runs, core) for core in cores)]
+        for file, runs in files.items()
+    ]
+    return table(["language", *(f"`{core}`" for core in cores)], rows)
+
+
+def _scores(runs: Sequence[RunRecord], core: str) -> str:
+    """Returns the mean score of a core's seeds, and that of longer strings."""
+    own = [run for run in runs if _core(run) == core]
+    usual = [run.score.value for run in own if run.score is not None]
+    longer = [e.value for run in own for e in run.others if "args.max_length" in e.settings]
+    means = ", ".join(f"{mean(values):.3f}" for values in (usual, longer) if values)
+    return f"{means} ({len(own)} seeds)" if len(own) > 1 else means
+
+
+def answers_block() -> str:
+    """Returns a row for each other task and core: its score, and those at other sizes."""
+    files = [f for f in sorted(RESULTS.glob("*.json")) if not f.name.startswith(FORMAL)]
+    rows = [row for file in files for row in _rows(file)]
+    header = ["task", "core", "seeds", "M tokens", "as trained", "other sizes, same weights"]
+    return table(header, rows)
+
+
+def _rows(file: Path) -> list[list[str]]:
+    runs = read_task_file(file)
+    rows = []
+    for core in sorted({_core(run) for run in runs}, key=core_rank):
+        own = [run for run in runs if _core(run) == core and run.score is not None]
+        tokens = mean(run.score.done for run in own if run.score) / 1e6
+        scores = _measures([run.score for run in own if run.score])
+        rows.append(
+            [
+                _link(file, file.stem),
+                f"`{core}`",
+                _seeds(own),
+                f"{tokens:.0f}",
+                scores,
+                _others(own),
+            ]
+        )
+    return rows
+
+
+def _others(runs: Sequence[RunRecord]) -> str:
+    """Returns what the runs came to under other settings than those of their score."""
+    found: dict[str, list[Evaluation]] = {}
+    for evaluation in (e for run in runs for e in run.others):
+        found.setdefault(evaluation.variation, []).append(evaluation)
+    return "; ".join(f"{name}: {_first(found[name])}" for name in sorted(found, key=_by_size))
+
+
+def _by_size(variation: str) -> tuple[int, str]:
+    return len(variation), variation
+
+
+def _measures(evaluations: Sequence[Evaluation]) -> str:
+    names = evaluations[0].measures
+    means = {name: mean(e.measures[name] for e in evaluations) for name in names}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in means.items())
+
+
+def _first(evaluations: Sequence[Evaluation]) -> str:
+    return f"{mean(e.value for e in evaluations):.3f}"
+
+
+def _seeds(runs: Sequence[RunRecord]) -> str:
+    return ", ".join(str(seed) for seed in sorted(run.config.seed for run in runs))
+
+
+def _core(run: RunRecord) -> str:
+    return str(run.config.core.kind)
+
+
+def _link(file: Path, text: str) -> str:
+    return f"[{text}](/{file.relative_to(ROOT)})"

@@ -27,6 +27,7 @@ from tools.pages.reliability import campaign_block, soak_block
 from tools.pages.same_weights import same_games_block, same_weights_block
 from tools.pages.sequences import sequences_block
 from tools.pages.startup import startup_block
+from tools.pages.state_growth import growth_block
 from tools.pages.throughput import speed_block, throughput_block
 
 PAGES = (
@@ -63,6 +64,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "coverage": coverage_block,
     "gpu": gpu_block,
     "startup": startup_block,
+    "growth": growth_block,
     "same_games": same_games_block,
     "same_weights": same_weights_block,
     "processes": processes_block,

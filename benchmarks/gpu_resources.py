@@ -36,6 +36,9 @@ from benchmarks.result_file import write_new
 from models.kernels import inputs, operators, triton_launch
 
 MODULES = operators()
+OPTIONS = {f"rdn-{norm}": {"key_norm": norm} for norm in ("sum", "l2")}
+"""Operators that compile to other code with other options: `<operator>-<what is different>`."""
+OPS = [*MODULES, *OPTIONS]
 ROOT = Path(__file__).resolve().parent.parent
 T, M, B, H = 51, 2, 32, 4
 POINTERS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.bool: "*i1"}
@@ -87,13 +90,18 @@ def record(op: str, size: int, dtype: torch.dtype) -> list[Launch]:
 
     original, triton_launch.launch = triton_launch.launch, recorder
     try:
-        module = MODULES[op]
+        module = MODULES[operator_of(op)]
         (fused,) = (b for b in module.BACKENDS if b.name == "triton")
-        y, *_ = fused.run(*_arguments(module.LAYOUT, size, dtype))
+        y, *_ = fused.run(*_arguments(module.LAYOUT, size, dtype), **OPTIONS.get(op, {}))
         y.float().sum().backward()
     finally:
         triton_launch.launch = original
     return list(launches.values())
+
+
+def operator_of(op: str) -> str:
+    """Returns the name of the operator, without what is different."""
+    return op.partition("-")[0]
 
 
 def _arguments(layout: dict[str, str], size: int, dtype: torch.dtype) -> Iterator[Tensor]:
@@ -218,7 +226,7 @@ def write(rows: list[Resources], command: list[str]) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ops", nargs="+", choices=MODULES, default=list(MODULES))
+    parser.add_argument("--ops", nargs="+", choices=OPS, default=OPS)
     parser.add_argument(
         "--sizes", type=int, nargs="*", default=[16, 32, 64, 128], help="head sizes"
     )
@@ -230,7 +238,7 @@ def main() -> None:
     rows = [
         resources
         for op in args.ops
-        for size in (args.sizes if has_heads(op) else args.hidden)
+        for size in (args.sizes if has_heads(operator_of(op)) else args.hidden)
         for dtype in args.dtypes
         for sm in args.sms
         for resources in measure(op, size, getattr(torch, dtype), sm)

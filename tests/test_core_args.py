@@ -65,17 +65,21 @@ def test_the_help_shows_the_settings_of_the_core_that_is_named(capsys):
         assert ("--core.args.key_norm {sum,softmax,l2}" in capsys.readouterr().out) == is_shown
 
 
+@pytest.mark.parametrize("kind", ["delta_net", "rdn"])
 @pytest.mark.parametrize("norm", ["sum", "softmax", "l2"])
 @pytest.mark.parametrize("beta_range", [1, 2])
-def test_delta_net_s_keys_and_strength(norm, beta_range):
+def test_the_keys_and_strengths_of_a_delta_net_and_of_an_rdn(kind, norm, beta_range):
     args = {"key_norm": norm, "beta_range": beta_range}
     sizes = {"num_layers": 1, "hidden_size": 6, "num_heads": 2, "feedforward_size": 4}
-    core = make_core(CoreConfig(kind="delta_net", kernel="reference", args=args, **sizes), 5)
+    core = make_core(CoreConfig(kind=kind, kernel="reference", args=args, **sizes), 5)
     net = core.double().blocks[0].fast_net
     rng = torch.Generator().manual_seed(0)
     slow = torch.randn(1, 1, 2, 10, generator=rng, dtype=torch.float64)
     W = torch.randn(1, 2, 3, 3, generator=rng, dtype=torch.float64)
-    y, (after,) = net(slow, (W,), torch.zeros(1, 1, dtype=torch.bool))
+    before = torch.randn(1, 2, 3, generator=rng, dtype=torch.float64)
+    state = (W, before) if kind == "rdn" else (W,)
+    accesses = net.accesses(slow[0], state)["W"]
+    y, (after, *_) = net(slow, state, torch.zeros(1, 1, dtype=torch.bool))
 
     def scaled(x):
         if norm == "l2":
@@ -84,8 +88,19 @@ def test_delta_net_s_keys_and_strength(norm, beta_range):
         return positive / (positive.sum() + (1e-5 if norm == "sum" else 0))
 
     for head in range(2):
-        q, k, v, b = slow[0, 0, head].split([3, 3, 3, 1])
+        seen = slow[0, 0, head]
+        if kind == "rdn":
+            a = before[0, head].tanh()
+            recurrent = [R[head].T @ a for R in (net.r_q, net.r_k, net.r_v)]
+            seen = seen + torch.cat([*recurrent, (net.r_b[head] @ a)[None]])
+        q, k, v, b = seen.split([3, 3, 3, 1])
         beta = beta_range / (1 + (-b).exp())
+        for got, want in zip(
+            (accesses.query, accesses.key, accesses.strength),
+            (scaled(q), scaled(k), beta[0]),
+            strict=True,
+        ):
+            torch.testing.assert_close(got[0, head], want, rtol=1e-12, atol=1e-12)
         M = W[0, head]
         M = M + torch.outer(scaled(k), beta * (v - M.T @ scaled(k)))
         torch.testing.assert_close(after[0, head], M, rtol=1e-12, atol=1e-12)

@@ -4,6 +4,8 @@ The backends are read from each operator's BACKENDS. Triton's run on a GPU where
 and otherwise in its interpreter, where the larger shapes are slow tests.
 """
 
+import functools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -48,17 +50,22 @@ SHAPES = [
     (3, 1, 1, 128, 11),
 ]
 GATED_SHAPES = [(1, 32, 1, 256), (17, 3, 1, 200), (5, 7, 1, 512)]
-MAX_INTERPRETED_WORK = 18  # T B H, of a few milliseconds each, in the default suite
+# In the default suite: T B H, of a few milliseconds each, and steps of an operator with options.
+MAX_INTERPRETED_WORK, MAX_INTERPRETED_STEPS = 18, 3
 
 
-def ids(value):
-    return value.name if hasattr(value, "name") else str(value)
-
-
-def named(pairs):
-    return pytest.mark.parametrize(
-        ("op", "backend"), pairs, ids=[f"{op.name}-{backend.name}" for op, backend in pairs]
-    )
+def named(pairs, *, are_quick=False):
+    """Returns the pairs as parameters; in the interpreter, options are slow unless it is said."""
+    slow = [] if are_quick else [p for p in pairs if p[0].options and is_interpreted(p[1])]
+    params = [
+        pytest.param(
+            *(op, backend),
+            id=f"{op.title}-{backend.name}",
+            marks=[pytest.mark.slow] if (op, backend) in slow else [],
+        )
+        for op, backend in pairs
+    ]
+    return pytest.mark.parametrize(("op", "backend"), params)
 
 
 every_backend = named(PAIRS)
@@ -78,20 +85,22 @@ def shapes(op, backend):
 def matched(op, backend, shape):
     """Returns a case; what takes the interpreter long runs with the slow tests."""
     T, B, H, K, _ = shape = (*shape, shape[3])[:5]
-    is_long = is_interpreted(backend) and (T * B * H > MAX_INTERPRETED_WORK or K > 128)
-    name = f"{op.name}-{backend.name}-{'x'.join(map(str, shape))}"
-    return pytest.param(op, backend, shape, id=name, marks=[pytest.mark.slow] if is_long else [])
+    is_long = T * B * H > MAX_INTERPRETED_WORK or K > 128
+    is_long = is_long or (op.options and T > MAX_INTERPRETED_STEPS)
+    marks = [pytest.mark.slow] if is_interpreted(backend) and is_long else []
+    name = f"{op.title}-{backend.name}-{'x'.join(map(str, shape))}"
+    return pytest.param(op, backend, shape, id=name, marks=marks)
 
 
 MATCHED = [matched(op, backend, shape) for op, backend in PAIRS for shape in shapes(op, backend)]
 
 
 def run(op, backend):
-    """Returns the public operator on this backend."""
-    public = getattr(op.module, op.name)
+    """Returns the public operator on this backend, in a form that torch.compile can trace."""
+    public = functools.partial(getattr(op.module, op.name), backend=backend.name, **op.options)
 
     def call(*tensors, **options):
-        return public(*tensors, backend=backend.name, **options)
+        return public(*tensors, **options)
 
     return call
 
@@ -271,6 +280,16 @@ def test_without_decay_and_with_one_write_a_step_it_is_the_delta_rule_to_the_bit
         assert all(error < BOUND[torch.float32] for error in errors(got, want).values())
     else:
         assert [name for name in op.results if not torch.equal(got[name], want[name])] == []
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-13])  # below 1e-12 a length is taken for 1e-12
+@named([(op, b) for op, b in COMPILED if op.options.get("key_norm") == "l2"], are_quick=True)
+def test_a_vector_too_short_for_a_direction_is_scaled_as_in_the_reference(op, backend, factor):
+    tensors = make_inputs(op, sizes(3, 2, 1, 11), torch.float32, device_of(backend), start_rate=0)
+    tensors["state_y"].data[0] = 0.0  # so that no recurrent term is added
+    for name in ("q", "k"):
+        tensors[name].data[0, 0] *= factor
+    assert_matches_float64(op, backend, tensors)
 
 
 @every_backend

@@ -1,5 +1,6 @@
 """Building the C++ kernels: the cache, failures, and code for CPUs without wide vectors."""
 
+import json
 import logging
 import os
 import platform
@@ -162,7 +163,7 @@ class TestCompiled:
 
 # Worst relative RMS error seen: 2.1e-7 (AVX-512, 2026-11-24).
 CHECK_EVERY_OPERATOR = """
-import importlib, sys
+import importlib, json, sys
 from pathlib import Path
 import torch
 from models.kernels import build, inputs
@@ -173,7 +174,7 @@ build.unavailable = lambda: None
 T, B, H, D, N = 20, 2, 2, 24, 20
 SIZES = {"T": T, "M": 3, "B": B, "H": H, "D": D, "K": D, "V": D, "N": N}
 torch.manual_seed(0)
-for name in sys.argv[2].split(","):
+for name, options in json.loads(sys.argv[2]):
     module = importlib.import_module(f"models.kernels.{name}")
     floats = []
     for argument, dims in list(module.LAYOUT.items())[:-1]:
@@ -184,13 +185,14 @@ for name in sys.argv[2].split(","):
     start = torch.rand(T, B) < 0.1
     results = []
     for backend, dtype in (("cpu", torch.float32), ("reference", torch.float64)):
-        outputs = getattr(module, name)(*(x.to(dtype) for x in floats), start, backend=backend)
+        options["backend"] = backend
+        outputs = getattr(module, name)(*(x.to(dtype) for x in floats), start, **options)
         torch.manual_seed(1)
         loss = sum((x * torch.randn(x.shape)).sum() for x in outputs)
         results.append([*outputs, *torch.autograd.grad(loss, floats)])
     for got, want in zip(*results):
         error = ((got - want).norm() / want.norm()).item()
-        assert error < 1e-6, (name, error)
+        assert error < 1e-6, (name, options, error)
 """
 
 
@@ -198,7 +200,7 @@ for name in sys.argv[2].split(","):
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names x86 instruction sets")
 @pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
 def test_code_for_a_cpu_without_wide_vectors_is_correct(level, tmp_path):
-    names = ",".join(op.name for op in OPERATORS)
-    command = [sys.executable, "-c", CHECK_EVERY_OPERATOR, str(tmp_path), names, *build.FLAGS]
+    cases = json.dumps([(op.name, op.options) for op in OPERATORS])
+    command = [sys.executable, "-c", CHECK_EVERY_OPERATOR, str(tmp_path), cases, *build.FLAGS]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([*command, f"-march={level}"], check=True, env=environment, cwd=tmp_path)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = sizes(3, 2, 1, 8)
 
-every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
+every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.title)
 
 
 @every_operator

@@ -20,6 +20,8 @@ OPERATORS = [
     "delta_product",
     "delta_rnn",
     "rdn",
+    "rdn-sum",
+    "rdn-l2",
     "srwm",
 ]
 T, B, H = 51, 32, 4

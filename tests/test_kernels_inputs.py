@@ -15,7 +15,7 @@ from tests.test_kernels_backends import COMPILED, every_compiled_backend, named
 
 SIZES = sizes(3, 2, 2, 8)
 
-every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
+every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.title)
 
 
 def inputs_of(op, **changes):
@@ -93,6 +93,14 @@ def test_an_unknown_backend_is_refused_with_the_names_there_are(op):
         ValueError, match=r"unknown backend 'cuda'; choose auto or one of .*reference"
     ):
         op(*inputs_of(op).values(), backend="cuda")
+
+
+@pytest.mark.parametrize("option", [{"key_norm": "l1"}, {"beta_range": 3}], ids=str)
+def test_an_unknown_option_of_the_rdn_is_refused_with_what_there_is(option):
+    (op, *_) = (op for op in OPERATORS if op.name == "rdn")
+    expected = "one of sum, softmax, l2, got 'l1'" if "key_norm" in option else "1 or 2, got 3"
+    with pytest.raises(ValueError, match=f"rdn: {next(iter(option))} must be {expected}"):
+        op(*inputs_of(op).values(), **option)
 
 
 def test_every_backend_is_a_choice_of_the_setting():

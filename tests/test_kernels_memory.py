@@ -22,7 +22,7 @@ FLOATS_KEPT = {
 }
 
 
-@pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
+@pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.title)
 def test_the_backward_pass_keeps_what_is_documented(op):
     tensors = make_inputs(op, sizes(T, B, H, D), torch.float32)
     kept = {}

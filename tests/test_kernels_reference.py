@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = sizes(4, 2, 1, 3, 2)
 BPTT = ("full", 1)
 
-every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
+every_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.title)
 
 
 def case(name, *shape, start_rate=0.0):
@@ -190,14 +190,22 @@ def test_a_delta_rnn_reads_its_recurrent_weights_uniformly_after_a_start():
     torch.testing.assert_close(h[0], fast + r.mean(-2))
 
 
-def test_an_rdn_without_recurrent_weights_is_a_delta_rule():
+def closed_form(norm, x):
+    if norm == "l2":
+        return x / (x * x).sum(-1, keepdim=True).sqrt()
+    positive = x.exp() if norm == "softmax" else torch.where(x > 0, x + 1, x.exp())
+    return positive / (positive.sum(-1, keepdim=True) + (1e-5 if norm == "sum" else 0))
+
+
+@pytest.mark.parametrize("beta_range", [1, 2])
+@pytest.mark.parametrize("norm", ["sum", "softmax", "l2"])
+def test_an_rdn_without_recurrent_weights_is_a_delta_rule(norm, beta_range):
     tensors = case("rdn", 6, 2, 2, 4, start_rate=0.3)
     tensors |= {n: torch.zeros_like(tensors[n]) for n in ("r_q", "r_k", "r_v", "r_b")}
     q, k, v, b, *_, start = tensors.values()
-    y, w, last = rdn(*tensors.values())
-    want, state = delta_rule(
-        q.softmax(-1), k.softmax(-1), v, b.sigmoid(), tensors["state_w"], start
-    )
+    y, w, last = rdn(*tensors.values(), key_norm=norm, beta_range=beta_range)
+    q, k, beta = closed_form(norm, q), closed_form(norm, k), beta_range / (1 + (-b).exp())
+    want, state = delta_rule(q, k, v, beta, tensors["state_w"], start)
     torch.testing.assert_close(y, want)
     torch.testing.assert_close(w, state)
     torch.testing.assert_close(last, y[-1])
@@ -216,6 +224,17 @@ def test_an_rdn_step_sees_its_last_output_through_tanh_and_transposed_weights():
     want, _ = delta_rule(q[None], k[None], v[None], b.sigmoid()[None], tensors["state_w"], no_start)
     y, *_ = rdn(*tensors.values())
     torch.testing.assert_close(y, want)
+
+
+def test_an_rdn_at_unit_keys_and_full_strengths_turns_the_sign_of_what_is_stored_at_its_key():
+    tensors = case("rdn", 1, 2, 3, 4)
+    tensors |= {n: torch.zeros_like(tensors[n]) for n in ("v", "r_q", "r_k", "r_v", "r_b")}
+    k, W = tensors["k"][0].unsqueeze(-1), tensors["state_w"]
+    tensors |= {"q": tensors["k"], "b": torch.full_like(tensors["b"], 99.0)}
+    y, last, _ = rdn(*tensors.values(), key_norm="l2", beta_range=2)
+    along = k @ k.mT / (k.mT @ k)
+    torch.testing.assert_close(last, W - 2 * along @ W)
+    torch.testing.assert_close(y[0].unsqueeze(-1), -W.mT @ k / (k.mT @ k).sqrt())
 
 
 def test_an_srwm_moves_each_part_of_itself_from_what_its_key_finds_to_what_its_query_finds():

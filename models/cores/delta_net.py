@@ -7,10 +7,11 @@ is what key_norm names.
 from torch import Tensor
 
 from ..kernels import delta_rule
+from ..kernels.keys import feature_map
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
-from .feature_map import WriteArgs, feature_map
+from .write_args import WriteArgs
 
 
 class DeltaNet(FastNet):

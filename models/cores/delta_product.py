@@ -13,10 +13,11 @@ from typing import Literal
 from torch import Tensor
 
 from ..kernels import delta_product
+from ..kernels.keys import KeyNorm, feature_map
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
-from .feature_map import KeyNorm, WriteArgs, feature_map
+from .write_args import WriteArgs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..kernels import delta_rnn
+from ..kernels.keys import KeyNorm, feature_map
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
-from .feature_map import KeyNorm, WriteArgs, feature_map
+from .write_args import WriteArgs
 
 Program = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..kernels import gated_delta_rule
+from ..kernels.keys import KeyNorm, feature_map
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
-from .feature_map import KeyNorm, WriteArgs, feature_map
+from .write_args import WriteArgs
 
 MOST_DECAY = 16.0
 LEAST_TIME, MOST_TIME = 0.001, 0.1

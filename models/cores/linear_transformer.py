@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from ..kernels import linear_attention
+from ..kernels.keys import elu_feature_map
 from .base import CoreState
 from .block import Access, FastNet, fast_weight_core
 from .config import CoreConfig
-from .feature_map import elu_feature_map
 
 
 class LinearTransformer(FastNet):

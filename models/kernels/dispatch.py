@@ -37,7 +37,7 @@ class Backend(Generic[Result]):
     device: str | None
     """Device type of the tensors it takes; None for any."""
     run: Callable[..., Result]
-    """Takes the kernel's tensors by position, and `bptt` by keyword."""
+    """Takes the kernel's tensors by position, `bptt` and the kernel's own options by keyword."""
     rejects: Callable[..., str | None] = _accepts
     """Takes the kernel's tensors; why these cannot be used, or None."""
 
@@ -104,6 +104,7 @@ def run(
     requested: str,
     args: tuple[Tensor, ...],
     bptt: Bptt,
+    **options: object,
 ) -> Result:
     """Runs one call on the backend that `choose` picks.
 
@@ -116,6 +117,7 @@ def run(
         requested: a backend's name, or "auto".
         args: the kernel's tensors in order, checked and arranged; the last one is `start`.
         bptt: passed on.
+        **options: the kernel's own, passed on.
 
     Raises:
         ValueError: as `choose`.
@@ -128,7 +130,7 @@ def run(
         raise NotImplementedError(
             f"{kernel}: {backend.name} has no forward-mode derivatives; the reference kernel has"
         )
-    return backend.run(*args, bptt=bptt)
+    return backend.run(*args, bptt=bptt, **options)
 
 
 def _is_forward_mode(tensors: tuple[Tensor, ...]) -> bool:

@@ -10,6 +10,11 @@ sizes hold zeros, so that sums over a tile need no mask.
 import triton
 import triton.language as tl
 
+from .keys import L2_EPSILON, SUM_EPSILON
+
+SHORTEST = tl.constexpr(L2_EPSILON)
+ADDED = tl.constexpr(SUM_EPSILON)
+
 
 @triton.jit
 def head_of_program(num_heads):
@@ -96,6 +101,41 @@ def softmax(x, lanes, size):
 def softmax_backward(y, dy):
     """Returns the gradient before the softmax from its output and that output's gradient."""
     return y * (dy - tl.sum(y * dy, axis=0))
+
+
+@triton.jit
+def normalise(x, lanes, size, NORM: tl.constexpr):
+    """Returns the key of the first `size` lanes, 0 beyond, and what its backward needs of x.
+
+    That is the number by which it was multiplied, for all norms but softmax. keys.py has the norms.
+    """
+    if NORM == "softmax":
+        key, scale = softmax(x, lanes, size), 1.0
+    elif NORM == "l2":
+        length = tl.sqrt(tl.sum(x * x, axis=0))
+        scale = 1 / tl.where(length < SHORTEST, SHORTEST, length)
+        key = x * scale
+    else:
+        positive = tl.where(x > 0, x + 1, tl.exp(x))
+        positive = tl.where(lanes < size, positive, 0.0)
+        scale = 1 / (tl.sum(positive, axis=0) + ADDED)
+        key = positive * scale
+    return key, scale
+
+
+@triton.jit
+def normalise_backward(key, scale, dkey, NORM: tl.constexpr):
+    """Returns the gradient before `normalise` from its results and the gradient of its key."""
+    if NORM == "softmax":
+        dx = softmax_backward(key, dkey)
+    else:
+        along = tl.sum(key * dkey, axis=0)
+        if NORM == "l2":
+            along = tl.where(scale < 1 / SHORTEST, along, 0.0)
+            dx = scale * (dkey - key * along)
+        else:  # elu + 1 is steep where it is above 1
+            dx = tl.minimum(key, scale) * (dkey - along)
+    return dx
 
 
 @triton.jit

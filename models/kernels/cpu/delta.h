@@ -78,8 +78,8 @@ class DeltaBackward {
   }
 
   // Makes the state before step i + 1 of the segment from the one before step i.
-  void replay(int i, bool start, bool is_last, const float* k, const float* u, float beta,
-              float alpha = 1.0f) {
+  FW_INLINE void replay(int i, bool start, bool is_last, const float* k, const float* u,
+                        float beta, float alpha = 1.0f) {
     float* const state = states_ + i * size();
     if (start) std::memset(state, 0, size() * sizeof(float));
     if (is_last) return;

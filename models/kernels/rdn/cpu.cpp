@@ -3,16 +3,24 @@
 #include <ATen/ops/bmm.h>
 
 #include "../cpu/delta.h"
+#include "../cpu/key_norm.h"
 
 namespace fast_weights {
 namespace {
 
-// What step t leaves for the backward pass, one saved row: a, q, k, u (D each) and beta.
+// What step t leaves for the backward pass, one saved row: a, q, k, u (D each), beta, and what
+// the norms of q and k returned.
 struct SavedStep {
-  float *a, *q, *k, *u, *beta;
+  float *a, *q, *k, *u, *beta, *q_scale, *k_scale;
 
   SavedStep(float* row, int d)
-      : a(row), q(row + d), k(row + 2 * d), u(row + 3 * d), beta(row + 4 * d) {}
+      : a(row),
+        q(row + d),
+        k(row + 2 * d),
+        u(row + 3 * d),
+        beta(row + 4 * d),
+        q_scale(beta + 1),
+        k_scale(beta + 2) {}
   static int64_t floats(int64_t D) { return 4 * padded(D) + ALIGNMENT; }
 };
 
@@ -33,6 +41,14 @@ struct Matrices {
   }
 };
 
+struct Options {
+  KeyNorm key_norm;
+  float beta_range;
+
+  Options(std::string_view norm, int64_t range)
+      : key_norm(key_norm_named(norm)), beta_range(static_cast<float>(range)) {}
+};
+
 struct Inputs {
   int64_t T, B, H, D;
   Rows q, k, v, b;
@@ -46,10 +62,11 @@ struct Results {
 template <int FD>
 class Forward {
  public:
-  Forward(const Inputs& in, const Matrices& r, const Tensor& state_w, const Tensor& state_y,
-          const Results& out, Width<FD> width)
+  Forward(const Inputs& in, const Matrices& r, const Options& options, const Tensor& state_w,
+          const Tensor& state_y, const Results& out, Width<FD> width)
       : in_(in),
         r_(r),
+        options_(options),
         state_w_(state_w),
         state_y_(state_y),
         out_(out),
@@ -115,10 +132,14 @@ class Forward {
     add_row(in_.q.row(t, b, h, q_buffer_), pre_);
     add_row(in_.k.row(t, b, h, k_buffer_), pre_ + d);
     add_row(in_.v.row(t, b, h, v_buffer_), pre_ + 2 * d);
-    softmax(pre_, static_cast<int>(in_.D), width_, out.q);
-    softmax(pre_ + d, static_cast<int>(in_.D), width_, out.k);
-    const float beta = sigmoid(in_.b.scalar(t, b, h) + dot(r_b_, out.a, width_));
+    const int size = static_cast<int>(in_.D);
+    const float q_scale = normalise(options_.key_norm, pre_, size, width_, out.q);
+    const float k_scale = normalise(options_.key_norm, pre_ + d, size, width_, out.k);
+    const float beta =
+        options_.beta_range * sigmoid(in_.b.scalar(t, b, h) + dot(r_b_, out.a, width_));
     std::fill_n(out.beta, ALIGNMENT, beta);
+    *out.q_scale = q_scale;
+    *out.k_scale = k_scale;
     delta_step(w, out.q, out.k, pre_ + 2 * d, beta, 1.0f, width_, width_, out.u, delta_, y_);
     y_rows_.copy(t, b, h, y_);
   }
@@ -129,6 +150,7 @@ class Forward {
 
   const Inputs& in_;
   const Matrices& r_;
+  const Options& options_;
   const Tensor& state_w_;
   const Tensor& state_y_;
   const Results& out_;
@@ -143,17 +165,20 @@ class Forward {
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(
     const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& b, const Tensor& r_q,
     const Tensor& r_k, const Tensor& r_v, const Tensor& r_b, const Tensor& state_w,
-    const Tensor& state_y, const Tensor& start, bool /*truncate*/, bool save) {
+    const Tensor& state_y, const Tensor& start, std::string_view key_norm, int64_t beta_range,
+    bool /*truncate*/, bool save) {
   const int64_t T = q.size(0), B = q.size(1), H = q.size(2), D = q.size(3);
   const Inputs in{T, B, H, D, {q, 4}, {k, 4}, {v, 4}, {b, 3}, Starts(start)};
   const Matrices r(r_q, r_k, r_v, r_b);
+  const Options options(key_norm, beta_range);
   const Tensor w_in = state_w.contiguous(), y_in = state_y.contiguous();
   const Results out{at::empty({T, B, H, D}, v.options()), at::empty_like(w_in),
                     at::empty_like(y_in),
                     at::empty({save ? T : 0, B, H, SavedStep::floats(D)}, w_in.options()),
                     empty_checkpoints(w_in, T, save)};
   with_width(padded(D), [&](auto width) {
-    for_each_head(B, H, 6 * T * D * D, [&] { return Forward(in, r, w_in, y_in, out, width); });
+    for_each_head(B, H, 6 * T * D * D,
+                  [&] { return Forward(in, r, options, w_in, y_in, out, width); });
   });
   return {out.y, out.state_w, out.state_y, out.saved, out.checkpoints};
 }
@@ -164,17 +189,18 @@ struct Incoming {
 };
 
 struct Gradients {
-  Tensor inputs;  // [T, B, H, 3 D + 1]: of q, k, v, b before softmax and sigmoid
+  Tensor inputs;  // [T, B, H, 3 D + 1]: of q, k, v, b before norm and sigmoid
   Tensor state_w, state_y;
 };
 
 template <int FD>
 class Backward {
  public:
-  Backward(const Incoming& in, const Matrices& r, const Starts& start, bool truncate,
-           const Gradients& out, Width<FD> width)
+  Backward(const Incoming& in, const Matrices& r, const Options& options, const Starts& start,
+           bool truncate, const Gradients& out, Width<FD> width)
       : in_(in),
         r_(r),
+        options_(options),
         start_(start),
         truncate_(truncate),
         out_(out),
@@ -243,9 +269,9 @@ class Backward {
     const float* const dy = in_.dy.row(t, b, h, dy_buffer_);
     for (int n = 0; n < d; n += LANES) store(g_ + n, load(dy + n) + load(carry_ + n));
     const float dbeta = w_.step(i, at.q, at.k, at.u, *at.beta, g_, dqkv_, dqkv_ + d, dqkv_ + 2 * d);
-    const float db = dbeta * *at.beta * (1.0f - *at.beta);
-    softmax_backward(at.q, dqkv_, width_, dqkv_);
-    softmax_backward(at.k, dqkv_ + d, width_, dqkv_ + d);
+    const float db = dbeta * *at.beta * (1.0f - *at.beta / options_.beta_range);
+    normalise_backward(options_.key_norm, at.q, *at.q_scale, dqkv_, width_, dqkv_);
+    normalise_backward(options_.key_norm, at.k, *at.k_scale, dqkv_ + d, width_, dqkv_ + d);
     dq_.copy(t, b, h, dqkv_);
     dk_.copy(t, b, h, dqkv_ + d);
     dv_.copy(t, b, h, dqkv_ + 2 * d);
@@ -264,6 +290,7 @@ class Backward {
 
   const Incoming& in_;
   const Matrices& r_;
+  const Options& options_;
   const Starts& start_;
   bool truncate_;
   const Gradients& out_;
@@ -287,16 +314,18 @@ Tensor matrix_gradients(const Tensor& saved, const Tensor& inputs, int64_t D) {
 std::tuple<Tensor, Tensor, Tensor, Tensor> backward(
     const Tensor& dy, const Tensor& dstate_w, const Tensor& dstate_y, const Tensor& r_q,
     const Tensor& r_k, const Tensor& r_v, const Tensor& r_b, const Tensor& start,
-    const Tensor& saved, const Tensor& checkpoints, bool truncate) {
+    const Tensor& saved, const Tensor& checkpoints, std::string_view key_norm, int64_t beta_range,
+    bool truncate) {
   const int64_t T = dy.size(0), B = dy.size(1), H = dy.size(2), D = dy.size(3);
   const Matrices r(r_q, r_k, r_v, r_b);
   const Incoming in{{dy, 4}, dstate_w.contiguous(), dstate_y.contiguous(), saved, checkpoints};
   const Gradients out{at::empty({T, B, H, 3 * D + 1}, saved.options()),
                       at::empty_like(in.dstate_w), at::empty_like(in.dstate_y)};
+  const Options options(key_norm, beta_range);
   const Starts starts(start);
   with_width(padded(D), [&](auto width) {
     for_each_head(B, H, 12 * T * D * D, [&] {
-      return Backward(in, r, starts, truncate, out, width);
+      return Backward(in, r, options, starts, truncate, out, width);
     });
   });
   return {out.inputs, matrix_gradients(saved, out.inputs, D), out.state_w, out.state_y};
@@ -307,11 +336,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> backward(
 TORCH_LIBRARY_FRAGMENT(fast_weights, m) {
   m.def(
       "rdn(Tensor q, Tensor k, Tensor v, Tensor b, Tensor r_q, Tensor r_k, Tensor r_v, Tensor r_b, "
-      "Tensor state_w, Tensor state_y, Tensor start, bool truncate, bool save) "
+      "Tensor state_w, Tensor state_y, Tensor start, str key_norm, int beta_range, bool truncate, "
+      "bool save) "
       "-> (Tensor y, Tensor state_w, Tensor state_y, Tensor saved, Tensor checkpoints)");
   m.def(
       "rdn_backward(Tensor dy, Tensor dstate_w, Tensor dstate_y, Tensor r_q, Tensor r_k, "
-      "Tensor r_v, Tensor r_b, Tensor start, Tensor saved, Tensor checkpoints, bool truncate) "
+      "Tensor r_v, Tensor r_b, Tensor start, Tensor saved, Tensor checkpoints, str key_norm, "
+      "int beta_range, bool truncate) "
       "-> (Tensor dinputs, Tensor dmatrices, Tensor dstate_w, Tensor dstate_y)");
 }
 

@@ -7,12 +7,17 @@ from torch import Tensor
 
 from .. import native
 from ..dispatch import Bptt
+from ..keys import KeyNorm
 
 
-def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
+def run(
+    *args: Tensor, key_norm: KeyNorm = "softmax", beta_range: int = 1, bptt: Bptt = "full"
+) -> tuple[Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `rdn`."""
     load()
-    y, state_w, state_y, *_ = torch.ops.fast_weights.rdn(*args, bptt == 1, native.needs_grad(*args))
+    y, state_w, state_y, *_ = torch.ops.fast_weights.rdn(
+        *args, key_norm, beta_range, bptt == 1, native.needs_grad(*args)
+    )
     return y, state_w, state_y
 
 
@@ -30,7 +35,7 @@ def _saved_size(D: int) -> int:
 
 
 def _fake(*args: Any) -> tuple[Tensor, ...]:
-    q, _, v, *_, state_w, state_y, _, _, save = args
+    q, _, v, *_, state_w, state_y, _, _, _, _, save = args
     T, B, H, D = q.shape
     return (
         v.new_empty(v.shape),
@@ -52,23 +57,24 @@ def _fake_backward(dy: Tensor, dstate_w: Tensor, dstate_y: Tensor, *_: Any) -> t
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *floats, _, _, start, ctx.truncate, _ = inputs
+    *floats, _, _, start, key_norm, beta_range, truncate, _ = inputs
     native.keep_outputs(ctx, output[:3], output[3:])
     ctx.dtypes = [x.dtype for x in floats]
+    ctx.options = key_norm, beta_range, truncate
     ctx.save_for_backward(*floats[4:], start, *output[3:])
 
 
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     dinputs, dmatrices, dstate_w, dstate_y = torch.ops.fast_weights.rdn_backward(
-        *native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
+        *native.materialised(ctx, grads, saved[-1]), *saved, *ctx.options
     )
     D = dinputs.shape[-1] // 3
     floats = [
         x.to(dtype)
         for x, dtype in zip((*_split(dinputs, D), *_split(dmatrices, D)), ctx.dtypes, strict=True)
     ]
-    return (*floats, dstate_w, dstate_y, None, None, None)
+    return (*floats, dstate_w, dstate_y, *[None] * 5)
 
 
 def _split(x: Tensor, D: int) -> tuple[Tensor, ...]:

@@ -1,10 +1,11 @@
 """The RDN in Triton for cuda tensors: the operator around `gpu_kernels.py`.
 
-The forward keeps the matrix before every write, tanh of the last output and what the slow net
-became, 4 T B H (D^2 + 4 D + 1) bytes (30 MB at T = 51, B = 32, H = 4, D = 32), so that the
-backward reads them instead of replaying segments. A call without gradients keeps nothing.
+The forward keeps the matrix before every write, tanh of the last output, what the slow net became
+and a number of each norm, 4 T B H (D^2 + 4 D + 3) bytes (30 MB at T = 51, B = 32, H = 4, D = 32),
+so that the backward reads them instead of replaying segments. A call without gradients keeps
+nothing.
 
-The backward kernel writes the gradients before softmax and sigmoid; those of R_q, R_k, R_v and
+The backward kernel writes the gradients before norm and sigmoid; those of R_q, R_k, R_v and
 r_b are matrix products of them with tanh of the last output.
 """
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from .. import native, triton_launch
 from ..dispatch import Bptt
+from ..keys import KeyNorm
 from ..triton_launch import leading_strides, rows
 
 PER_THREAD = 32
@@ -24,9 +26,12 @@ Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 Gradients = tuple[Tensor, Tensor, Tensor]
 
 
-def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
+def run(
+    *args: Tensor, key_norm: KeyNorm = "softmax", beta_range: int = 1, bptt: Bptt = "full"
+) -> tuple[Tensor, Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `rdn`."""
-    y, state_w, state_y, *_ = _forward(*args, bptt == 1, native.needs_grad(*args))
+    options = key_norm, beta_range, bptt == 1, native.needs_grad(*args)
+    y, state_w, state_y, *_ = _forward(*args, *options)
     return y, state_w, state_y
 
 
@@ -48,13 +53,15 @@ def _forward(
     state_w: Tensor,
     state_y: Tensor,
     start: Tensor,
+    key_norm: str,
+    beta_range: int,
     truncate: bool,
     save: bool,
 ) -> Outputs:
     from . import gpu_kernels
 
     tensors = (q, k, v, b, r_q, r_k, r_v, r_b, state_w, state_y, start)
-    outputs: Outputs = _fake(*tensors, truncate, save)
+    outputs: Outputs = _fake(*tensors, key_norm, beta_range, truncate, save)
     T, B, H, D = q.shape
     triton_launch.launch(
         gpu_kernels.forward,
@@ -65,6 +72,8 @@ def _forward(
         B,
         T,
         H,
+        KEY_NORM=key_norm,
+        BETA_RANGE=beta_range,
         SAVE=save,
         **triton_launch.square_blocks(D, PER_THREAD),
     )
@@ -73,7 +82,7 @@ def _forward(
 
 @_forward.register_fake
 def _fake(*args: Any) -> Outputs:
-    q, *_, state_w, state_y, _, _, save = args
+    q, *_, state_w, state_y, _, _, _, _, save = args
     T, B, H, D = q.shape
     saved_steps = T if save else 0
     return (
@@ -82,7 +91,7 @@ def _fake(*args: Any) -> Outputs:
         state_y.new_empty(state_y.shape),
         state_w.new_empty(saved_steps, B, H, D, D),
         state_w.new_empty(saved_steps, B, H, 4, D),
-        state_w.new_empty(saved_steps, B, H),
+        state_w.new_empty(saved_steps, B, H, 3),
     )
 
 
@@ -98,7 +107,9 @@ def _backward(
     start: Tensor,
     w_states: Tensor,
     rows_saved: Tensor,
-    beta: Tensor,
+    numbers_saved: Tensor,
+    key_norm: str,
+    beta_range: int,
     truncate: bool,
 ) -> Gradients:
     from . import gpu_kernels
@@ -109,13 +120,15 @@ def _backward(
     triton_launch.launch(
         gpu_kernels.backward,
         (B * H,),
-        *(r_q, r_k, r_v, r_b, start, w_states, rows_saved, beta, dy),
+        *(r_q, r_k, r_v, r_b, start, w_states, rows_saved, numbers_saved, dy),
         *(dstate_w.contiguous(), dstate_y.contiguous(), *gradients),
         leading_strides(start, 2),
         leading_strides(dy),
         B,
         T,
         H,
+        KEY_NORM=key_norm,
+        BETA_RANGE=beta_range,
         TRUNCATE=truncate,
         **triton_launch.square_blocks(D, PER_THREAD),
     )
@@ -133,7 +146,7 @@ def _fake_backward(dy: Tensor, dstate_w: Tensor, dstate_y: Tensor, *_: Any) -> G
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.truncate, ctx.dtype = inputs[11], inputs[0].dtype
+    ctx.options, ctx.dtype = inputs[11:14], inputs[0].dtype
     native.keep_outputs(ctx, output[:3], output[3:])
     ctx.save_for_backward(*inputs[4:8], inputs[10], *output[3:])
 
@@ -142,7 +155,7 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     rows_saved = saved[-2]
     D = rows_saved.shape[-1]
-    dslow, *dstates = _backward(*native.materialised(ctx, grads, rows_saved), *saved, ctx.truncate)
+    dslow, *dstates = _backward(*native.materialised(ctx, grads, rows_saved), *saved, *ctx.options)
     # A product for each step, then their sum: as one product over T B rows, H programs do it all.
     drecurrent = torch.einsum("tbhi,tbhj->thij", rows_saved[..., 0, :], dslow).sum(0)
     dr_q, dr_k, dr_v, dr_b = torch.split(drecurrent, [D, D, D, 1], dim=-1)
@@ -150,7 +163,7 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return (
         *(dq, dk, dv, db.squeeze(-1)),
         *(dr_q, dr_k, dr_v, dr_b.squeeze(-1)),
-        *(*dstates, None, None, None),
+        *(*dstates, *[None] * 5),
     )
 
 

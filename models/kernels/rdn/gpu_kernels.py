@@ -19,8 +19,8 @@ from ..triton_steps import (
     is_start,
     load_row,
     load_square,
-    softmax,
-    softmax_backward,
+    normalise,
+    normalise_backward,
     store_row,
     store_square,
     tanh,
@@ -39,7 +39,7 @@ def load_recurrent(r_q, r_k, r_v, r_b, h, lanes, D: tl.constexpr):
 
 @triton.jit(do_not_specialize=["T"])
 def forward(
-    q,  # [T, B, H, D] before the softmax, without the recurrent part; so are k, v, b
+    q,  # [T, B, H, D] before the norm, without the recurrent part; so are k, v, b
     k,  # [T, B, H, D]
     v,  # [T, B, H, D]
     b_pre,  # [T, B, H]
@@ -55,7 +55,7 @@ def forward(
     final_y,
     w_states,  # [T, B, H, D, D] contiguous: W before each step's write, if SAVE
     rows_saved,  # [T, B, H, 4, D] contiguous: tanh of the last y, then q, k, v, if SAVE
-    beta_saved,  # [T, B, H] contiguous, if SAVE
+    numbers_saved,  # [T, B, H, 3] contiguous: beta, then the scales of q and k, if SAVE
     q_strides,
     k_strides,
     v_strides,
@@ -66,6 +66,8 @@ def forward(
     H,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
+    KEY_NORM: tl.constexpr,
+    BETA_RANGE: tl.constexpr,
     SAVE: tl.constexpr,
 ):
     """Writes y, the states after step T - 1 and, if SAVE, what the backward needs."""
@@ -84,18 +86,20 @@ def forward(
         q_row = load_row(at(q, q_strides, t, b, h), lanes, D) + tl.sum(R_q * a[None, :], axis=1)
         k_row = load_row(at(k, k_strides, t, b, h), lanes, D) + tl.sum(R_k * a[None, :], axis=1)
         v_row = load_row(at(v, v_strides, t, b, h), lanes, D) + tl.sum(R_v * a[:, None], axis=0)
-        beta = tl.sigmoid(
+        beta = BETA_RANGE * tl.sigmoid(
             tl.load(at(b_pre, b_strides, t, b, h)).to(tl.float32) + tl.sum(R_b * a, axis=0)
         )
-        q_row = softmax(q_row, lanes, D)
-        k_row = softmax(k_row, lanes, D)
+        q_row, q_scale = normalise(q_row, lanes, D, KEY_NORM)
+        k_row, k_scale = normalise(k_row, lanes, D, KEY_NORM)
         if SAVE:
             store_square(w_states, step, W, lanes, D)
             store_row(rows_saved + (step * 4 + 0) * D, a, lanes, D)
             store_row(rows_saved + (step * 4 + 1) * D, q_row, lanes, D)
             store_row(rows_saved + (step * 4 + 2) * D, k_row, lanes, D)
             store_row(rows_saved + (step * 4 + 3) * D, v_row, lanes, D)
-            tl.store(beta_saved + step, beta)
+            tl.store(numbers_saved + step * 3 + 0, beta)
+            tl.store(numbers_saved + step * 3 + 1, q_scale)
+            tl.store(numbers_saved + step * 3 + 2, k_scale)
         W = delta_write(W, k_row, v_row, beta)
         output = tl.sum(W * q_row[:, None], axis=0)
         store_row(y + step * D, output, lanes, D)
@@ -112,11 +116,11 @@ def backward(
     start,
     w_states,
     rows_saved,
-    beta_saved,
+    numbers_saved,
     dy,
     dfinal_w,  # as the states, contiguous
     dfinal_y,
-    dslow,  # [T, B, H, 3 D + 1] contiguous: dq, dk, dv, db before softmax and sigmoid
+    dslow,  # [T, B, H, 3 D + 1] contiguous: dq, dk, dv, db before norm and sigmoid
     dstate_w,
     dstate_y,
     start_strides,
@@ -126,9 +130,11 @@ def backward(
     H,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
+    KEY_NORM: tl.constexpr,
+    BETA_RANGE: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
-    """Writes the gradients before softmax and sigmoid, and those of the initial states."""
+    """Writes the gradients before norm and sigmoid, and those of the initial states."""
     b, h = head_of_program(H)
     T = T.to(tl.int64)
     head = b * H + h
@@ -144,12 +150,14 @@ def backward(
         q_row = load_row(rows_saved + (step * 4 + 1) * D, lanes, D)
         k_row = load_row(rows_saved + (step * 4 + 2) * D, lanes, D)
         v_row = load_row(rows_saved + (step * 4 + 3) * D, lanes, D)
-        beta = tl.load(beta_saved + step)
+        beta = tl.load(numbers_saved + step * 3 + 0)
+        q_scale = tl.load(numbers_saved + step * 3 + 1)
+        k_scale = tl.load(numbers_saved + step * 3 + 2)
         doutput = carried + load_row(at(dy, dy_strides, t, b, h), lanes, D)
         G, dq_row, dk_row, dv_row, dbeta = delta_backward(W, G, q_row, k_row, v_row, beta, doutput)
-        dq_row = softmax_backward(q_row, dq_row)
-        dk_row = softmax_backward(k_row, dk_row)
-        db = dbeta * beta * (1 - beta)
+        dq_row = normalise_backward(q_row, q_scale, dq_row, KEY_NORM)
+        dk_row = normalise_backward(k_row, k_scale, dk_row, KEY_NORM)
+        db = dbeta * beta * (1 - beta / BETA_RANGE)
         dslow_t = dslow + step * (3 * D + 1)
         store_row(dslow_t, dq_row, lanes, D)
         store_row(dslow_t + D, dk_row, lanes, D)

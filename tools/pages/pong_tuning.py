@@ -40,10 +40,12 @@ def _row(name: str, run: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
         for key, value in others.items()
         if shipped.get(key) != value
     ]
+    core = settings["core"]
+    args = "".join(f", `{key}: {value}`" for key, value in core.get("args", {}).items())
     returns = [points for points in curves["return"] if points is not None][-NUM_RETURNS:]
     return [
         f"[{name}](/results/pong_tuning/{name}.json)",
-        f"`{settings['core']['kind']}` {settings['seed']}",
+        f"`{core['kind']}` {settings['seed']}{args}",
         ", ".join(differing) or "nothing",
         f"{curves['frames'][-1] / 1e6:.2f} M",
         f"{sum(returns) / len(returns):.1f}" if returns else "no game",

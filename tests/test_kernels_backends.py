@@ -77,6 +77,8 @@ def shapes(op, backend):
         return SHAPES[:3]
     has_values = any("V" in dims for dims in op.layout.values())
     suitable = [shape for shape in SHAPES if has_values or shape[3] == shape[4]]
+    if op.options and is_interpreted(backend):  # the default options run the long ones
+        suitable = [(T, B, H, *D) for T, B, H, *D in suitable if T * B * H <= MAX_INTERPRETED_WORK]
     if op.has_heads:
         return suitable
     return suitable + GATED_SHAPES

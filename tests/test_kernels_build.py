@@ -180,7 +180,8 @@ for name, options in json.loads(sys.argv[2]):
     for argument, dims in list(module.LAYOUT.items())[:-1]:
         x = torch.randn([inputs.size_of(dim, SIZES) for dim in dims.split()])
         is_key = argument in ("q", "k", "rk", "x")
-        x = x.softmax(-1) if is_key else x.sigmoid() if dims.endswith("H") else x / 4
+        scale = 20 if argument.startswith("r_") else 4  # at unit keys, larger ones are chaotic
+        x = x.softmax(-1) if is_key else x.sigmoid() if dims.endswith("H") else x / scale
         floats.append(x.requires_grad_())
     start = torch.rand(T, B) < 0.1
     results = []
@@ -192,7 +193,8 @@ for name, options in json.loads(sys.argv[2]):
         results.append([*outputs, *torch.autograd.grad(loss, floats)])
     for got, want in zip(*results):
         error = ((got - want).norm() / want.norm()).item()
-        assert error < 1e-6, (name, options, error)
+        bound = 3e-6 if options.get("key_norm") == "l2" else 1e-6  # as of every backend
+        assert error < bound, (name, options, error)
 """
 
 

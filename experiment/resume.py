@@ -117,18 +117,7 @@ def _standing(kind: type[Trainable], run_dir: RunDir, config: RunConfig) -> Stan
             stand_in.check(payload, changes_since(payload, config))
 
         payload = load_newest(run_dir.checkpoints, check)
-    changes = changes_since(payload, config)
-    _refuse_less(kind, payload["progress"][kind.unit], changes)
-    return Standing(config, payload, changes)
-
-
-def _refuse_less(kind: type[Trainable], done: int, changes: Changes) -> None:
-    """Raises ValueError where a run is to be shorter than it is."""
-    total = f"total_{kind.unit}"
-    if total in changes and changes[total]["to"] < done:
-        raise ValueError(
-            f"{total} cannot become {changes[total]['to']}: {done} {kind.unit} are done"
-        )
+    return Standing(config, payload, changes_since(payload, config))
 
 
 def _restored(
@@ -143,10 +132,21 @@ def _restored(
     set_threads(config.num_threads)
     restored = partial(kind.restored, config, payload["trainable"], payload["policy"], ranks=ranks)
     trainable: Trainable = fitting(kind, restored, changes)
+    _refuse_less(trainable, changes)
     if run_dir is not None:
         _tell(run_dir.path, trainable, changes)
     report = RunningReport(trainable, payload["seconds"], ranks)  # its clock leaves out the loading
     return Run(run_dir, trainable, report, shown, ranks), changes
+
+
+def _refuse_less(trainable: Trainable, changes: Changes) -> None:
+    """Raises ValueError where a run is to be shorter than it is."""
+    total, done = f"total_{trainable.unit}", trainable.done
+    if total in changes and trainable.total < done:
+        trainable.close()
+        raise ValueError(
+            f"{total} cannot become {trainable.total}: {done} {trainable.unit} are done"
+        )
 
 
 def changes_since(payload: Mapping[str, Any], config: RunConfig) -> Changes:

@@ -81,7 +81,7 @@ def test_a_run_without_its_settings_is_not_begun_anew(run, capfd):
 
 @pytest.mark.parametrize(
     ("section", "name", "value"),
-    [("core", "kind", "lstm"), ("core", "hidden_size", 64), ("env", "length", 6)],
+    [("core", "kind", "delta_rnn"), ("core", "hidden_size", 64), ("env", "length", 6)],
 )
 def test_a_checkpoint_of_another_core_or_environment_is_not_resumed(
     run, capfd, section, name, value

@@ -11,7 +11,8 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -108,26 +109,25 @@ def main(arguments: list[str]) -> int:
         help="of published runs, to play with",
     )
     given = parser.parse_args(arguments)
-    rows, prints = [], []
+    if len(given.commits) < 2:
+        parser.error("one commit alone is like itself: name two or more")
+    name, commands = "same_weights", {"train": TRAIN, "evaluate": EVALUATE}
+    does: Callable[[Path], dict[str, Any]] = trained
+    if given.policies:
+        name, commands = "same_games", {"play": ["evaluate", "FOLDER", *PLAY]}
+        does = partial(played, policies=given.policies)
+    rows = []
     with TemporaryDirectory() as folder:
         for number, named in enumerate(given.commits):
             tree = Path(folder) / str(number)
-            commit = _check_out(named, tree)
-            row = played(tree, given.policies) if given.policies else trained(tree)
-            rows.append({"commit": commit, **row})
-            prints.append(_sha256([row])[:12])
-    found = Table("commit", "SHA-256 of what it does")
-    for row, fingerprint in zip(rows, prints, strict=True):
-        found.add_row(row["commit"][:7], fingerprint)
-    commands = (
-        {"play": ["evaluate", *given.policies, *PLAY]}
-        if given.policies
-        else {"train": TRAIN, "evaluate": EVALUATE}
-    )
-    name = "same_games" if given.policies else "same_weights"
+            rows.append({"commit": _check_out(named, tree), **does(tree)})
+    found = Table(*rows[0])
+    for row in rows:
+        commit, *values = row.values()
+        found.add_row(commit[:7], *(_sha256([value])[:12] for value in values))
     report = {**provenance(), **commands, "rows": rows}
     show(report, [found], write_result(name, report), as_json=False)
-    return 0 if len(set(prints)) == 1 else 1
+    return 0 if all({**row, "commit": ""} == {**rows[0], "commit": ""} for row in rows) else 1
 
 
 if __name__ == "__main__":

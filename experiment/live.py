@@ -34,8 +34,9 @@ class LiveDisplay(ABC):
     Args:
         file: where to; None is standard output.
         transient: whether the picture is gone at the end.
-        waits: whether the first line comes with the first change: what is refused before says one
-            line, and leaves no picture. Where that takes long, a line says what is waited for.
+        waits: whether the first line comes with the first change: what is refused before, within
+            PATIENCE_SECONDS, says one line, and leaves no picture. Then a line says what is waited
+            for.
     """
 
     def __init__(

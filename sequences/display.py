@@ -6,7 +6,7 @@ from typing import IO, Any
 from rich.console import Group, RenderableType
 
 from experiment.live import LiveDisplay, bar, duration, in_one_line, time_left
-from sequences.evaluate import EvaluationConfig, evaluate
+from sequences.evaluate import EvaluationConfig, evaluate, with_args
 from sequences.saved_model import load_model
 
 
@@ -61,7 +61,7 @@ def evaluate_in_view(source: Path, config: EvaluationConfig, file: IO[str]) -> d
         config: how.
         file: where to.
     """
-    saved = load_model(source)
+    saved = with_args(load_model(source), config.args)  # what is refused says one line
     title = f"{saved.config.task.kind} with {saved.config.core.kind}"
     is_counted = saved.task.answer_bytes is None
     with AnswersDisplay(title, config.examples if is_counted else None, file) as shown:

@@ -16,6 +16,7 @@ from tools.pages.files import read_json
 from tools.pages.pong_tuning import RESULTS
 
 NUM_STRETCHES = 50
+EVALUATION = ("frames", "mean_return", "standard_error", "min_return", "max_return", "settings")
 SETTINGS = ("core", "encoder", "policy", "learner", "mode", "exact_lag", "scatter_steps")
 SETTINGS += ("seed", "total_frames")
 COLUMNS = {
@@ -68,9 +69,16 @@ def compact(run: Path) -> dict[str, Any]:
         "commit": origin["commit"],
         "date": origin["date"],
         "machine": origin["hardware"],
+        "evaluations": [
+            _summary(read_json(path)) for path in sorted(run.glob("evaluation/*.json"))
+        ],
         "settings": {name: settings[name] for name in SETTINGS if name in settings},
         "curves": curves(list(read_metrics(run / "metrics.jsonl"))),
     }
+
+
+def _summary(evaluation: dict[str, Any]) -> dict[str, Any]:
+    return {name: evaluation[name] for name in EVALUATION}
 
 
 def write(run: Path) -> Path:

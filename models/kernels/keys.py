@@ -7,7 +7,7 @@ from torch.nn import functional
 
 KeyNorm = Literal["sum", "softmax", "l2"]
 KEY_NORMS = get_args(KeyNorm)
-# cpu/key_norm.h has the same two.
+# cpu/key_norm.h has both.
 SUM_EPSILON = 1e-5  # Irie et al. 2021, in their code
 L2_EPSILON = 1e-12  # a shorter vector is divided by this; torch's default
 

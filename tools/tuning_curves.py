@@ -16,7 +16,7 @@ from tools.pages.files import read_json
 from tools.pages.pong_tuning import RESULTS
 
 NUM_STRETCHES = 50
-EVALUATION = ("frames", "mean_return", "standard_error", "min_return", "max_return", "settings")
+EVALUATION = ("frames", "mean_return", "standard_error", "min_return", "max_return")
 SETTINGS = ("core", "encoder", "policy", "learner", "mode", "exact_lag", "scatter_steps")
 SETTINGS += ("seed", "total_frames")
 COLUMNS = {

@@ -180,7 +180,8 @@ for name, options in json.loads(sys.argv[2]):
     for argument, dims in list(module.LAYOUT.items())[:-1]:
         x = torch.randn([inputs.size_of(dim, SIZES) for dim in dims.split()])
         is_key = argument in ("q", "k", "rk", "x")
-        scale = 20 if argument.startswith("r_") else 4  # at unit keys, larger ones are chaotic
+        is_chaotic = options.get("key_norm") == "l2" and argument.startswith("r_")
+        scale = 20 if is_chaotic else 4  # at unit keys, unless the recurrent weights are small
         x = x.softmax(-1) if is_key else x.sigmoid() if dims.endswith("H") else x / scale
         floats.append(x.requires_grad_())
     start = torch.rand(T, B) < 0.1

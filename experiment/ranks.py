@@ -71,6 +71,13 @@ class Ranks:
         summed = [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
         torch._foreach_copy_(list(tensors), summed)
 
+    def mean(self, tensor: Tensor) -> Tensor:
+        """Returns the mean of a tensor over all ranks, which send back gradients as well."""
+        if self.size == 1:
+            return tensor
+        mean: Tensor = _Mean.apply(tensor, self)  # type: ignore[no-untyped-call]
+        return mean
+
     def gathered(self, tensor: Tensor) -> Tensor:
         """Returns a tensor of every rank, [N, *shape] in their order."""
         if self.size == 1:
@@ -160,6 +167,25 @@ class Ranks:
 
 
 ALONE = Ranks()
+
+
+class _Mean(torch.autograd.Function):
+    """The mean over ranks, which is its own derivative: all give and all get equally."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, ranks: Ranks) -> Tensor:
+        ctx.ranks = ranks
+        return _summed(tensor, ranks) / ranks.size
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _summed(gradient, ctx.ranks) / ctx.ranks.size, None
+
+
+def _summed(tensor: Tensor, ranks: Ranks) -> Tensor:
+    total = tensor.clone()
+    ranks.sum_all([total])
+    return total
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Features less their running mean."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -20,10 +22,13 @@ class Centring(nn.Module):
     """The mean begins as the first batch's and moves this part of the way to that of each later."""
 
     mean: Tensor
+    mean_of_all: Callable[[Tensor], Tensor]
+    """The mean of a tensor over all processes that learn together, with its gradient."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(size))
+        self.mean_of_all = lambda of_own: of_own
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [T, B, size] less the mean.
@@ -33,7 +38,7 @@ class Centring(nn.Module):
         """
         if not torch.is_grad_enabled():
             return features - self.mean
-        of_batch = features.mean((0, 1))
+        of_batch = self.mean_of_all(features.mean((0, 1)))
         with torch.no_grad():
             later = self.mean.lerp(of_batch, self.MOMENTUM)
             self.mean.copy_(torch.where(self.mean.any(), later, of_batch))

@@ -19,7 +19,7 @@ from experiment.ranks import ALONE, Ranks
 from models.cores import CoreConfig
 from models.cores.registry import CORES
 from models.encoders import EncoderConfig
-from models.policy import Policy
+from models.policy import Policy, PolicyConfig
 from tests.rank_runs import call_in_ranks
 from tests.test_impala_trainer import CONFIG
 
@@ -76,7 +76,8 @@ def learned(ranks, kind, learner_config):
     sizes = {"hidden_size": 8, "num_heads": 2, "num_layers": 1, "feedforward_size": 8}
     core = CoreConfig(kind=kind, kernel="reference", **sizes)
     encoder = EncoderConfig(kind="mlp", size=8)
-    policy = Policy((6,), "float32", 3, encoder, core).double()
+    centred = PolicyConfig(centre_features=True)
+    policy = Policy((6,), "float32", 3, encoder, core, centred).double()
     learner = Learner(
         policy,
         learner_config,

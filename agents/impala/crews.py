@@ -51,12 +51,7 @@ class Share:
 
 
 def refuse_uneven(config: TrainConfig, num_ranks: int) -> None:
-    """Raises ValueError where ranks would not have the same number of whole groups.
-
-    Or where they would not learn the same: each would centre features by rows of its own.
-    """
-    if num_ranks > 1 and config.policy.centre_features:
-        raise ValueError("policy.centre_features is for one process: its mean is of own rows")
+    """Raises ValueError where ranks would not have the same number of whole groups."""
     if config.num_groups % num_ranks:
         raise ValueError(
             f"num_groups ({config.num_groups}) must be a multiple of the number of processes "

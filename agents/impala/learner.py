@@ -24,6 +24,7 @@ from agents.impala.step_factor import next_factor
 from agents.impala.streams import finish
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
 from experiment.ranks import ALONE, Ranks
+from models.centring import Centring
 from models.policy import Policy
 
 WEIGHT_NORM = "the norm of the weights"
@@ -72,6 +73,9 @@ class Learner:
         self.num_groups = num_groups
         self.ranks = ranks
         self._parameters = list(policy.parameters())  # which modules take their time to find
+        for module in policy.modules():
+            if isinstance(module, Centring):
+                module.mean_of_all = ranks.mean
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
         self.frames = 0  # emulator frames learned from

@@ -29,8 +29,8 @@ class LearnerConfig:
         learning_rate: step size at frame 0.
         anneal: decay the step size linearly, to 0 at total_frames.
         desired_kl: KL in nats, > 0, by which a rollout should move the policy from its first pass
-            to its last, at frame 0; it decays with the step size's square. The step size is led by
-            it, within 1/32 and 2 times learning_rate. Null leaves it as it is. Needs num_passes
+            to its last, at frame 0; it decays as the step size does. The step size is led by it,
+            within 1/32 and 2 times learning_rate. Null leaves it as it is. Needs num_passes
             of 2 or more.
         rmsprop_decay: smoothing of the squared gradient (IMPALA: 0.99).
         optimizer_epsilon: added to the root of the squared gradient (2021: 0.01; Adam: 1e-5).

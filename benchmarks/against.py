@@ -92,7 +92,7 @@ class Worker:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{' '.join(map(str, self._process.args))} ended")
+            raise RuntimeError(f"{self._process.args!r} ended")
         return [float(word) for word in line.split()]
 
 

@@ -32,7 +32,12 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
     with TemporaryDirectory() as out:
         began = time.perf_counter()
         command = [sys.executable, RUN_ATARI, "compare", *folders, "--out", Path(out) / "report"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [str(word) for word in command],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         seconds = time.perf_counter() - began
     return {
         "num_runs": len(read_runs(folders)),

@@ -49,6 +49,10 @@ SHARED_BYTES = {80: 164 * 1024, 90: 228 * 1024}
 MAX_WARPS, MAX_BLOCKS, RESERVED_BYTES = 64, 32, 1024
 
 
+ByPath = dict[tuple[int, ...], Any]
+"""Of an argument, or of a part of one that is a tuple, by its place."""
+
+
 @dataclass(frozen=True)
 class Launch:
     """What one kernel launch was asked for."""
@@ -85,7 +89,9 @@ def record(op: str, size: int, dtype: torch.dtype) -> list[Launch]:
     """
     launches: dict[str, Launch] = {}
 
-    def recorder(kernel, grid, *args, num_warps, **constants):
+    def recorder(
+        kernel: Any, grid: tuple[int, ...], *args: Any, num_warps: int, **constants: Any
+    ) -> None:
         launches.setdefault(kernel.__name__, Launch(kernel, grid, args, num_warps, constants))
 
     original, triton_launch.launch = triton_launch.launch, recorder
@@ -121,8 +127,8 @@ def compile_launch(launch: Launch, sm: int) -> Any:
     """Compiles a recorded launch for a compute capability, specialised as a real one is."""
     kernel = launch.kernel
     signature: dict[str, Any] = {}
-    constants: dict[tuple[int, ...], Any] = {}
-    attributes: dict[tuple[int, ...], Any] = {}
+    constants: ByPath = {}
+    attributes: ByPath = {}
     fixed = [p.name for p in kernel.params if p.do_not_specialize]
     for i, (name, arg) in enumerate(zip(kernel.arg_names, launch.args, strict=False)):
         signature[name] = "i32" if name in fixed else _type(arg, (i,), constants, attributes)
@@ -134,7 +140,7 @@ def compile_launch(launch: Launch, sm: int) -> Any:
     return triton.compile(source, target=target, options=triton_launch.options(launch.num_warps))
 
 
-def _type(arg: Any, path: tuple[int, ...], constants: dict, attributes: dict) -> Any:
+def _type(arg: Any, path: tuple[int, ...], constants: ByPath, attributes: ByPath) -> Any:
     """Returns the type of an argument; notes the constants and alignments found at its path."""
     if isinstance(arg, tuple):
         return tuple(_type(x, (*path, i), constants, attributes) for i, x in enumerate(arg))

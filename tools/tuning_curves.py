@@ -17,8 +17,10 @@ from tools.pages.pong_tuning import RESULTS
 
 NUM_STRETCHES = 50
 EVALUATION = ("frames", "mean_return", "standard_error", "min_return", "max_return")
-SETTINGS = ("core", "encoder", "policy", "learner", "mode", "exact_lag", "scatter_steps")
-SETTINGS += ("seed", "total_frames")
+SETTINGS = (
+    *("core", "encoder", "policy", "learner", "mode", "exact_lag", "scatter_steps"),
+    *("seed", "total_frames"),
+)
 COLUMNS = {
     "entropy": "loss/entropy",
     "kl": "policy/first_to_last_pass_kl_nats",

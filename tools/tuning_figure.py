@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from comparison.figure_style import RC
 from tools.pages.files import read_json
-from tools.tuning_curves import RESULTS
+from tools.pages.pong_tuning import RESULTS
 
 PANELS = {"entropy": "entropy, nats", "steps": "agent steps a game", "return": "return, points"}
 

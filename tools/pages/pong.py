@@ -15,11 +15,12 @@ def pong_block() -> str:
     rows = [_row(name, folders) for name, folders in runs.items()]
     return "\n".join(
         [
-            "`configs/pong.yaml` with each core: mean return of 30 full games per seed, sampled "
-            "policy, and greedy where the policy is kept, played through gymnasium and ale-py. Two "
-            "or three runs went side by side on two cores, a thread each, with other work beside "
-            f"them: minutes are an upper bound. The runs come from {_num_versions(runs)} versions "
-            "of the code, with the same settings: `results/pong/<core>/seed<k>/config.yaml`.",
+            "`configs/pong.yaml` as it was before the recipe of today, with each core: mean return "
+            "of 30 full games per seed, sampled policy, and greedy where the policy is kept, "
+            "played through gymnasium and ale-py. Two or three runs went side by side on two "
+            "cores, a thread each, with other work beside them: minutes are an upper bound. The "
+            f"runs come from {_num_versions(runs)} versions of the code, with the same settings: "
+            "`results/pong/<core>/seed<k>/config.yaml`.",
             "",
             table(
                 [

@@ -72,7 +72,10 @@ class Ranks:
         torch._foreach_copy_(list(tensors), summed)
 
     def mean(self, tensor: Tensor) -> Tensor:
-        """Returns the mean of a tensor over all ranks, which send back gradients as well."""
+        """Returns the mean of a tensor over all ranks; so is its gradient.
+
+        All ranks must go backward through it where one does.
+        """
         if self.size == 1:
             return tensor
         mean: Tensor = _Mean.apply(tensor, self)  # type: ignore[no-untyped-call]

@@ -22,24 +22,27 @@ class Centring(nn.Module):
     """The mean begins as the first batch's and moves this part of the way to that of each later."""
 
     mean: Tensor
-    mean_of_all: Callable[[Tensor], Tensor]
-    """The mean of a tensor over all processes that learn together, with its gradient."""
+    mean_of_ranks: Callable[[Tensor], Tensor] | None = None
+    """Where several processes learn together, the mean of their tensors, with its gradient."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(size))
-        self.mean_of_all = lambda of_own: of_own
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [T, B, size] less the mean.
 
-        Where gradients are wanted these rows count into the mean first, and what would move all
-        rows alike is taken from the gradient: the mean would follow it, and it would never end.
+        Where gradients are wanted these rows count into the mean first, if all are finite, and what
+        would move all rows alike is taken from the gradient: the mean would follow it, and it would
+        never end.
         """
         if not torch.is_grad_enabled():
             return features - self.mean
-        of_batch = self.mean_of_all(features.mean((0, 1)))
+        of_batch = features.mean((0, 1))
+        if self.mean_of_ranks is not None:
+            of_batch = self.mean_of_ranks(of_batch)
         with torch.no_grad():
             later = self.mean.lerp(of_batch, self.MOMENTUM)
-            self.mean.copy_(torch.where(self.mean.any(), later, of_batch))
+            new = torch.where(self.mean.any(), later, of_batch)
+            self.mean.copy_(torch.where(of_batch.isfinite().all(), new, self.mean))
         return features - of_batch + (of_batch.detach() - self.mean)

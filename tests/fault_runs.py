@@ -189,13 +189,13 @@ class Ended:
     seconds: float
 
 
-def start(arguments, folder: Path, fault: Fault | None = None, environment=None):
+def start(arguments, folder: Path, fault: Fault | None = None, environment=None, cwd="."):
     """Starts `run_atari.py` with its output in files of `folder`; returns the process."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in OUTPUTS:  # a child may be killed before it opens them
         (folder / name).write_text("")
     words = [str(argument) for argument in arguments]
-    process = SERVER.Process(target=_child, args=(words, folder, fault, environment or {}))
+    process = SERVER.Process(target=_child, args=(words, folder, fault, environment or {}, cwd))
     process.began = time.monotonic()
     process.start()
     return process
@@ -209,15 +209,16 @@ def wait(process, folder: Path) -> Ended:
     return Ended(process.exitcode, **text, seconds=time.monotonic() - process.began)
 
 
-def run(arguments, folder: Path, fault: Fault | None = None) -> Ended:
-    """Runs `run_atari.py` to its end."""
-    return wait(start(arguments, folder, fault), folder)
+def run(arguments, folder: Path, fault: Fault | None = None, cwd=".") -> Ended:
+    """Runs `run_atari.py` to its end, in a working directory."""
+    return wait(start(arguments, folder, fault, cwd=cwd), folder)
 
 
-def _child(arguments, folder: Path, fault: Fault | None, environment) -> None:
+def _child(arguments, folder: Path, fault: Fault | None, environment, cwd) -> None:
     os.environ.update(environment)
     for number, name in enumerate(OUTPUTS, 1):
         os.dup2(os.open(folder / name, os.O_WRONLY), number)
+    os.chdir(cwd)
     layer = FaultyFiles(folder / "run", fault or Fault("EIO", sys.maxsize))
     if fault is not None and fault.kind in KINDS:
         owner, name, act = KINDS[fault.kind]
@@ -227,10 +228,12 @@ def _child(arguments, folder: Path, fault: Fault | None, environment) -> None:
     try:
         code = run_atari.main(arguments)
     except SystemExit as error:
-        code = 1
-        print(error, file=sys.stderr)
+        code = error.code
+        if isinstance(code, str):
+            code = 1
+            print(error, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
         code = 1
     sys.stdout.flush()
-    os._exit(code)
+    os._exit(code or 0)

@@ -29,6 +29,13 @@ def test_acting_leaves_the_mean_as_it_is():
     assert centring.mean.tolist() == [2.0, -2.0]
 
 
+def test_rows_that_are_not_finite_leave_the_mean_as_it_is():
+    centring = Centring(2)
+    centring(batch(2.0))
+    centring(batch(torch.nan))
+    assert centring.mean.tolist() == [2.0, -2.0]
+
+
 def test_a_step_along_the_mean_features_makes_no_action_likelier_everywhere():
     torch.manual_seed(0)
     policy = Policy(

@@ -1,7 +1,8 @@
 """Keeps the curves of tuning runs, also of those that were stopped, in `results/pong_tuning/`.
 
 `python -m tools.tuning_curves FOLDER...` writes one small file for each run folder: its settings,
-the commit and machine it ran on, and the means over some fifty stretches of equal length.
+the commit and machine it ran on, and the means over some fifty stretches of equal length of what
+had run. `--code TEXT` says how the code differed from that commit.
 """
 
 import argparse
@@ -63,12 +64,13 @@ def _mean(values: list[float], digits: int) -> float | None:
     return round(sum(values) / len(values), digits) if values else None
 
 
-def compact(run: Path) -> dict[str, Any]:
-    """Returns what is kept of a run folder."""
+def compact(run: Path, code: str | None) -> dict[str, Any]:
+    """Returns what is kept of a run folder, and how its code differed from its commit."""
     origin = read_json(run / "provenance.json")
     settings = yaml.safe_load((run / "config.yaml").read_text())
     return {
         "commit": origin["commit"],
+        **({"code": code} if code else {}),
         "date": origin["date"],
         "machine": origin["hardware"],
         "evaluations": [
@@ -83,9 +85,9 @@ def _summary(evaluation: dict[str, Any]) -> dict[str, Any]:
     return {name: evaluation[name] for name in EVALUATION}
 
 
-def write(run: Path) -> Path:
+def write(run: Path, code: str | None = None) -> Path:
     """Writes the file of a run folder; a column is a line."""
-    kept = compact(run)
+    kept = compact(run, code)
     lines = [f'  "{name}": {json.dumps(of)}' for name, of in kept.pop("curves").items()]
     head = [f'"{name}": {json.dumps(value)}' for name, value in kept.items()]
     path = RESULTS / f"{run.name}.json"
@@ -97,9 +99,11 @@ def main() -> None:
     """Writes the files of the run folders on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--code")
     RESULTS.mkdir(exist_ok=True)
-    for run in parser.parse_args().runs:
-        print(write(run))
+    words = parser.parse_args()
+    for run in words.runs:
+        print(write(run, words.code))
 
 
 if __name__ == "__main__":

@@ -73,9 +73,8 @@ class Learner:
         self.num_groups = num_groups
         self.ranks = ranks
         self._parameters = list(policy.parameters())  # which modules take their time to find
-        for module in policy.modules():
-            if isinstance(module, Centring):
-                module.mean_of_all = ranks.mean
+        if ranks.size > 1 and isinstance(policy.centring, Centring):
+            policy.centring.mean_of_ranks = ranks.mean
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
         self.frames = 0  # emulator frames learned from

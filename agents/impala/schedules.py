@@ -12,9 +12,8 @@ def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:
 def desired_kl(config: LearnerConfig, frames: int, total_frames: int) -> float | None:
     """Returns the KL in nats by which a rollout should move the policy, where one is set.
 
-    It decays as the step size does. In runs whose step size was not led a rollout's KL fell about
-    so; a square, as of small steps in a fixed direction, came to rest too early
-    (docs/pong_recipe.md).
+    It decays as the step size does: in a run whose step size was not led a rollout's KL fell about
+    so (docs/pong_recipe.md).
     """
     if config.desired_kl is None:
         return None

@@ -9,7 +9,17 @@ from tools.pages.files import ROOT, read_json, table
 RESULTS = ROOT / "results" / "pong_tuning"
 FIRST = "a01-drnn101-shipped"
 """The run whose settings the others changed: `configs/pong.yaml` as it was."""
-COMPARED = ("learner", "policy", "mode", "exact_lag", "scatter_steps")
+COMPARED = ("learner", "policy", "mode", "exact_lag", "scatter_steps", "total_frames")
+WINDOW, NUM_WINDOWS = 400_000, 10  # frames
+LAMBDA_RUNS = (
+    *("s1-lam95-lstm101", "r2-kl12-lstm101", "q3-lstm101"),
+    *("y1-lam95-kl16-rdn101", "t1-lam95-rdn101", "l1-candidate-rdn101"),
+    *("s2-lam95-l2-rdn101", "x2-lam95-kl16-l2-rdn101", "q1-l2-rdn101"),
+    *("z1-lam95-kl16-drnn101", "l2-candidate-drnn101", "m1-kl-drnn101"),
+    *("x1-lam95-kl16-l2-drnn102", "s3-lam95-l2-drnn102", "u1-lam95-free-l2-drnn102"),
+    "q2-l2-drnn102",
+)
+"""Runs with a `vtrace_lambda` of 0.95 and, of the same core, keys and seed, of 0.9."""
 NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of
 
 
@@ -24,6 +34,35 @@ def tuning_block() -> str:
     )
 
 
+def lambda_block() -> str:
+    """Returns the returns of the runs that differ in `vtrace_lambda`, in windows of frames."""
+    ends = [f"{(k + 1) * WINDOW / 1e6:.1f} M" for k in range(NUM_WINDOWS)]
+    return table(
+        ["run", "core, seed", "`vtrace_lambda`", "`desired_kl`", "planned", *ends],
+        [_windows_row(name) for name in LAMBDA_RUNS],
+    )
+
+
+def _windows_row(name: str) -> list[str]:
+    run = read_json(RESULTS / f"{name}.json")
+    settings, curves = run["settings"], run["curves"]
+    learner, total_frames = settings["learner"], settings["total_frames"]
+    windows: list[list[float]] = [[] for _ in range(NUM_WINDOWS + 1)]
+    for frames, points in zip(curves["frames"], curves["return"], strict=True):
+        if points is not None:
+            windows[int((frames - 1) // WINDOW)].append(points)
+    means = [f"{sum(of) / len(of):.1f}" if of else "" for of in windows[:NUM_WINDOWS]]
+    what = [str(learner["vtrace_lambda"]), str(learner.get("desired_kl") or "")]
+    short = name.partition("-")[0]
+    return [f"`{short}`", _core(settings), *what, f"{total_frames / 1e6:.1f} M", *means]
+
+
+def _core(settings: dict[str, Any]) -> str:
+    core = settings["core"]
+    args = "".join(f", `{key}: {value}`" for key, value in core.get("args", {}).items())
+    return f"`{core['kind']}` {settings['seed']}{args}"
+
+
 def _compared(settings: dict[str, Any]) -> dict[str, Any]:
     return flat_values({name: settings[name] for name in COMPARED if name in settings})
 
@@ -36,12 +75,11 @@ def _row(name: str, run: dict[str, Any], first: dict[str, Any]) -> list[str]:
         for key, value in others.items()
         if first.get(key) != value
     ]
-    core = settings["core"]
-    args = "".join(f", `{key}: {value}`" for key, value in core.get("args", {}).items())
+    differing += [run["code"]] if "code" in run else []
     returns = [points for points in curves["return"] if points is not None][-NUM_RETURNS:]
     return [
         f"[{name}](/results/pong_tuning/{name}.json)",
-        f"`{core['kind']}` {settings['seed']}{args}",
+        _core(settings),
         ", ".join(differing) or "nothing",
         f"{curves['frames'][-1] / 1e6:.2f} M",
         f"{sum(returns) / len(returns):.1f}" if returns else "no game",

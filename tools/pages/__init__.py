@@ -21,7 +21,7 @@ from tools.pages.keys import keys_block
 from tools.pages.loop_costs import costs_block, run_length_block
 from tools.pages.memory import memory_block
 from tools.pages.parallel import efficiency_block, exchange_block, processes_block
-from tools.pages.pong import async_block, pong_block
+from tools.pages.pong import async_block, pong_block, recipe_block
 from tools.pages.pong_tuning import lambda_block, tuning_block
 from tools.pages.reliability import campaign_block, soak_block
 from tools.pages.same_weights import same_games_block, same_weights_block
@@ -47,6 +47,7 @@ PAGES = (
 )
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
+    "recipe": recipe_block,
     "async": async_block,
     "tuning": tuning_block,
     "lambda": lambda_block,

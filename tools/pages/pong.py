@@ -6,13 +6,13 @@ from models.cores import CORES
 from tools.pages.files import ROOT, last_row, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
+RECIPE_RUNS = ROOT / "results" / "pong_recipe"
 ASYNC_RUNS = ROOT / "results" / "pong_async"
 
 
 def pong_block() -> str:
     """Returns the section."""
     runs = pong_runs()
-    rows = [_row(name, folders) for name, folders in runs.items()]
     return "\n".join(
         [
             "`configs/pong.yaml` as it was before the recipe of today, with each core: mean return "
@@ -22,27 +22,27 @@ def pong_block() -> str:
             f"runs come from {_num_versions(runs)} versions of the code, with the same settings: "
             "`results/pong/<core>/seed<k>/config.yaml`.",
             "",
-            table(
-                [
-                    "core",
-                    "seed: mean ± standard error",
-                    "greedy",
-                    "frames",
-                    "frames to a mean of 18 in training",
-                    "minutes",
-                    "machine",
-                ],
-                rows,
-            ),
+            _table(runs),
         ]
     )
 
 
-def pong_runs() -> dict[str, list[Path]]:
+def recipe_block() -> str:
+    """Returns the table of the runs of `configs/pong.yaml` as it is."""
+    return _table(pong_runs(RECIPE_RUNS))
+
+
+def _table(runs: dict[str, list[Path]]) -> str:
+    columns = ["core", "seed: mean ± standard error", "greedy", "frames"]
+    columns += ["frames to a mean of 18 in training", "minutes", "machine"]
+    return table(columns, [_row(name, folders) for name, folders in runs.items()])
+
+
+def pong_runs(results: Path = RUNS) -> dict[str, list[Path]]:
     """Returns the published runs of each core, and of each core with other settings."""
-    names = sorted(folder.name for folder in RUNS.iterdir())
+    names = sorted(folder.name for folder in results.iterdir())
     names.sort(key=lambda name: ("-" in name, list(CORES).index(name.partition("-")[0])))
-    return {name: sorted((RUNS / name).glob("seed*")) for name in names}
+    return {name: sorted((results / name).glob("seed*")) for name in names}
 
 
 def _num_versions(runs: dict[str, list[Path]]) -> int:

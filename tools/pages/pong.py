@@ -1,4 +1,4 @@
-"""The README's table of agents trained on Pong."""
+"""The tables of agents trained on Pong."""
 
 from pathlib import Path
 

@@ -16,7 +16,6 @@ from experiment import run
 from experiment.live import duration
 from experiment.metrics import newest_row
 from experiment.ranks import ALONE, Ranks
-from experiment.run_dir import read_status
 from experiment.session import SessionConfig
 from experiment.training_command import Training
 from models.cores import refuse_unused, resolved
@@ -69,21 +68,18 @@ def refuse(config: TrainConfig, given: set[str]) -> None:
         )
 
 
-def what_next(path: Path) -> str:
-    """Returns how a run stands, its folder, and the command that follows."""
+def score_of(path: Path) -> str | None:
+    """Returns a line with the return of a run's last games; None before the first has ended."""
     row = newest_row(path / "metrics.jsonl") or {}
-    lines = []
-    if (score := row.get("return/last_100_games_points")) is not None:
-        done, seconds = row["frames"], duration(row["wall_seconds"])
-        lines.append(f"return {score:.2f} over its last 100 games; {done:,} frames in {seconds}")
-    is_finished = read_status(path)["status"] == "finished"
-    command = f"evaluate {path}" if is_finished else f"train --resume {path}"
-    lines += [f"run folder: {path}", f"next: python run_atari.py {command}"]
-    return "\n".join(lines)
+    score = row.get("return/last_100_games_points")
+    if score is None:
+        return None
+    done, seconds = row["frames"], duration(row["wall_seconds"])
+    return f"return {score:.2f} over its last 100 games; {done:,} frames in {seconds}"
 
 
 def _train(config: TrainConfig, session: SessionConfig, ranks: Ranks) -> Path:
     return train(config, session, ranks=ranks)
 
 
-TRAINING = Training(kind=Trainer, train=_train, what_next=what_next, refuse=refuse)
+TRAINING = Training(kind=Trainer, train=_train, score=score_of, refuse=refuse)

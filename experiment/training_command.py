@@ -1,6 +1,7 @@
 """What `train` does in every program: a parser, and a run alone or in several processes."""
 
 import logging
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +61,14 @@ class Training:
     Args:
         kind: what.
         train: (settings, session, ranks) -> the folder of a new run.
-        what_next: folder -> how the run stands, and the command that follows.
+        score: folder -> a line that says how well the run did; None before there is a score.
         refuse: raises ValueError where the settings of a new run, or the names of the options that
             were typed, cannot be meant.
     """
 
     kind: "type[Trainable]"
     train: "Callable[[Any, SessionConfig, Ranks], Path]"
-    what_next: Callable[[Path], str]
+    score: Callable[[Path], str | None]
     refuse: Callable[[Any, set[str]], None]
 
 
@@ -116,8 +117,21 @@ def run_training(
         else:
             path = resume(training.kind, folder, session, given, ranks)
     if ranks.is_first:
-        print(training.what_next(path))
+        print(what_next(prog, path, training.score(path)))
     return 0 if is_rank() else exit_code(0, path, session.requeue)
+
+
+def what_next(prog: str, path: Path, score: str | None) -> str:
+    """Returns how a run did, its folder, and the command that follows, with its plugins."""
+    from experiment.plugins import LOADED
+    from experiment.run_dir import read_status
+
+    is_finished = read_status(path)["status"] == "finished"
+    command = ["evaluate", str(path)] if is_finished else ["train", "--resume", str(path)]
+    for plugin in LOADED:
+        command += ["--plugin", plugin]
+    lines = [f"run folder: {path}", f"next: python {prog} {shlex.join(command)}"]
+    return "\n".join([score, *lines] if score else lines)
 
 
 def begun_folder(config: "RunConfig") -> Path | None:

@@ -9,7 +9,6 @@ from experiment import run
 from experiment.live import duration
 from experiment.metrics import newest_row
 from experiment.ranks import ALONE, Ranks
-from experiment.run_dir import read_status
 from experiment.session import SessionConfig
 from experiment.training_command import Training
 from models.cores import refuse_unused
@@ -41,17 +40,14 @@ def resume(
     return run_on.resume(SequenceTrainer, path, session, given, ranks)
 
 
-def what_next(path: Path) -> str:
-    """Returns how a run stands, its folder, and the command that follows."""
+def score_of(path: Path) -> str | None:
+    """Returns a line with a run's newest score; None before its first row."""
     row = newest_row(path / "metrics.jsonl", SequenceTrainer.unit) or {}
-    lines = []
-    if score := next((form.format(row[tag]) for tag, form in SCORES.items() if tag in row), None):
-        done, seconds = row["tokens"], duration(row["wall_seconds"])
-        lines.append(f"{score} at the end of training; {done:,} tokens in {seconds}")
-    is_finished = read_status(path)["status"] == "finished"
-    command = f"evaluate {path}" if is_finished else f"train --resume {path}"
-    lines += [f"run folder: {path}", f"next: python run_sequences.py {command}"]
-    return "\n".join(lines)
+    score = next((form.format(row[tag]) for tag, form in SCORES.items() if tag in row), None)
+    if score is None:
+        return None
+    done, seconds = row["tokens"], duration(row["wall_seconds"])
+    return f"{score} at the end of training; {done:,} tokens in {seconds}"
 
 
 def refuse(config: SequenceConfig, typed: set[str]) -> None:
@@ -66,4 +62,4 @@ def refuse(config: SequenceConfig, typed: set[str]) -> None:
         )
 
 
-TRAINING = Training(kind=SequenceTrainer, train=train, what_next=what_next, refuse=refuse)
+TRAINING = Training(kind=SequenceTrainer, train=train, score=score_of, refuse=refuse)

@@ -6,7 +6,7 @@ ranks make the same exchanges in the same order. A process that nobody started s
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +35,19 @@ class RankLost(RuntimeError):
 
 class EndedElsewhere(Exception):
     """This process ends by what another rank says; its argument is the exit code."""
+
+
+def gradients(weights: Iterable[Tensor]) -> list[Tensor]:
+    """Returns the gradient of every weight, zeros where a step had no use for it.
+
+    All ranks exchange as many, and the optimiser remembers as much, whatever a step used.
+    """
+    found = []
+    for weight in weights:
+        if weight.grad is None:  # such as that of a cluster of the adaptive softmax
+            weight.grad = torch.zeros_like(weight)
+        found.append(weight.grad)
+    return found
 
 
 @dataclass(slots=True)

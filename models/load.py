@@ -162,11 +162,18 @@ def _difference(weights: Mapping[str, Any], like: Mapping[str, Tensor]) -> str |
     for name, weight in weights.items():
         if name not in like:
             return f"there is a {name}"
-        if not isinstance(weight, Tensor) or not weight.is_floating_point():
-            return f"{name} is no tensor of floating-point numbers"
+        kind = like[name].dtype
+        if not isinstance(weight, Tensor) or not _is_of_kind(weight, kind):
+            wanted = "floating-point numbers" if kind.is_floating_point else str(kind)
+            return f"{name} is no tensor of {wanted}"
         if weight.shape != like[name].shape:
             return f"{name} must be {list(like[name].shape)}, got {list(weight.shape)}"
     return None
+
+
+def _is_of_kind(weight: Tensor, kind: torch.dtype) -> bool:
+    """Returns whether numbers are of a dtype; where that is a float, of any float."""
+    return weight.is_floating_point() if kind.is_floating_point else weight.dtype == kind
 
 
 def _one_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from experiment.device import choose_device, random_state, set_random_state
 from experiment.files import file_name
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
 from experiment.progress import Shown
-from experiment.ranks import ALONE, Ranks
+from experiment.ranks import ALONE, Ranks, gradients
 from experiment.seeding import derive_seed
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.trainable import StateCheck, Trainable
@@ -152,7 +152,7 @@ class SequenceTrainer(Trainable):
         loss = -asked.log_prob.sum() / (batch.answer != NO_ANSWER).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.ranks.sum_all([self._gradient(p) for p in self.model.parameters()])
+        self.ranks.sum_all(gradients(self.model.parameters()))
         total = sum(self.ranks.gather(tally(self.task, own, asked)), Tally())
         shares = total.shares(self.task)
         figures = {
@@ -175,13 +175,6 @@ class SequenceTrainer(Trainable):
         if self.config.batch.segment_length is not None and self.config.batch.carry_state:
             self._state = tuple(tensor.detach() for tensor in state)
         return y
-
-    @staticmethod
-    def _gradient(weight: torch.nn.Parameter) -> Tensor:
-        """Returns the gradient of a weight; zeros where a batch has no use for it."""
-        if weight.grad is None:  # such as a cluster of the adaptive softmax
-            weight.grad = torch.zeros_like(weight)
-        return weight.grad
 
     def _clip(self) -> float:
         limit = self.config.learner.max_gradient_norm

@@ -12,7 +12,12 @@ import yaml
 from torch import nn
 
 from agents import plugins as named
+from agents.evaluation.saved_policy import export_policy, load_policy
+from agents.impala.config import LearnerConfig, TrainConfig
+from agents.runs import resume, train
 from experiment import plugins
+from experiment.checkpoint import load_newest
+from experiment.session import SessionConfig
 from models.cores import CoreConfig, make_core, register, resolved
 from run_atari import main
 
@@ -247,6 +252,8 @@ def test_a_saved_core_is_imported_only_where_it_is_named_again(monkeypatch, caps
     """It trains, is evaluated, resumed and filmed; nothing else than its name brings it in."""
     name = f"{GRU}:GRU"
     assert main(["train", "--game=tmaze", "--core.kind", name, *SMALL, "--run_dir=run"]) == 0
+    following = capsys.readouterr().out.splitlines()[-1]
+    assert following == f"next: python run_atari.py evaluate run --plugin {name}"
     config = yaml.safe_load(Path("run/config.yaml").read_text())
     assert (config["core"]["kind"], config["core"]["args"]) == (name, {"hidden_size": 8})
     origin = json.loads(Path("run/provenance.json").read_text())["plugins"]
@@ -269,6 +276,34 @@ def test_a_saved_core_is_imported_only_where_it_is_named_again(monkeypatch, caps
 
 
 @pytest.mark.slow
+class Frozen(Leaky):
+    """Leaky with weights that are never learned, others that nothing uses, and a mask."""
+
+    def __init__(self, input_size):
+        super().__init__(input_size)
+        self.linear.requires_grad_(False)
+        self.unused = nn.Parameter(torch.ones(2))
+        self.gain = nn.Parameter(torch.ones(SIZE))
+        self.register_buffer("mask", torch.tensor([True, True, False]))
+
+    def step(self, x, state):
+        y, state = super().step(x, state)
+        return y * self.gain * self.mask, state
+
+
+def test_a_core_may_have_frozen_and_unused_weights_and_a_mask(tmp_path):
+    """Its run is stopped, goes on, and its policy is exported and loaded."""
+    learner = LearnerConfig(unroll_length=4, batch_size=2, optimizer="adam")
+    config = TrainConfig(game="tmaze", learner=learner, total_frames=24, run_dir="run")
+    run = train(config, SessionConfig(stop_after_updates=1), core=Frozen)
+    assert load_newest(run / "checkpoints")["progress"]["updates"] == 1
+    resume(run)
+    export_policy(run, tmp_path / "policy.safetensors")
+    loaded = load_policy(tmp_path / "policy.safetensors").policy.state_dict()
+    assert loaded["core.cell.mask"].tolist() == [True, True, False]
+    assert not loaded["core.cell.gain"].eq(1).all()
+
+
 def test_a_gru_in_one_file_is_swept_and_compared_beside_lstm():
     Path("c.yaml").write_text("{game: tmaze, env: {length: 4}, encoder: {kind: mlp}}")
     Path("my_core.py").write_bytes(GRU.read_bytes())

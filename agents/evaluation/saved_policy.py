@@ -57,7 +57,10 @@ def export_policy(source: Path, target: Path) -> None:
     precision, to the last point, and the third scored 20.2 where it had 20.0 +- 0.2.
     """
     payload = _load(source)
-    half = {name: weight.half() for name, weight in payload["policy"].items()}
+    half = {
+        name: weight.half() if weight.is_floating_point() else weight
+        for name, weight in payload["policy"].items()
+    }
     save_checkpoint(target, {name: payload[name] for name in POLICY_PARTS} | {"policy": half})
 
 

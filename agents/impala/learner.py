@@ -23,7 +23,7 @@ from agents.impala.snapshot import Snapshot
 from agents.impala.step_factor import next_factor
 from agents.impala.streams import finish
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
-from experiment.ranks import ALONE, Ranks
+from experiment.ranks import ALONE, Ranks, gradients
 from models.centring import Centring
 from models.policy import Policy
 
@@ -226,8 +226,7 @@ class Learner:
             parameter.grad = None
         total.backward()  # type: ignore[no-untyped-call]
         figures = torch.stack(loss)
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        self.ranks.sum_all([*gradients, figures])
+        self.ranks.sum_all([*gradients(self._parameters), figures])
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.max_gradient_norm)
         return torch.cat((figures, norm[None])), output.logits[:-1].detach()
 

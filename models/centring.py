@@ -32,11 +32,11 @@ class Centring(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Returns [T, B, size] less the mean.
 
-        Where gradients are wanted these rows count into the mean first, if all are finite, and what
-        would move all rows alike is taken from the gradient: the mean would follow it, and it would
-        never end.
+        In training, with gradients, these rows count into the mean first, if all are finite, and
+        what would move all rows alike is taken from the gradient: the mean would follow it, and it
+        would never end.
         """
-        if not torch.is_grad_enabled():
+        if not (self.training and torch.is_grad_enabled()):
             return features - self.mean
         of_batch = features.mean((0, 1))
         if self.mean_of_ranks is not None:

@@ -104,10 +104,17 @@ def test_the_heads_begin_anew_where_the_number_of_actions_differs(source):
         ),
         ({"game": "tmaze"}, "trained on other observations: encoder.first.weight is "),
         ({"encoder": EncoderConfig(kind="mlp", size=32)}, "has encoder.size 16, not 32: "),
-        ({"policy": PolicyConfig(last_action=True)}, "trained on other observations: core"),
+        (
+            {"policy": PolicyConfig(last_action=True)},
+            "has policy.last_action False, not True: this run must have the same",
+        ),
+        (
+            {"policy": PolicyConfig(centre_features=True)},
+            "has policy.centre_features False, not True: this run must have the same",
+        ),
         ({"init_from": "absent"}, "no checkpoint at absent"),
     ],
-    ids=["kind", "heads", "game", "size", "last action", "absent"],
+    ids=["kind", "heads", "game", "size", "last action", "centred", "absent"],
 )
 def test_what_does_not_fit_is_refused(source, tmp_path, others, message):
     config = settings(**{"init_from": str(source), "run_dir": str(tmp_path / "run")} | others)

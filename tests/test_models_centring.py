@@ -29,6 +29,13 @@ def test_acting_leaves_the_mean_as_it_is():
     assert centring.mean.tolist() == [2.0, -2.0]
 
 
+def test_a_policy_that_plays_leaves_the_mean_as_it_is_with_gradients_too():
+    centring = Centring(2)
+    centring(batch(2.0))
+    assert centring.eval()(batch(5.0)).eq(batch(3.0)).all()
+    assert centring.mean.tolist() == [2.0, -2.0]
+
+
 def test_rows_that_are_not_finite_leave_the_mean_as_it_is():
     centring = Centring(2)
     centring(batch(2.0))

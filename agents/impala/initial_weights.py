@@ -26,7 +26,7 @@ def take_weights(policy: Policy, config: TrainConfig, source: Path) -> dict[str,
         Where the weights came from, as plain values; `drawn` names those that were not taken.
 
     Raises:
-        ValueError: no policy is there, or it has another encoder or core.
+        ValueError: no policy is there, or it has another encoder or core, or sees other things.
     """
     saved = load_policy(source)
     of = f"init_from {source}"
@@ -54,7 +54,8 @@ def take_weights(policy: Policy, config: TrainConfig, source: Path) -> dict[str,
 
 
 def _decisive(config: TrainConfig) -> dict[str, Any]:
-    """Returns the settings that decide the shapes of encoder and core and what they compute."""
+    """Returns the settings that decide the shapes of all but the heads, and what they compute."""
     core = plain_values(replace(resolved(config.core), kernel="auto", bptt="full"))
     encoder = {"kind": config.encoder.kind, "size": config.encoder.size}
-    return flat_values({"encoder": encoder, "core": core})
+    policy = plain_values(replace(config.policy, head_gain=None))
+    return flat_values({"encoder": encoder, "core": core, "policy": policy})

@@ -61,11 +61,10 @@ class Verdict:
 
     @property
     def is_at_chance(self) -> bool:
-        """Whether not even the best is clearly above the floor."""
-        scores = [self.scores[core] for core in self.best]
+        """Whether no core is clearly above the floor."""
         return self.task.scale is not None and all(
             of.value <= AT_CHANCE or (of.interval is not None and of.interval[0] <= 0)
-            for of in scores
+            for of in self.scores.values()
         )
 
     @property

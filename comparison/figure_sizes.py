@@ -50,7 +50,9 @@ def size_curves(task: Task, name: str) -> Curves:
     curves: Curves = {}
     for core, runs in task.scored.items():
         for run in runs:
-            points = dict(_points(run, name))
+            points: dict[float, float] = {}
+            for size, value in _points(run, name):
+                points.setdefault(size, value)  # of several the one that varies least comes first
             if len(points) > 1:
                 curves[core, run.config.seed] = sorted(points.items())
     return curves

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.plugins import BPTT_1
 from comparison.run_kind import RunKind
 from comparison.run_record import Config, RunRecord
 from envs import Scores
@@ -86,12 +87,12 @@ def settings(run: RunRecord) -> dict[str, Any]:
 
 def core_name(config: Config) -> str:
     """Returns what a core is called where nothing else sets it apart."""
-    return config.core.kind + ("-bptt1" if config.core.bptt == 1 else "")
+    return config.core.kind + (BPTT_1 if config.core.bptt == 1 else "")
 
 
 def core_kind(core: str) -> str:
     """Returns the kind in a core's name."""
-    return core.split(" ")[0].removesuffix("-bptt1")
+    return core.split(" ")[0].removesuffix(BPTT_1)
 
 
 def core_rank(core: str) -> int:

@@ -44,6 +44,8 @@ def read_task_file(path: Path) -> list[RunRecord]:
     settings = part(table, "settings", dict, str(path))
     origin = part(table, "provenance", dict, str(path))
     runs = part(table, "runs", list, str(path))
+    if not runs:
+        raise ValueError(f"{path} has no runs")
     return [_run(run, f"{path} runs[{i}]", settings, origin) for i, run in enumerate(runs)]
 
 

@@ -127,6 +127,11 @@ def test_a_mean_above_chance_whose_interval_reaches_it_is_not_called_the_best():
     assert answer(tasks).startswith("On tmaze, no core is clearly above chance")
 
 
+def test_a_core_that_is_clearly_above_chance_is_seen_behind_a_higher_mean():
+    told = answer(compared(tmaze={"lstm": [1.0, 1.0, 1.0, 0.5, 0.5], "rdn": [0.75] * 5}))
+    assert "too close" in str(told)
+
+
 def test_of_several_tasks_the_core_that_is_never_beaten_is_named():
     tasks = compared(
         tmaze={"lstm": LOW, "rdn": HIGH},

@@ -152,3 +152,9 @@ def test_a_run_without_a_score_is_kept_as_one(tmp_path):
     (record,) = read_task_file(tmp_path / "a.json")
     assert (record.score, record.others) == (None, ())
     assert RETURN_TAG not in record.metrics.end
+
+
+def test_a_file_without_a_run_is_named(table, tmp_path):
+    (tmp_path / "none.json").write_text(json.dumps(json.loads(table.read_text()) | {"runs": []}))
+    with pytest.raises(ValueError, match=r"none\.json has no runs"):
+        read_task_file(tmp_path / "none.json")

@@ -13,7 +13,7 @@ from sequences.runs import train
 from sequences.saved_model import load_model
 from sequences.tasks import NO_ANSWER, find_example
 from watch.config import FilmConfig
-from watch.sequence_film import moments, watch_sequences
+from watch.sequence_film import log_of, moments, watch_sequences
 from watch.sequence_picture import SequencePicture
 
 KINDS = ("lstm", "rdn", "transformer")
@@ -93,3 +93,8 @@ def test_a_folder_without_a_model_is_named_before_a_film_is_begun(tmp_path):
     with pytest.raises(ValueError, match=r"out must end in \.mp4 or \.gif"):
         watch_sequences(tmp_path, FilmConfig(out=tmp_path / "film.avi"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_probability_that_is_too_small_to_hold_has_a_height_in_the_curve():
+    assert -90 < log_of(np.float32(0)) < -80
+    assert log_of(np.float32(0.5)) == pytest.approx(np.log(0.5))

@@ -86,11 +86,16 @@ def moments(saved: SavedModel, config: FilmConfig) -> Iterator[Moment]:
                 memory=said.memory,
                 probabilities=said.probabilities,
                 action=given,
-                value=-float(np.log(said.probabilities[wanted])) if counts else 0.0,
+                value=-log_of(said.probabilities[wanted]) if counts else 0.0,
                 reward=(1.0 if given == wanted else -1.0) if counts else 0.0,
                 start=step == 0,
                 caption=f"sequence {number}   token {step + 1}   {right} of {asked} right",
             )
+
+
+def log_of(probability: np.float32) -> float:
+    """Returns a logarithm in nats, of 0 that of the smallest number: a curve has no infinity."""
+    return float(np.log(max(probability, np.finfo(np.float32).tiny)))
 
 
 @torch.inference_mode()

@@ -132,6 +132,8 @@ def batches(task: Task, saved: SavedModel, config: EvaluationConfig) -> Iterator
     """Yields a text in segments, and everything else in whole sequences."""
     sizes = saved.config.batch
     if task.answer_bytes is not None:
+        if config.split == "train":
+            raise ValueError("the train split of a text has no end: choose validation or test")
         num_steps = sizes.segment_length or 256
         yield from Segments(
             task, config.split, config.seed, num_lanes=sizes.lanes, num_steps=num_steps

@@ -62,6 +62,8 @@ def check_model(payload: Mapping[str, Any]) -> None:
             raise ValueError(f"holds no model of a task with answers: it has no {name}")
     check_like(payload["progress"], PROGRESS, "progress")
     config = config_from_values(payload["config"])
+    sizes = [payload["vocabulary"].get(name) for name in ("tokens", "answers")]
+    check_like(sizes, [0, 0], "vocabulary")
     with torch.device("meta"):
-        model = make_model(config, make_task(config.task))
+        model = SequenceModel(sizes[0], sizes[1], config.model, config.core)
     check_like(payload["policy"], model.state_dict(), "policy")

@@ -77,15 +77,16 @@ class Tally:
 
 
 def tally(task: Task, batch: Batch, asked: Asked) -> Tally:
-    """Counts one batch; its sequences, where they are whole."""
+    """Counts one batch; of a text, whose documents may reach over batches, those that begin."""
     counts = batch.answer != NO_ANSWER
     answer, right = batch.answer[counts], asked.right.cpu().numpy()
     given = answer != (NO_ANSWER if task.blank is None else task.blank)
     numbers, index = np.unique(batch.sequence[counts], return_inverse=True)
     wrong = np.bincount(index, ~right, minlength=len(numbers))
-    num_bytes = 0 if task.answer_bytes is None else int(task.answer_bytes[answer].sum())
+    num_bytes = int(task.answer_bytes[answer].sum()) if task.answer_bytes is not None else 0
+    is_text = task.answer_bytes is not None
     return Tally(
-        sequences=len(numbers),
+        sequences=int((batch.start & counts).sum()) if is_text else len(numbers),
         right_sequences=int((wrong == 0).sum()),
         answers=len(answer),
         given=int(given.sum()),

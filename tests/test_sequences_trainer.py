@@ -380,3 +380,11 @@ def test_show_prints_examples_with_their_answers(capsys):
     lines = capsys.readouterr().out.strip().split("\n\n")
     assert len(lines) == 2
     assert all("->" in line for line in lines)
+
+
+def test_a_text_that_reaches_over_batches_is_counted_by_its_documents(text, tmp_path):
+    run = train(settings(text, CARRIED, total_tokens=100, run_dir=str(tmp_path / "run")))
+    documents = make_task(text).num_examples["validation"]
+    assert evaluate(run, EvaluationConfig(split="validation"))["sequences"] == documents
+    with pytest.raises(ValueError, match="train split of a text has no end"):
+        evaluate(run, EvaluationConfig(split="train"))

@@ -1,7 +1,8 @@
 """Text: name the next byte, byte pair or word of a document.
 
 A document is a sequence of its own. Before its first token stands the token BEGIN, so that every
-byte of the text is asked for, and bits per byte are those of the whole text.
+byte of the text is asked for, and bits per byte are those of the whole text: where units are words,
+of the text with one blank between words and no other.
 
 The text is that of a folder. By default the source of the Python standard library, which every
 machine has. Files are put into train, validation and test by a hash of their path, so that a file

@@ -29,12 +29,11 @@ from benchmarks.timing import now
 from envs import make_env
 from experiment.arguments import fields_of
 from experiment.memory import peak_memory_bytes
-from experiment.provenance import provenance
+from experiment.provenance import ROOT, provenance
 from experiment.settings import plain_values
 from models.cores import CORES
 from models.encoders import EncoderKind
 
-ROOT = Path(__file__).parents[1]
 UNTIMED = 4
 """Rollouts: one launched kernel by kernel, one captured, and what the queue holds."""
 GOAL = 0.8

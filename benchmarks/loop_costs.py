@@ -26,10 +26,9 @@ from benchmarks.result_file import show, write_result
 from benchmarks.throughput import time_loops
 from benchmarks.timing import speed_over
 from experiment.arguments import fields_of
-from experiment.provenance import provenance
+from experiment.provenance import ROOT, provenance
 from models.cores import CORES
 
-ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = (8, 16, 32, 64, 128)
 COMPARED_AT = 32
 """Environments of the cores' comparison, and of the row that the others are held against."""

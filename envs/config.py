@@ -18,7 +18,7 @@ class EnvConfig:
 
     Args:
         preset: Atari: published protocol (no-ops, FIRE, sticky actions, action set, step limit,
-            life loss); see `envs/presets.py` for values and sources.
+            life loss); see `envs/atari/presets.py` for values and sources.
         life_loss: Atari: what a lost life does; None takes the preset's. `zero_discount` ends
             the return there; `end_episode` also wipes the memory; the emulator goes on always.
         frame_stack: Atari: frames in one observation, 4 or 1.

@@ -73,7 +73,6 @@ class Family:
             where it is none of these, or not known.
         published: game -> returns that others published, by who did.
         num_games: whole games in an evaluation, unless told otherwise.
-        one_seed: all environments draw from one seed; else environment i has seed + i.
         at_length: (game, config, length) -> settings of longer or shorter games; None where games
             have no length.
         step_limit: (game, config) -> steps after which every game has ended; None where that is not
@@ -94,7 +93,6 @@ class Family:
     memory: Callable[[str], str] = _no_memory
     published: Callable[[str], Mapping[str, float]] = _none_published
     num_games: int = 500
-    one_seed: bool = False
     at_length: Callable[[str, EnvConfig, int], EnvConfig | None] = _has_no_length
     step_limit: Callable[[str, EnvConfig], int | None] = _no_step_limit
     scene: Callable[[Any, EnvConfig], Scene] | None = None

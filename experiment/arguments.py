@@ -68,8 +68,15 @@ def in_order(arguments: Sequence[str]) -> list[str]:
 
 
 def with_plain_numbers(arguments: Sequence[str]) -> list[str]:
-    """Returns a command line with whole numbers such as 6e6 written out, and inf as in YAML."""
-    return [_NUMBER.sub(_plain_number, word) for word in arguments]
+    """Returns a command line with whole numbers such as 6e6 written out, and inf as in YAML.
+
+    Only in the values of options: a folder may be called 5934e21.
+    """
+    before = ("", *arguments)
+    return [
+        _NUMBER.sub(_plain_number, word) if "--" in (word[:2], last[:2]) else word
+        for last, word in zip(before, arguments, strict=False)
+    ]
 
 
 _NUMBER = re.compile(r"(?<![^=])(\d+(?:\.\d+)?e\+?\d{1,2}|-?inf)$", re.IGNORECASE)

@@ -41,11 +41,20 @@ def file_name(text: str) -> str:
 
 
 def unused_path(path: Path) -> Path:
-    """Returns path, or where it exists the first of name-2, name-3, ... that does not."""
+    """Returns a file's path, or where it exists the first of name-2, ... that does not."""
+    return _unused(path, path.suffix)
+
+
+def unused_folder(path: Path) -> Path:
+    """Returns a folder's path likewise; what follows a dot in its name is no suffix."""
+    return _unused(path, "")
+
+
+def _unused(path: Path, suffix: str) -> Path:
     unused, number = path, 1
     while unused.exists():
         number += 1
-        unused = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        unused = path.with_name(f"{path.name.removesuffix(suffix)}-{number}{suffix}")
     return unused
 
 

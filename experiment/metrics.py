@@ -12,6 +12,7 @@ from typing import Any
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from torch.utils.tensorboard import SummaryWriter
 
+from experiment.config import RunConfig
 from experiment.files import whole_lines
 from experiment.hparams import hparam_summaries
 
@@ -36,9 +37,9 @@ class MetricsWriter:
         threading.excepthook = _print_unless_boards
         self._board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=done + 1)
 
-    def describe(self, settings: Mapping[str, Any]) -> None:
-        """Tells TensorBoard the run's settings, by full name, so that it can group runs."""
-        for summary in hparam_summaries(settings):
+    def describe(self, config: RunConfig, score: str) -> None:
+        """Tells TensorBoard the run's settings and the tag of its score: it groups runs."""
+        for summary in hparam_summaries(config, (score, f"speed/{self._unit}_per_second")):
             self._board.file_writer.add_summary(summary)  # type: ignore[attr-defined]  # torch's
 
     def write(self, row: dict[str, Any]) -> None:

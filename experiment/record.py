@@ -54,7 +54,7 @@ class Record:
             run_dir.record_session(of.unit, of.done, of.arithmetic, num_ranks, changes, of.origin)
             if changes:
                 run_dir.change_config(plain_values(self._config))
-            self._metrics.describe(settings)
+            self._metrics.describe(self._config, of.shown[0][0])
             run_dir.set_status("running")
             with tracking(self._config.track, run_dir.path, of.unit, settings) as self._track:
                 self._shown.begin(of.done, of.total, of.shown)

@@ -18,7 +18,7 @@ import torch
 
 from experiment.config import RunConfig, refuse_threads
 from experiment.failure import cause, end_follower, out_of_memory
-from experiment.files import unused_path
+from experiment.files import unused_folder
 from experiment.progress import ProgressDisplay
 from experiment.provenance import origin_of_code
 from experiment.ranks import ALONE, Ranks
@@ -81,7 +81,7 @@ def folder_of(kind: type[Trainable], config: RunConfig) -> Path:
         ValueError: the one that is named is in use.
     """
     if config.run_dir is None:
-        return unused_path(Path("runs") / kind.run_name(config))
+        return unused_folder(Path("runs") / kind.run_name(config))
     RunDir.refuse_used(Path(config.run_dir))
     return Path(config.run_dir)
 

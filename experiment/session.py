@@ -13,14 +13,14 @@ class SessionConfig:
 
     Args:
         stop_after_updates: end after this many updates of the run; schedules still follow
-            total_frames.
+            the whole run.
         max_seconds: end with a checkpoint this many seconds after the session began.
         requeue: exit with code 143 instead of 0 where the session ended before its run, and go on
             where the run's folder holds a run, so that a scheduler can repeat the command.
-        stall_seconds: end with an error when no rollout is learned for this long, and name the part
+        stall_seconds: end with an error when nothing is learned for this long, and name the part
             that stands still; null waits forever.
         rank_timeout_seconds: of several processes, end all when one is waited for this long in an
-            exchange; from the first rollout on, in which kernels may have to be compiled.
+            exchange; from the first step on, in which kernels may have to be compiled.
     """
 
     stop_after_updates: int | None = None

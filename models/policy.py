@@ -86,11 +86,11 @@ class Policy(nn.Module):
         input_size = core_input_size(self.encoder.output_size, num_actions, config)
         self.core = make_core(core, input_size)
         self.core_clock = CoreClock()
-        centres = config is not None and config.centre_features
+        centres = config.centre_features
         self.centring = Centring(self.core.output_size) if centres else nn.Identity()
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)
-        if config is not None and config.head_gain is not None:
+        if config.head_gain is not None:
             nn.init.orthogonal_(self.policy_head.weight, config.head_gain)
             nn.init.zeros_(self.policy_head.bias)
 

@@ -4,7 +4,7 @@ bfloat16 keeps float32's range and 8 bits of its fraction; products are summed i
 """
 
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 def refuse_unknown(name: str, precision: str) -> None:
     """Raises ValueError where a setting of a name is no precision."""
-    if precision not in ("auto", "float32", "bfloat16"):
+    if precision not in get_args(Precision):
         raise ValueError(f"{name} must be auto, float32 or bfloat16, got {precision!r}")
 
 

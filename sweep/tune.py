@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from agents.impala.config import TrainConfig
@@ -23,6 +24,11 @@ WIDEST_FACTOR = 4.0
 """Values are drawn up to this factor above and below the config's, evenly in their logarithm."""
 SEED = 1001
 COSTS = ("frames", "wall_seconds")
+
+
+def tuning_folder(out: Path) -> Path:
+    """Returns the folder of the trials of a sweep into `out`."""
+    return out.with_name(f"{out.name}-tuning")
 
 
 class Trial(NamedTuple):
@@ -44,8 +50,7 @@ def plan_trials(sweep: SweepConfig) -> dict[Choice, list[Trial]]:
     if both := given.intersection(TUNED):
         raise ValueError(f"--tune draws {', '.join(sorted(both))}: leave it to it, or out")
     trials = {}
-    folder = sweep.out.with_name(f"{sweep.out.name}-tuning")
-    sweep = replace(sweep, out=folder, vary=(), lengths=None)
+    sweep = replace(sweep, out=tuning_folder(sweep.out), vary=(), lengths=None)
     for choice in choices(sweep):
         config = plan_run(sweep, choice, {}, SEED).config
         drawn = [_drawn(config, number) for number in range(sweep.tune)]

@@ -1,5 +1,7 @@
 """MiniGrid: the packed observation, the return of the Memory game, the step limit."""
 
+from functools import partial
+
 import envpool
 import numpy as np
 import pytest
@@ -93,8 +95,10 @@ def test_other_games_of_minigrid_are_refused_with_the_reason(game):
         make_env(game, EnvConfig(), 1, 0)
 
 
-def test_the_step_limit_cuts_a_game():
-    env = EnvpoolMiniGrid(GAME, EnvConfig(num_threads=1), 2, seed=0, max_episode_steps=5)
+def test_the_step_limit_cuts_a_game(monkeypatch):
+    short = partial(envpool.make_gymnasium, max_episode_steps=5)
+    monkeypatch.setattr(envpool, "make_gymnasium", short)
+    env = EnvpoolMiniGrid(GAME, EnvConfig(num_threads=1), 2, seed=0)
     cut = []
     for _ in range(12):
         step = env.recv()

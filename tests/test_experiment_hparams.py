@@ -10,8 +10,8 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_g
 
 from agents.impala.config import TrainConfig
 from experiment.metrics import MetricsWriter
-from experiment.settings import flat_values, plain_values
 from models.cores import CoreConfig
+from sequences.config import SequenceConfig
 
 RETURN = "return/last_100_games_points"
 
@@ -19,7 +19,7 @@ RETURN = "return/last_100_games_points"
 def write_run(folder, config, value):
     folder.mkdir(parents=True)
     writer = MetricsWriter(folder, "frames", 0)
-    writer.describe(flat_values(plain_values(config)))
+    writer.describe(config, RETURN)
     writer.write({"frames": 10, RETURN: value})
     writer.close()
 
@@ -64,3 +64,14 @@ def test_runs_are_grouped_by_core_and_not_by_seed(tmp_path):
     assert means[RETURN] == 0.75
     assert lstm.hparams["learner.discount"].number_value == TrainConfig().learner.discount
     assert not {"seed", "run_dir"} & set(lstm.hparams)
+
+
+def test_the_scores_of_a_run_are_those_that_it_writes(tmp_path):
+    writer = MetricsWriter(tmp_path, "tokens", 0)
+    writer.describe(SequenceConfig(), "loss/bits_per_byte")
+    writer.close()
+    (events,) = tmp_path.glob("tensorboard/events*")
+    content = events.read_bytes()
+    assert b"loss/bits_per_byte" in content
+    assert b"speed/tokens_per_second" in content
+    assert b"frames" not in content

@@ -9,6 +9,7 @@ import torch
 
 from experiment import run_dir
 from experiment.checkpoint import load_newest
+from experiment.files import unused_folder, unused_path
 from experiment.memory import peak_memory_bytes
 from experiment.provenance import provenance, source_hash
 from experiment.run_dir import RunDir, read_config, read_status
@@ -129,3 +130,12 @@ def test_peak_memory_is_in_bytes(monkeypatch, platform, unit):
 
 def test_the_threads_that_ran_are_recorded(one_thread):
     assert provenance()["torch_threads"] == 1
+
+
+def test_the_number_of_a_folder_stands_behind_its_whole_name(tmp_path):
+    for name in ("cue.py-make-lstm-1", "cue.py-make-lstm-1-2"):
+        assert unused_folder(tmp_path / "cue.py-make-lstm-1") == tmp_path / name
+        (tmp_path / name).mkdir()
+    assert unused_path(tmp_path / "film.mp4") == tmp_path / "film.mp4"
+    (tmp_path / "film.mp4").touch()
+    assert unused_path(tmp_path / "film.mp4") == tmp_path / "film-2.mp4"

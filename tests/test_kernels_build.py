@@ -44,6 +44,11 @@ def test_a_second_build_compiles_nothing(compiler, tmp_path, monkeypatch):
     assert build.build(tmp_path / "cache") == library
 
 
+def test_a_compiler_may_bring_arguments(compiler, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", f"env {tmp_path / 'compiler'}")
+    assert build.build(tmp_path / "cache").read_text() == "made\n"
+
+
 def test_builds_at_the_same_time_compile_once(compiler, tmp_path):
     with ThreadPoolExecutor(4) as pool:
         libraries = set(pool.map(lambda _: build.build(tmp_path / "cache"), range(4)))

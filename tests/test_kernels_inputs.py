@@ -9,6 +9,7 @@ import torch
 
 from models.cores.config import KernelName
 from models.kernels import dispatch, inputs, triton_launch
+from models.kernels.delta_product import delta_product
 from models.kernels.dispatch import Backend
 from tests.kernel_cases import OPERATORS, make_inputs, sizes
 from tests.test_kernels_backends import COMPILED, every_compiled_backend, named
@@ -183,3 +184,10 @@ def test_only_a_last_dimension_with_a_stride_costs_a_copy():
     assert ready[2].is_contiguous()
     copied, *_ = inputs.prepare("op", layout, (strided, scale, state, start), "full")
     assert copied.is_contiguous()
+
+
+def test_a_delta_product_without_a_write_is_refused():
+    q, state, start = torch.ones(2, 1, 1, 8), torch.ones(1, 1, 8, 8), torch.zeros(2, 1).bool()
+    none = torch.ones(2, 0, 1, 1, 8)
+    with pytest.raises(ValueError, match="must make at least one write, got M = 0"):
+        delta_product(q, none, none, none[..., 0], state, start)

@@ -147,6 +147,12 @@ def test_numbers_are_taken_as_people_write_them(capsys):
     assert config["learner"]["reward_clip"] == float("inf")
 
 
+def test_a_folder_may_be_called_as_a_number_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "5934e21"]) == 2
+    assert "5934e21" in capsys.readouterr().err
+
+
 def test_a_file_takes_numbers_as_people_write_them(tmp_path, capsys):
     (tmp_path / "c.yaml").write_text(
         "total_frames: 6e6\nlearner: {reward_clip: inf, discount: 1}\n"

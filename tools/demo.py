@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import run_atari
-from experiment.files import unused_path
+from experiment.files import unused_folder
 from experiment.live import duration
 
 TASK = (
@@ -36,7 +36,7 @@ def commands(run: Path) -> Iterator[list[str]]:
 
 def main() -> int:
     """Runs them; returns the first exit code that is not 0, of a mistake or an interruption."""
-    began, run = time.monotonic(), unused_path(Path("runs/demo"))
+    began, run = time.monotonic(), unused_folder(Path("runs/demo"))
     print(TASK, flush=True)
     for command in commands(run):
         print(f"\n$ python run_atari.py {shlex.join(command)}", flush=True)

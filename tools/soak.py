@@ -20,11 +20,10 @@ from jsonargparse import ArgumentParser
 from benchmarks.result_file import show, write_result
 from experiment.arguments import fields_of
 from experiment.metrics import newest_row, read_metrics
-from experiment.provenance import provenance
+from experiment.provenance import ROOT, provenance
 from experiment.run_dir import read_config, read_status
 from tools.soak_report import draw, judge, verdict_table
 
-ROOT = Path(__file__).parents[1]
 FIGURE = ROOT / "docs" / "images" / "soak.png"
 ENDLESS_FRAMES = 10**9  # the clock ends the session
 CLOSING_SECONDS = 600  # that a session may take, beyond its time, on a busy machine

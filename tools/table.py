@@ -23,6 +23,7 @@ from experiment.files import write_json
 from experiment.run_dir import read_status
 from sweep.plan import SweepConfig
 from sweep.sweep import sweep
+from sweep.tune import tuning_folder
 from tools.publish import publish
 
 TABLE = Path(__file__).with_suffix(".yaml")
@@ -108,13 +109,9 @@ def _whole_cores(file: Path, seeds: int) -> set[str]:
     return {core for core, _ in found if {(core, seed) for seed in range(1, seeds + 1)} <= found}
 
 
-def _tuning(out: Path) -> Path:
-    return out.with_name(f"{out.name}-tuning")
-
-
 def _is_stopped(out: Path) -> bool:
     """Returns whether a run was asked to stop: so was the table."""
-    statuses = [*out.rglob("status.json"), *_tuning(out).rglob("status.json")]
+    statuses = [*out.rglob("status.json"), *tuning_folder(out).rglob("status.json")]
     return any(read_status(path.parent)["status"] == "stopped" for path in statuses)
 
 
@@ -122,8 +119,8 @@ def _keep_tuning(out: Path, file: Path) -> None:
     """Adds what was tried for a task's cores to its file, by core."""
     tried = {
         record.stem.removeprefix(f"{game.name}-"): json.loads(record.read_text())
-        for game in _tuning(out).glob("*/")
-        for record in _tuning(out).glob(f"{game.name}-*.json")
+        for game in tuning_folder(out).glob("*/")
+        for record in tuning_folder(out).glob(f"{game.name}-*.json")
     }
     if tried:
         known = json.loads(file.read_text()) if file.exists() else {}

@@ -1,9 +1,9 @@
 """Plays whole games with a saved policy and reports their returns.
 
-Game i is the first game of environment i, whose seed is seed + i: one game each, so that no short
-game is favoured. The actions of all games are drawn from one stream: seed and number of games
-together say what is played. Memory is wiped where training wiped it; returns are of whole,
-unclipped games.
+Game i is the first game of environment i: one game each, so that no short game is favoured. The
+seed of environment i is seed + i, but for the memory tasks, which draw all from one stream. So are
+the actions of all games: seed and number of games together say what is played. Memory is wiped
+where training wiped it; returns are of whole, unclipped games.
 """
 
 import time

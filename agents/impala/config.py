@@ -143,7 +143,8 @@ class TrainConfig(RunConfig):
             envpool steps one while the policy acts on the other. Must divide batch_size, and where
             there are several, each minibatch has as much of every group.
         max_policy_lag: updates by which a rollout may lie behind the learner (async mode); actors
-            wait rather than exceed it. With 0 acting and learning take turns.
+            wait rather than exceed it. Never more than the updates of num_actors rollouts. With 0
+            acting and learning take turns.
         exact_lag: in async mode, act with exactly the weights of this many rollouts ago, so that
             results do not depend on timing; null takes the newest weights.
         scatter_steps: agent steps that every environment plays at random before training.
@@ -178,19 +179,15 @@ class TrainConfig(RunConfig):
                 f"milestone_interval_frames must be >= 1, got {self.milestone_interval_frames}"
             )
         resolved(self.core)  # or it raises
-        if self.learner.batch_size % self.num_groups:
-            raise ValueError(
-                f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "
-                f"num_groups ({self.num_groups})"
-            )
         if self.learner.batch_size % (self.num_groups * self.learner.num_minibatches):
             raise ValueError(
                 f"learner.batch_size ({self.learner.batch_size}) must be a multiple of "
                 f"num_groups ({self.num_groups}) * learner.num_minibatches "
                 f"({self.learner.num_minibatches}): a minibatch has as much of every group"
             )
-        if self.max_policy_lag < 0:
-            raise ValueError(f"max_policy_lag must be >= 0, got {self.max_policy_lag}")
+        for name in ("max_policy_lag", "scatter_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if self.num_actors > MAX_THREADS:
             raise ValueError(f"num_actors must be at most {MAX_THREADS}, got {self.num_actors}")
         if self.mode == "serial" and (self.num_actors > 1 or self.exact_lag is not None):

@@ -50,7 +50,6 @@ FAMILY = Family(
     scores=_scores,
     question=lambda game, config: TASKS[game](config).question,
     memory=lambda game: next(kind for kind, tasks in KINDS.items() if game in tasks),
-    one_seed=True,
     at_length=_at_length,
     step_limit=lambda game, config: TASKS[game](config).num_steps,
     scene=_scene,

@@ -30,25 +30,15 @@ class EnvpoolMiniGrid(EnvpoolRows):
         config: emulator threads.
         num_envs: B.
         seed: environment i plays with seed + i; same seed and actions, same rows.
-        max_episode_steps: step limit; None is the game's own.
     """
 
-    def __init__(
-        self,
-        game: str,
-        config: EnvConfig,
-        num_envs: int,
-        seed: int,
-        max_episode_steps: int | None = None,
-    ) -> None:
-        limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    def __init__(self, game: str, config: EnvConfig, num_envs: int, seed: int) -> None:
         env = envpool.make_gymnasium(
             game,
             num_envs=num_envs,
             batch_size=num_envs,
             num_threads=config.num_threads,
             seed=game_seeds(seed, num_envs),
-            **limit,
         )
         super().__init__(env, num_envs)
         num_cells = int(np.prod(env.observation_space["image"].shape[:-1]))

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..kernels.dispatch import Bptt
 from .args import Value
 
-Bptt = Literal["full", 1]
 KernelName = Literal["auto", "reference", "cpu", "triton"]
 SIZES = ("num_layers", "hidden_size", "num_heads", "feedforward_size")
 MAX_LAYERS = 256

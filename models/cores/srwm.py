@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..kernels import srwm
+from ..kernels.srwm.reference import NUM_STRENGTHS
 from .base import CoreState
 from .block import Mixer, fast_weight_core
 from .config import CoreConfig
-
-NUM_STRENGTHS = 4
 
 
 class SRWM(Mixer):

@@ -5,8 +5,8 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from ..kernels.dispatch import Bptt
 from .base import Core, CoreState
-from .config import Bptt
 
 
 class Cell(Protocol):

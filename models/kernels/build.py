@@ -123,23 +123,23 @@ def _locked(path: Path) -> Iterator[None]:
 def _compile(library: Path, flags: Sequence[str]) -> None:
     from torch.utils import cpp_extension  # costs an import of setuptools, so only here
 
-    compiler = os.environ.get("CXX", "c++")
-    if shutil.which(compiler) is None:
-        raise BuildError(f"no C++ compiler ({compiler!r} is not on the path; set CXX to one)")
-    logger.warning("compiling the cpu kernels with %s, once; about a minute", compiler)
+    compiler = shlex.split(os.environ.get("CXX") or "c++")  # which may bring arguments of its own
+    if shutil.which(compiler[0]) is None:
+        raise BuildError(f"no C++ compiler ({compiler[0]!r} is not on the path; set CXX to one)")
+    logger.warning("compiling the cpu kernels with %s, once; about a minute", compiler[0])
     includes = [f"-isystem{path}" for path in cpp_extension.include_paths()]
     libraries = [f"-L{path}" for path in cpp_extension.library_paths()]
     log = library.with_suffix(".log")
     with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
         objects = [str(Path(scratch) / f"{source.parent.name}.o") for source in SOURCES]
         commands = [
-            [compiler, *STANDARD, *flags, *includes, "-c", str(source), "-o", object_file]
+            [*compiler, *STANDARD, *flags, *includes, "-c", str(source), "-o", object_file]
             for source, object_file in zip(SOURCES, objects, strict=True)
         ]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda command: _run(command, log), commands))
         linked = str(Path(scratch) / library.name)
-        _run([compiler, *LINK, *objects, "-o", linked, *libraries, *TORCH_LIBRARIES], log)
+        _run([*compiler, *LINK, *objects, "-o", linked, *libraries, *TORCH_LIBRARIES], log)
         os.replace(linked, library)
 
 

@@ -41,14 +41,6 @@ class Backend(Generic[Result]):
     rejects: Callable[..., str | None] = _accepts
     """Takes the kernel's tensors; why these cannot be used, or None."""
 
-    def reason_not_to(self, *args: Tensor) -> str | None:
-        """Returns why this backend cannot take these tensors, or None."""
-        device = args[0].device.type
-        interpreted = self.name == "triton" and device == "cpu" and TRITON_IS_INTERPRETED
-        if self.device not in (None, device) and not interpreted:
-            return f"needs {self.device} tensors"
-        return self.rejects(*args)
-
 
 def choose(
     kernel: str, backends: Sequence[Backend[Result]], requested: str, *args: Tensor
@@ -84,9 +76,12 @@ def choose(
 def _reason_not_to(
     backend: Backend[Result], requested: str, args: tuple[Tensor, ...]
 ) -> str | None:
-    if requested == "auto" and backend.device not in (None, args[0].device.type):
-        return f"needs {backend.device} tensors"  # the interpreter runs by name only
-    return backend.reason_not_to(*args)
+    """Returns why a backend cannot take these tensors, or None."""
+    device = args[0].device.type
+    is_interpreted = requested == backend.name == "triton" and TRITON_IS_INTERPRETED
+    if backend.device in (None, device) or (is_interpreted and device == "cpu"):
+        return backend.rejects(*args)
+    return f"needs {backend.device} tensors"
 
 
 def _log_once(level: int, kernel: str, name: str, reasons: list[str]) -> None:

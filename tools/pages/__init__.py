@@ -8,12 +8,12 @@ files disagree.
 import re
 from collections.abc import Callable
 
+from experiment.provenance import ROOT
 from tools.pages.against import against_block
 from tools.pages.answers import answers_block, formal_block
 from tools.pages.compare_cost import compare_block
 from tools.pages.coverage import coverage_block
 from tools.pages.encoder import encoder_block
-from tools.pages.files import ROOT
 from tools.pages.gpu import gpu_block
 from tools.pages.install import install_block
 from tools.pages.kernels import kernel_block

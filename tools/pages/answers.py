@@ -8,7 +8,8 @@ from comparison.evaluation_record import Evaluation
 from comparison.grouping import core_rank
 from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
-from tools.pages.files import ROOT, table
+from experiment.provenance import ROOT
+from tools.pages.files import table
 
 RESULTS = ROOT / "results" / "sequences"
 FORMAL = "formal-"

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from experiment.provenance import ROOT
+
 BENCHMARKS = ROOT / "benchmarks" / "results"
 
 

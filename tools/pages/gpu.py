@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from tools.pages.files import ROOT, last_row, link, metric_rows, read_json, reports, table
+from experiment.provenance import ROOT
+from tools.pages.files import last_row, link, metric_rows, read_json, reports, table
 from tools.pages.gpu_first_run import first_run
 
 Report = dict[str, Any]

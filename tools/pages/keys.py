@@ -3,7 +3,8 @@
 from agents.impala.config import TrainConfig
 from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
-from tools.pages.files import ROOT, table
+from experiment.provenance import ROOT
+from tools.pages.files import table
 
 RESULTS = "results/keys/parity.json"
 

@@ -10,8 +10,9 @@ from comparison.grouping import core_name
 from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
 from envs import family_of
+from experiment.provenance import ROOT
 from models.cores import CORES
-from tools.pages.files import ROOT, table
+from tools.pages.files import table
 
 RESULTS = "results/memory"
 

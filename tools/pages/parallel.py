@@ -7,7 +7,6 @@ from benchmarks.processes import cells
 from tools.pages.files import BENCHMARKS, link, machine, read_json, reports, table
 
 GPU_LOOP = "gpu_first_run_nvidia-h100-80gb-hbm3_2026-11-26_1d4c09a.json"
-PROTOTYPE = "modes_intel-r-xeon-r-processor-2-cores_2026-11-26_1d4c09a.json"
 NETWORKS = {  # not measured: nominal bytes a second, and seconds a message
     "1 Gbit/s Ethernet": (125e6, 100e-6),
     "10 Gbit/s Ethernet": (1.25e9, 50e-6),
@@ -15,6 +14,8 @@ NETWORKS = {  # not measured: nominal bytes a second, and seconds a message
 }
 NVLINK = (100e9, 10e-6)
 MACHINES, CORES_EACH, GPUS = 16, 2, 8
+SCALARS_BYTES = 36
+"""Of a rank in an update: nine numbers in float32."""
 
 
 def newest() -> tuple[str, dict[str, Any]] | None:
@@ -31,15 +32,13 @@ def processes_block() -> str:
     speed = table(
         ["way", "frames/s", "over the first", "least to most"], map(cells, report["ways"])
     )
-    prototype = read_json(BENCHMARKS / PROTOTYPE)
     return (
         f"`{report['config']}` with `{report['core']}`, whole runs of the command line in "
         f"{len(report['ways'][0]['ratios'])} turns, first rollouts left out, on "
         f"{machine(report)}: {link(name, report)}. Others ran on the machine, at a load of "
         f"{report['load_before_and_after'][0]:.0f} before and "
         f"{report['load_before_and_after'][3]:.0f} after; this had the higher priority.\n\n"
-        f"{speed}\n\n"
-        f"An earlier file compared the same with a prototype: {link(PROTOTYPE, prototype)}."
+        f"{speed}"
     )
 
 
@@ -120,7 +119,7 @@ def _row(
     name: str, ranks: int, size: int, updates: int, busy: float, network: tuple[float, float]
 ) -> list[str]:
     exchanged = updates * (
-        ring_seconds(size, ranks, *network) + ring_seconds(36 * ranks, ranks, *network)
+        ring_seconds(size, ranks, *network) + ring_seconds(SCALARS_BYTES * ranks, ranks, *network)
     )
     sent = updates * 2 * (ranks - 1) / ranks * size
     cells = [f"{busy:.3f}", f"{exchanged:.3f}", f"{sent / 1e6:,.1f} MB"]

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from experiment.provenance import ROOT
 from models.cores import CORES
-from tools.pages.files import ROOT, last_row, metric_rows, read_json, table
+from tools.pages.files import last_row, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
 RECIPE_RUNS = ROOT / "results" / "pong_recipe"

@@ -3,8 +3,9 @@
 from typing import Any
 
 from agents.impala.config import config_from_values
+from experiment.provenance import ROOT
 from experiment.settings import flat_values, plain_values
-from tools.pages.files import ROOT, read_json, table
+from tools.pages.files import read_json, table
 
 RESULTS = ROOT / "results" / "pong_tuning"
 FIRST = "a01-drnn101-shipped"

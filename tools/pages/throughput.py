@@ -8,8 +8,9 @@ import yaml
 
 from agents.impala.config import TrainConfig, config_from_values
 from envs import canonical_game
+from experiment.provenance import ROOT
 from models.cores import CORES, resolved
-from tools.pages.files import ROOT, link, machine, reports, table
+from tools.pages.files import link, machine, reports, table
 from tools.pages.loop_costs import newest_costs
 
 Report = dict[str, Any]

@@ -74,10 +74,12 @@ def delta_product(
         Once differentiable in every argument but `start`; no argument is changed.
 
     Raises:
-        ValueError: an argument does not fit LAYOUT (`inputs.prepare` has the rules), or
-            `backend` cannot run this call.
+        ValueError: an argument does not fit LAYOUT (`inputs.prepare` has the rules), there are
+            no writes (M = 0), or `backend` cannot run this call.
         NotImplementedError: a second or forward-mode derivative, which only the reference has.
     """
     args = (q, k, v, beta, state, start)
     prepared = inputs.prepare("delta_product", LAYOUT, args, bptt)
+    if k.shape[1] == 0:
+        raise ValueError("delta_product: a step must make at least one write, got M = 0")
     return dispatch.run("delta_product", BACKENDS, backend, prepared, bptt)

@@ -1,4 +1,4 @@
-# Every target makes the environment first where it is missing. Python 3.11 with pip and make are enough.
+# Every target but gpu makes the environment first where it is missing. Python 3.11 with pip and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 	$(BIN)/pip install --quiet -r requirements-test.lock
 	touch $@
 
-# Three minutes to a picture.
+# From nothing to a picture.
 demo: .venv/run
 	$(BIN)/python -m tools.demo
 
@@ -41,7 +41,7 @@ gpu:
 	$(GPU_PYTHON) tools/gpu_run.py --out $(GPU_OUT) --seconds $(GPU_SECONDS) --steps "$(GPU_STEPS)"
 
 # Every step of it on a CPU, at tiny size.
-gpu-dry:
+gpu-dry: .venv/test
 	rm -rf build/gpu-dry
 	$(GPU_PYTHON) tools/gpu_run.py --dry --out build/gpu-dry --seconds 900 --steps "$(GPU_STEPS)"
 

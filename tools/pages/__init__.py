@@ -15,6 +15,7 @@ from tools.pages.compare_cost import compare_block
 from tools.pages.coverage import coverage_block
 from tools.pages.encoder import encoder_block
 from tools.pages.gpu import gpu_block
+from tools.pages.gpu_resources import registers_block
 from tools.pages.install import install_block
 from tools.pages.kernels import kernel_block
 from tools.pages.keys import keys_block
@@ -53,6 +54,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "lambda": lambda_block,
     "memory": memory_block,
     "kernels": kernel_block,
+    "registers": registers_block,
     "keys": keys_block,
     "speed": speed_block,
     "throughput": throughput_block,

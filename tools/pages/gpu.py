@@ -13,7 +13,7 @@ Report = dict[str, Any]
 RETURN = "return/last_100_games_points"
 LOW, SOLVED = -21.0, 18.0  # points of Pong
 CALLS = ("GraphedActStep.answer", "EnvpoolRows.recv")
-NOT_YET = "not yet measured: `make gpu`"
+NOT_YET = "not yet measured since they were tuned: `make gpu`"
 
 
 def gpu_block() -> str:

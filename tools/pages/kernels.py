@@ -46,7 +46,7 @@ def scaling(files: list[tuple[str, Any]]) -> list[str]:
     return [
         "Microseconds per step and batch row of the fused kernels, forward plus backward (`lstm`: "
         "256 units): constant where time is linear in T and B. What grows with the largest calls "
-        f"is the price of memory ([why](#what-time-per-step-hangs-on), {link(name, report)}).",
+        f"is the price of memory ([why](#what-time-per-step-depends-on), {link(name, report)}).",
         "",
         table(
             ["op", *(f"T = {T}, B = {B}" for T, B in sizes)],

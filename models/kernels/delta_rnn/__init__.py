@@ -51,13 +51,13 @@ def delta_rnn(
     """Runs a Delta Net whose output feeds back through a second fast weight matrix.
 
     Args:
-        q: [T, B, H, D] queries, through softmax already.
-        k: [T, B, H, D] keys, through softmax already.
+        q: [T, B, H, D] queries, normalised by the caller.
+        k: [T, B, H, D] keys, normalised by the caller.
         v: [T, B, H, D] values.
-        beta: [T, B, H] write strengths of W, through sigmoid already.
-        rk: [T, B, H, D] keys of R, through softmax already.
+        beta: [T, B, H] write strengths of W, squashed by the caller.
+        rk: [T, B, H, D] keys of R, normalised by the caller.
         rv: [T, B, H, D] values of R.
-        rbeta: [T, B, H] write strengths of R, through sigmoid already.
+        rbeta: [T, B, H] write strengths of R, squashed by the caller.
         state_w: [B, H, D, D] fast weights W before step 0; float32 or wider.
         state_r: [B, H, D, D] recurrent fast weights R before step 0.
         state_h: [B, H, D] output h before step 0, its softmax not yet taken.

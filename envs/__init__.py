@@ -3,14 +3,12 @@
 from difflib import get_close_matches
 from typing import get_args
 
-from envs import atari, guest, memory, minigrid, probe
+from envs import atari, guest, memory, minigrid
 from envs.config import Backend, EnvConfig
 from envs.family import Family, Scores
 from envs.spec import EnvSpec, EnvStep, StatefulVecEnv, VecEnv
 
-FAMILIES: tuple[Family, ...] = tuple(
-    module.FAMILY for module in (memory, minigrid, atari, guest, probe)
-)
+FAMILIES: tuple[Family, ...] = tuple(module.FAMILY for module in (memory, minigrid, atari, guest))
 
 __all__ = [
     "FAMILIES",
@@ -81,5 +79,5 @@ def _find(game: str) -> tuple[Family, str]:
     known = {name.lower(): name for family in FAMILIES for name in family.games}
     close = get_close_matches(game.lower(), known, n=3, cutoff=0.4)
     hint = f"; close: {', '.join(known[name] for name in close)}" if close else ""
-    usage = "; ".join(f"{family.name}: {family.usage}" for family in FAMILIES if family.usage)
+    usage = "; ".join(f"{family.name}: {family.usage}" for family in FAMILIES)
     raise ValueError(f"unknown game {game!r}{hint}; there are: {usage}")

@@ -58,7 +58,7 @@ class Family:
 
     Args:
         name: of the family.
-        usage: which names there are, in a few words; empty for games that only tests play.
+        usage: which names there are, in a few words.
         games: canonical names, for close matches.
         canonical: any name -> the canonical one, or None where it is no game of this family;
             raises ValueError, with the reason, for a game that it knows and refuses.

@@ -10,9 +10,13 @@ import os
 import pytest
 import torch
 
+import envs
+from tests import probe
+
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 torch.backends.cudnn.allow_tf32 = False  # results are compared with those in float64
+envs.FAMILIES = (*envs.FAMILIES, probe.FAMILY)  # a game that tests alone play
 
 # A machine that only lends a GPU need not have an ffmpeg: `pytest -m gpu` runs there too.
 collect_ignore = [] if importlib.util.find_spec("imageio_ffmpeg") else ["test_watch_film.py"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from envs import EnvConfig, make_env
-from envs.probe import NUM_ACTIONS, decode_reward, encode_reward, episode_length
+from tests.probe import NUM_ACTIONS, decode_reward, encode_reward, episode_length
 
 B = 4
 

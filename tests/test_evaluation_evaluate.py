@@ -20,13 +20,13 @@ from agents.runs import train
 from envs import EnvConfig, make_env
 from envs.config import MAX_SIZES
 from envs.guest.env import GuestRows
-from envs.probe import episode_length
 from envs.spec import EnvStep
 from experiment.checkpoint import load_newest, save_checkpoint
 from models.cores import CoreConfig
 from models.encoders import ENCODERS, EncoderConfig
 from models.policy import Policy
 from run_atari import main
+from tests.probe import episode_length
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from agents.impala.acting import sample_action
 from agents.impala.actor import Actor, collect
 from agents.impala.rollout import Rollout
 from envs import EnvConfig, make_env
-from envs.probe import NO_ACTION, decode_reward, episode_length
 from models.policy import PolicyOutput
+from tests.probe import NO_ACTION, decode_reward, episode_length
 
 T, B, GAMMA = 7, 6, 0.9
 SEED, ENV, EPISODE, STEP, ACTION = range(5)

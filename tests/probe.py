@@ -144,7 +144,7 @@ class ProbeEnv:
 
 FAMILY = Family(
     name="probe",
-    usage="",
+    usage="probe",
     games=(),
     canonical=lambda game: game if game == "probe" else None,
     make=lambda game, config, num_envs, seed: ProbeEnv(config, num_envs, seed),

@@ -51,10 +51,17 @@ def rejects_head_sizes(*sizes: int) -> str | None:
     return None
 
 
-def once(register: Callable[[], None]) -> Callable[[], str | None]:
-    """Returns a function that loads the library and runs `register`, both only the first time.
+def loader(
+    name: str,
+    fake: Callable[..., Any],
+    fake_backward: Callable[..., Any],
+    save: Callable[..., None],
+    backward: Callable[..., Any],
+) -> Callable[[], str | None]:
+    """Returns a function that loads operator `name`, only the first time that it is called.
 
-    It returns why the library cannot be used, or None.
+    It loads the library and gives the operator and its `_backward` their fakes and the autograd
+    formula. It returns why the library cannot be used, or None.
     """
     lock = threading.Lock()  # actors and the learner may come here at the same time
     reasons: list[str | None] = []
@@ -64,7 +71,11 @@ def once(register: Callable[[], None]) -> Callable[[], str | None]:
             if not reasons:
                 reason = build.unavailable()
                 if reason is None:
-                    register()
+                    operator = f"fast_weights::{name}"
+                    formula = once_differentiable(backward)
+                    torch.library.register_fake(operator, fake)
+                    torch.library.register_fake(f"{operator}_backward", fake_backward)
+                    torch.library.register_autograd(operator, formula, setup_context=save)
                 reasons.append(reason)
         return reasons[0]
 
@@ -72,20 +83,6 @@ def once(register: Callable[[], None]) -> Callable[[], str | None]:
     # torch.compiler.assume_constant_result does, whose import of the compiler takes seconds.
     vars(load)["_dynamo_marked_constant"] = True
     return load
-
-
-def register(
-    name: str,
-    fake: Callable[..., Any],
-    fake_backward: Callable[..., Any],
-    save: Callable[..., None],
-    backward: Callable[..., Any],
-) -> None:
-    """Gives operator `name` and its `_backward` their fakes and the autograd formula."""
-    operator = f"fast_weights::{name}"
-    torch.library.register_fake(operator, fake)
-    torch.library.register_fake(f"{operator}_backward", fake_backward)
-    torch.library.register_autograd(operator, once_differentiable(backward), setup_context=save)
 
 
 def once_differentiable(

@@ -11,7 +11,6 @@ from ..dispatch import Bptt
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `delta_rnn`."""
-    load()
     h, state_w, state_r, state_h, *_ = torch.ops.fast_weights.delta_rnn(
         *args, bptt == 1, native.needs_grad(*args)
     )
@@ -61,7 +60,4 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return (*cast, None, None, None)
 
 
-@native.once
-def load() -> None:
-    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
-    native.register("delta_rnn", _fake, _fake_backward, _save, _backward)
+load = native.loader("delta_rnn", _fake, _fake_backward, _save, _backward)

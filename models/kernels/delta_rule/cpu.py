@@ -21,7 +21,6 @@ def run(
     bptt: Bptt = "full",
 ) -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `reference.run`."""
-    load()
     args = (q, k, v, beta, alpha, state, start)
     y, state, *_ = torch.ops.fast_weights.delta_rule(*args, bptt == 1, native.needs_grad(*args))
     return y, state
@@ -73,7 +72,4 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return (*inputs, None if alpha is None else dalpha, dstate, None, None, None)
 
 
-@native.once
-def load() -> None:
-    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
-    native.register("delta_rule", _fake, _fake_backward, _save, _backward)
+load = native.loader("delta_rule", _fake, _fake_backward, _save, _backward)

@@ -12,7 +12,6 @@ from ..lstm.cpu import rejects_hidden_size
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `gru`."""
-    load()
     h, state_h, *_ = torch.ops.fast_weights.gru(*args, bptt == 1, native.needs_grad(*args))
     return h, state_h
 
@@ -66,7 +65,4 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return (*narrow, dstate_h, None, None, None)
 
 
-@native.once
-def load() -> None:
-    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
-    native.register("gru", _fake, _fake_backward, _save, _backward)
+load = native.loader("gru", _fake, _fake_backward, _save, _backward)

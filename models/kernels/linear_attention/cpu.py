@@ -11,7 +11,6 @@ from ..dispatch import Bptt
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `linear_attention`."""
-    load()
     y, state = torch.ops.fast_weights.linear_attention(*args, bptt == 1)
     return y, state
 
@@ -53,7 +52,4 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return (*cast, None, None)
 
 
-@native.once
-def load() -> None:
-    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
-    native.register("linear_attention", _fake, _fake_backward, _save, _backward)
+load = native.loader("linear_attention", _fake, _fake_backward, _save, _backward)

@@ -13,7 +13,6 @@ MAX_HIDDEN_SIZE = 512
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `lstm`."""
-    load()
     h, state_h, state_c, *_ = torch.ops.fast_weights.lstm(
         *args, bptt == 1, native.needs_grad(*args)
     )
@@ -79,7 +78,4 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return dgates.to(gates_dtype), dw_hh.to(w_dtype), dstate_h, dstate_c, None, None, None
 
 
-@native.once
-def load() -> None:
-    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
-    native.register("lstm", _fake, _fake_backward, _save, _backward)
+load = native.loader("lstm", _fake, _fake_backward, _save, _backward)

@@ -14,7 +14,6 @@ def run(
     *args: Tensor, key_norm: KeyNorm = "softmax", beta_range: int = 1, bptt: Bptt = "full"
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `rdn`."""
-    load()
     y, state_w, state_y, *_ = torch.ops.fast_weights.rdn(
         *args, key_norm, beta_range, bptt == 1, native.needs_grad(*args)
     )
@@ -82,7 +81,4 @@ def _split(x: Tensor, D: int) -> tuple[Tensor, ...]:
     return (*matrices, last.squeeze(-1))
 
 
-@native.once
-def load() -> None:
-    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
-    native.register("rdn", _fake, _fake_backward, _save, _backward)
+load = native.loader("rdn", _fake, _fake_backward, _save, _backward)

@@ -11,7 +11,6 @@ from ..dispatch import Bptt
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `srwm`."""
-    load()
     y, state, *_ = torch.ops.fast_weights.srwm(*args, bptt == 1, native.needs_grad(*args))
     return y, state
 
@@ -62,7 +61,4 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return dx.to(x.dtype), dw, dstate, None, None, None
 
 
-@native.once
-def load() -> None:
-    """Loads and registers the compiled kernel; returns why it cannot be used, or None."""
-    native.register("srwm", _fake, _fake_backward, _save, _backward)
+load = native.loader("srwm", _fake, _fake_backward, _save, _backward)

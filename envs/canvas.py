@@ -18,6 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 Frame = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Colour = tuple[int, int, int]
+PICTURE_SIZE = (480, 630)
+"""Of a game in a film: three times 160 x 210, the usual Atari screen."""
 
 BACKGROUND: Colour = (11, 14, 20)
 SURFACE: Colour = (20, 25, 34)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.spec import EnvSpec, EnvStep
+from envs.spec import EnvSpec, EnvStep, check_action
 
 
 class EnvpoolRows(ABC):
@@ -57,8 +57,7 @@ class EnvpoolRows(ABC):
         """
         if self._step is None:
             raise ValueError("send answers recv: call recv first")
-        if action.shape != (self.num_envs,):
-            raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
+        check_action(action, self.num_envs)
         self._step = None
         self._env.send(action, self._env_ids)
 

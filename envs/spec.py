@@ -46,6 +46,12 @@ class EnvSpec:
         return asdict(self) | lists
 
 
+def check_action(action: NDArray[np.integer[Any]], num_envs: int) -> None:
+    """Raises ValueError where actions are not one for each environment."""
+    if action.shape != (num_envs,):
+        raise ValueError(f"action must be [B] = {(num_envs,)}, got {action.shape}")
+
+
 def spec_from_values(values: Mapping[str, Any]) -> EnvSpec:
     """Returns the spec that values from a file describe.
 

@@ -70,10 +70,10 @@ def trial(config: TrainConfig, name: str) -> float:
         began, frames = time.perf_counter(), 0
         next(rows)
         if trainer.rollouts_left:
-            began, frames = time.perf_counter(), trainer.frames
+            began, frames = time.perf_counter(), trainer.done
         while time.perf_counter() - began < TRIAL_SECONDS and next(rows, None) is not None:
             pass
-        return (trainer.frames - frames) / (time.perf_counter() - began)
+        return (trainer.done - frames) / (time.perf_counter() - began)
 
 
 def frames_trained(path: Path) -> int:

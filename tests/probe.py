@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from envs.atari.presets import resolve_life_loss
 from envs.config import EnvConfig
 from envs.family import Family
-from envs.spec import EnvSpec, EnvStep
+from envs.spec import EnvSpec, EnvStep, check_action
 
 NUM_ACTIONS = 5
 NO_ACTION = -1
@@ -108,8 +108,7 @@ class ProbeEnv:
         Raises:
             ValueError: action is not [B] of integers in [0, NUM_ACTIONS).
         """
-        if action.shape != (self.num_envs,):
-            raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
+        check_action(action, self.num_envs)
         if action.min() < 0 or action.max() >= NUM_ACTIONS:
             raise ValueError(f"actions must be in [0, {NUM_ACTIONS}), got {action}")
         ended = self._elapsed == episode_length(self._env, self._episode)

@@ -122,7 +122,14 @@ def make_learner(settings, spec=None):
     spec = spec or make_env("tmaze", EnvConfig(length=4), B, seed=3).spec
     policy = make_policy(settings, spec).to("cuda")
     generator = torch.Generator().manual_seed(0)
-    return Learner(policy, settings.learner, total_frames=10_000, frame_skip=1, generator=generator)
+    frames = settings.learner.unroll_length * settings.learner.batch_size
+    return Learner(
+        policy,
+        settings.learner,
+        total_frames=10_000,
+        frames_per_rollout=frames,
+        generator=generator,
+    )
 
 
 def weights(policy):

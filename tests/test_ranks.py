@@ -82,7 +82,7 @@ def learned(ranks, kind, learner_config):
         policy,
         learner_config,
         total_frames=100 * T * B,
-        frame_skip=1,
+        frames_per_rollout=T * B,
         generator=torch.Generator().manual_seed(1),
         num_groups=GROUPS,
         ranks=ranks,

@@ -3,16 +3,15 @@
 from typing import NamedTuple
 
 from envs import canvas
-from envs.canvas import Floats, Frame
+from envs.canvas import PICTURE_SIZE, Floats, Frame
 from watch.memory_panel import MemoryPanel
 from watch.memory_view import Memory
 from watch.timelines import AGENT, Names, Timelines
 
 WIDTH, HEIGHT = 1280, 720
-PICTURE = (480, 630)  # where the game is drawn: three times 160 x 210, the usual Atari screen
 EDGE = 24
 TOP = 66
-RIGHT = EDGE + PICTURE[0] + EDGE
+RIGHT = EDGE + PICTURE_SIZE[0] + EDGE
 RIGHT_WIDTH = WIDTH - EDGE - RIGHT
 MEMORY_HEIGHT = 364
 BARS_WIDTH = 216
@@ -65,7 +64,7 @@ class Dashboard:
         canvas.text(frame, corner, moment.caption, 15, canvas.INK, align="right")
         _draw_picture(frame, moment.picture)
         below = TOP + self._memory.draw(frame, (RIGHT, TOP), moment.memory) + EDGE
-        height = TOP + PICTURE[1] - below
+        height = TOP + PICTURE_SIZE[1] - below
         self._timelines.add(
             moment.memory, moment.probabilities, moment.value, moment.reward, moment.start
         )
@@ -98,6 +97,6 @@ class Dashboard:
 def _draw_picture(frame: Frame, picture: Frame) -> None:
     """Draws the game as large as whole pixels allow, in the middle of its place."""
     tall, wide = picture.shape[:2]
-    scale = max(min(PICTURE[0] // wide, PICTURE[1] // tall), 1)
-    at = (EDGE + (PICTURE[0] - wide * scale) // 2, TOP + (PICTURE[1] - tall * scale) // 2)
+    scale = max(min(PICTURE_SIZE[0] // wide, PICTURE_SIZE[1] // tall), 1)
+    at = (EDGE + (PICTURE_SIZE[0] - wide * scale) // 2, TOP + (PICTURE_SIZE[1] - tall * scale) // 2)
     canvas.paste(frame, at, picture, (scale, scale))

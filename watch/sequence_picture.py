@@ -1,14 +1,13 @@
 """The picture of a sequence: the token in view, and those before it with the answers below."""
 
 from envs import canvas
-from envs.canvas import Colour, Frame
+from envs.canvas import PICTURE_SIZE, Colour, Frame
 from envs.memory.picture import WRONG
 from sequences.tasks import NO_ANSWER, Task
 
-SIZE = (480, 630)
 LARGE = 104  # height of the token in view and of the answer to it
 PITCH, LINE, TILE = 53, 62, 26  # from token to token, from line to line, height of a token
-COLUMNS, MAX_LINES = SIZE[0] // PITCH, 6
+COLUMNS, MAX_LINES = PICTURE_SIZE[0] // PITCH, 6
 TOP = 196  # of the tokens before
 MAX_LENGTH = 6  # characters of a token on the tape; the rest is cut
 
@@ -33,7 +32,7 @@ class SequencePicture:
             wanted: the right one, NO_ANSWER where none counts.
         """
         self._tape.append((token, given, wanted))
-        picture = canvas.blank(*SIZE)
+        picture = canvas.blank(*PICTURE_SIZE)
         self._draw_now(picture, token, given, wanted)
         words = "This sequence; below each token the answer where one counts"
         canvas.text(picture, (0, TOP - 16), words, 13, canvas.MUTED)
@@ -46,7 +45,7 @@ class SequencePicture:
 
     def _draw_now(self, picture: Frame, token: int, given: int, wanted: int) -> None:
         """Draws the token in view, the answer, and beside a wrong one the right one."""
-        half = SIZE[0] // 2
+        half = PICTURE_SIZE[0] // 2
         canvas.text(picture, (0, 14), "Token", 13, canvas.MUTED)
         canvas.box(picture, (0, 26), (half - 12, LARGE), canvas.SURFACE, 14)
         middle = 26 + LARGE // 2 + 12

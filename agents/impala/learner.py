@@ -48,7 +48,7 @@ class Learner:
         policy: the weights to improve, in place.
         config: how.
         total_frames: emulator frames of the whole run, over which step size and entropy cost decay.
-        frame_skip: emulator frames in one row of a rollout.
+        frames_per_rollout: emulator frames in the rollouts of all ranks.
         generator: random stream of the minibatches, on the CPU.
         num_groups: equal parts of the batch of all ranks, of which each minibatch has as much.
         ranks: that learn together; each has whole groups.
@@ -60,7 +60,7 @@ class Learner:
         config: LearnerConfig,
         *,
         total_frames: int,
-        frame_skip: int,
+        frames_per_rollout: int,
         generator: torch.Generator,
         num_groups: int = 1,
         ranks: Ranks = ALONE,
@@ -68,7 +68,7 @@ class Learner:
         self.policy = policy
         self.config = config
         self.total_frames = total_frames
-        self.frame_skip = frame_skip
+        self.frames_per_rollout = frames_per_rollout
         self.generator = generator
         self.num_groups = num_groups
         self.ranks = ranks
@@ -104,11 +104,11 @@ class Learner:
             raise NonFiniteUpdate(
                 spoilt, self.version - 1, self._of_ranks(rollout), skippable=False
             )
-        last = self._progress(rollout, self.config.updates_per_rollout - 1)
+        last = self._progress(self.config.updates_per_rollout - 1)
         rate = self.step_factor * step_size(self.config, *last)
         if (desired := desired_kl(self.config, *last)) is not None:
             self.step_factor = next_factor(self.step_factor, metrics[DIVERGENCE], desired)
-        self.frames += self._frames_of(rollout)
+        self.frames += self.frames_per_rollout
         metrics["learner/skipped_updates"] = float(self.skipped_updates)
         metrics["learner/learning_rate"] = rate
         return metrics
@@ -136,7 +136,7 @@ class Learner:
         figures: list[Tensor] = []
         for pass_index, minibatches in enumerate(self._minibatches(B).to(self.device)):
             for columns in minibatches:
-                progress = self._progress(rollout, len(figures))
+                progress = self._progress(len(figures))
                 self._set_learning_rate(self.step_factor * step_size(self.config, *progress))
                 self._entropy_cost.fill_(entropy_cost(self.config, *progress))
                 found, logits = self._update(rollout, columns, check=check)
@@ -230,19 +230,20 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.max_gradient_norm)
         return torch.cat((figures, norm[None])), output.logits[:-1].detach()
 
-    def _frames_of(self, rollout: Rollout) -> int:
-        return rollout.action.numel() * self.frame_skip * self.ranks.size
+    @property
+    def rollouts_left(self) -> int:
+        """Rollouts that reach the total."""
+        return max(0, -((self.frames - self.total_frames) // self.frames_per_rollout))
 
-    def _progress(self, rollout: Rollout, update: int) -> tuple[int, int]:
+    def _progress(self, update: int) -> tuple[int, int]:
         """Returns frames done before one of a rollout's updates, counted from 0, and of all.
 
         What decays does so from update to update, until after the last of the rollout that reaches
         the total. Frames are counted in parts of an update, so that all numbers are whole.
         """
-        frames, updates = self._frames_of(rollout), self.config.updates_per_rollout
-        left = -(-(self.total_frames - self.frames) // frames) * frames  # in whole rollouts
-        done = self.frames * updates + update * frames
-        return done, (self.frames + left) * updates
+        updates = self.config.updates_per_rollout
+        done = self.frames * updates + update * self.frames_per_rollout
+        return done, (self.frames + self.rollouts_left * self.frames_per_rollout) * updates
 
     def _set_learning_rate(self, rate: float) -> None:
         """Sets the step size of the next updates: on a GPU in the tensor that a graph reads."""

@@ -40,7 +40,11 @@ class StandIn:
         with torch.device("meta"):
             policy = make_policy(config, self._env.spec)
         self._learner = Learner(
-            policy, config.learner, total_frames=1, frame_skip=1, generator=torch.Generator()
+            policy,
+            config.learner,
+            total_frames=1,
+            frames_per_rollout=1,
+            generator=torch.Generator(),
         )
         self._actor = Actor(
             self._env,

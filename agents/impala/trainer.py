@@ -91,7 +91,7 @@ class Trainer(Trainable):
             self.policy,
             config.learner,
             total_frames=config.total_frames,
-            frame_skip=self.spec.frame_skip,
+            frames_per_rollout=self.frames_per_rollout,
             generator=generator(derive_seed(config.seed, "minibatches"), torch.device("cpu")),
             num_groups=config.num_groups,
             ranks=ranks,
@@ -179,7 +179,7 @@ class Trainer(Trainable):
     @property
     def done(self) -> int:
         """Emulator frames learned from."""
-        return self.frames
+        return self.learner.frames
 
     @property
     def updates(self) -> int:
@@ -192,8 +192,8 @@ class Trainer(Trainable):
         interval = self.config.milestone_interval_frames
         if interval is None:
             return False
-        before = self.frames - self.frames_per_rollout
-        return self.frames // interval > before // interval
+        before = self.done - self.frames_per_rollout
+        return self.done // interval > before // interval
 
     @property
     def frames_per_rollout(self) -> int:
@@ -204,12 +204,7 @@ class Trainer(Trainable):
     @property
     def rollouts_left(self) -> int:
         """Rollouts of the present sizes that reach total_frames."""
-        return max(0, -((self.frames - self.config.total_frames) // self.frames_per_rollout))
-
-    @property
-    def frames(self) -> int:
-        """Emulator frames learned from."""
-        return self.learner.frames
+        return self.learner.rollouts_left
 
     def rows(self) -> Generator[dict[str, float], None, None]:
         """Learns rollout after rollout up to total_frames; yields each one's metrics."""

@@ -18,7 +18,7 @@ from envs.atari.presets import FRAME_SKIP, PRESETS, AtariPreset, resolve_life_lo
 from envs.config import EnvConfig
 from envs.episodes import EpisodeTracker
 from envs.seeds import game_seeds
-from envs.spec import EnvSpec, EnvStep
+from envs.spec import EnvSpec, EnvStep, check_action
 
 SCREEN_HEIGHT = 210
 Pixels = NDArray[np.uint8]
@@ -74,8 +74,7 @@ class GymnasiumAtari:
         """
         if self._step is None:
             raise ValueError("send answers recv: call recv first")
-        if action.shape != (self.num_envs,):
-            raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
+        check_action(action, self.num_envs)
         self._advance(action)
 
     def leave_out(self, rows: NDArray[np.bool_]) -> None:

@@ -15,7 +15,7 @@ from envs.episodes import EpisodeTracker
 from envs.guest import RENDER_MODE, MakeGuest
 from envs.guest.spaces import Plain
 from envs.seeds import game_seeds
-from envs.spec import EnvSpec, EnvStep
+from envs.spec import EnvSpec, EnvStep, check_action
 
 
 class GuestRows:
@@ -72,8 +72,7 @@ class GuestRows:
         """
         if self._step is None:
             raise ValueError("send answers recv: call recv first")
-        if action.shape != (self.num_envs,):
-            raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
+        check_action(action, self.num_envs)
         observation, reward, terminated, truncated, _ = self._envs.step(action)
         self._read(observation, reward, terminated, truncated)
 

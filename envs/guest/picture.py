@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs import canvas
-from envs.canvas import Frame
+from envs.canvas import PICTURE_SIZE, Frame
 from envs.guest.env import GuestRows
 from envs.scene import Ask
 from envs.spec import EnvStep
 
-SIZE = (480, 630)
 TITLE = 64
 EDGE = 24
 MAX_PITCH = 40  # pixels from bar to bar
@@ -45,11 +44,11 @@ class Bars:
     def draw(self, values: NDArray[np.float32]) -> Frame:
         """Returns the picture [630, 480, 3] of one vector."""
         self._limit = max(self._limit, float(np.nanmax(np.abs(values))))
-        frame = canvas.blank(*SIZE)
-        middle = SIZE[0] // 2
+        frame = canvas.blank(*PICTURE_SIZE)
+        middle = PICTURE_SIZE[0] // 2
         canvas.text(frame, (middle, 40), "What the agent sees", 18, align="centre")
-        rows = min(len(values), SIZE[1] - TITLE - EDGE)
-        pitch = min((SIZE[1] - TITLE - EDGE) / rows, MAX_PITCH)
+        rows = min(len(values), PICTURE_SIZE[1] - TITLE - EDGE)
+        pitch = min((PICTURE_SIZE[1] - TITLE - EDGE) / rows, MAX_PITCH)
         edges = [TITLE + round(row * pitch) for row in range(rows + 1)]
         for (top, below), some in zip(pairwise(edges), np.array_split(values, rows), strict=True):
             value = float(some[np.abs(some).argmax()])
@@ -58,13 +57,13 @@ class Bars:
         return frame
 
     def _bar(self, frame: Frame, top: int, tall: int, value: float) -> None:
-        middle, room = SIZE[0] // 2, SIZE[0] // 2 - EDGE
+        middle, room = PICTURE_SIZE[0] // 2, PICTURE_SIZE[0] // 2 - EDGE
         canvas.fill(frame, (EDGE, top), (2 * room, tall), canvas.SURFACE)
         wide = round(abs(value) / self._limit * room)
         left = middle if value > 0 else middle - wide
         canvas.fill(frame, (left, top), (wide, tall), canvas.ACCENT if value > 0 else canvas.COLD)
         if tall >= MIN_WORDS:
-            at = (SIZE[0] - EDGE - 6, top + tall // 2 + 4)
+            at = (PICTURE_SIZE[0] - EDGE - 6, top + tall // 2 + 4)
             canvas.text(frame, at, f"{value:.3g}", 12, canvas.INK, align="right")
 
 
@@ -79,7 +78,7 @@ def _coloured(planes: NDArray[np.uint8]) -> Frame:
 def _fitted(picture: Frame) -> Frame:
     """Returns a picture shrunk to its place where it is larger."""
     tall, wide = picture.shape[:2]
-    scale = min(SIZE[0] / wide, SIZE[1] / tall)
+    scale = min(PICTURE_SIZE[0] / wide, PICTURE_SIZE[1] / tall)
     if scale >= 1:
         return picture
     size = (max(int(wide * scale), 1), max(int(tall * scale), 1))

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from envs.config import EnvConfig
 from envs.memory.tasks import NO_QUESTION, TASKS
 from envs.random_state import pack_generator, unpack_generator
-from envs.spec import EnvSpec, EnvStep
+from envs.spec import EnvSpec, EnvStep, check_action
 
 
 class MemoryEnv:
@@ -65,8 +65,7 @@ class MemoryEnv:
         Raises:
             ValueError: action is not [B].
         """
-        if action.shape != (self.num_envs,):
-            raise ValueError(f"action must be [B] = {(self.num_envs,)}, got {action.shape}")
+        check_action(action, self.num_envs)
         answers = self.answers
         is_right, is_asked = action == answers, answers != NO_QUESTION
         self._reward = np.where(is_right, self._right, is_asked * self._wrong)

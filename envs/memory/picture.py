@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from envs import canvas
-from envs.canvas import Colour, Floats, Frame
+from envs.canvas import PICTURE_SIZE, Colour, Floats, Frame
 from envs.memory.tasks import NO_QUESTION, Task, Tile
 from envs.scene import Ask
 
-SIZE = (480, 630)
 LARGE, SMALL = 104, 40  # sides of the tile in view, and of one on the tape
 PITCH, LINE = 53, 104  # from tile to tile and from line to line of the tape
-COLUMNS = SIZE[0] // PITCH
+COLUMNS = PICTURE_SIZE[0] // PITCH
 MAX_LINES = 4
 ANSWERS = 200  # pixels for all that could be asked
 WRONG: Colour = (255, 92, 92)
@@ -55,7 +54,7 @@ class TaskPicture:
         tile = self._task.tile(observation)
         answer = None if given is None or right == NO_QUESTION else Answer(given, right)
         self._tape = [*([] if start else self._tape), (tile, answer)]
-        picture = canvas.blank(*SIZE)
+        picture = canvas.blank(*PICTURE_SIZE)
         self._draw_now(picture, tile, answer)
         self._draw_tape(picture, 190)
         if self._task.asks:
@@ -69,7 +68,7 @@ class TaskPicture:
         canvas.text(picture, (LARGE + 18, 26 + LARGE // 2 + 10), tile.label, 28, bold=True)
         self._draw_tile(picture, (0, 26), tile.symbol, tile.value, LARGE)
         if answer is not None:
-            x = SIZE[0] - LARGE
+            x = PICTURE_SIZE[0] - LARGE
             canvas.text(picture, (x, 14), "Answer", 13, canvas.MUTED)
             self._draw_tile(picture, (x, 26), str(answer.given), answer.given, LARGE)
             _verdict(picture, (x - 28, 26 + LARGE // 2 + 14), answer, 38)
@@ -92,8 +91,8 @@ class TaskPicture:
     def _draw_answers(self, picture: Frame, probabilities: Floats) -> None:
         """Draws what the memory gives to each question now; a frame marks the right answer."""
         height = min(ANSWERS // len(self._task.asks), 44)
-        width = min((SIZE[0] - 48) // self._task.num_actions, 100)
-        top = SIZE[1] - height * len(self._task.asks)
+        width = min((PICTURE_SIZE[0] - 48) // self._task.num_actions, 100)
+        top = PICTURE_SIZE[1] - height * len(self._task.asks)
         words = "If it were asked now: probability of each answer"
         canvas.text(picture, (0, top - 34), words, 13, canvas.MUTED)
         for value in range(self._task.num_actions):

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs import canvas
-from envs.canvas import Colour, Frame
+from envs.canvas import PICTURE_SIZE, Colour, Frame
 
-SIZE = (480, 630)
 SIDE = 7  # cells in view, either way
 CELL = 64  # pixels
 TOP = 64
@@ -37,9 +36,9 @@ def read_cells(observation: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def draw_grid(observation: NDArray[np.uint8]) -> Frame:
     """Returns the picture [630, 480, 3] of one observation."""
-    frame = canvas.blank(*SIZE)
-    canvas.text(frame, (SIZE[0] // 2, 40), "What the agent sees", 18, align="centre")
-    left = (SIZE[0] - SIDE * CELL) // 2
+    frame = canvas.blank(*PICTURE_SIZE)
+    canvas.text(frame, (PICTURE_SIZE[0] // 2, 40), "What the agent sees", 18, align="centre")
+    left = (PICTURE_SIZE[0] - SIDE * CELL) // 2
     for row, cells in enumerate(read_cells(observation)):
         for column, cell in enumerate(cells):
             _cell(frame, (left + column * CELL, TOP + row * CELL), *(int(part) for part in cell))
@@ -48,7 +47,7 @@ def draw_grid(observation: NDArray[np.uint8]) -> Frame:
     cv2.fillPoly(frame, [points.astype(np.int32)], canvas.INK, cv2.LINE_AA)
     below = TOP + SIDE * CELL + 40
     facing = f"It stands below, facing {FACING[int(observation[-1]) % len(FACING)]}"
-    canvas.text(frame, (SIZE[0] // 2, below), facing, 15, canvas.MUTED, align="centre")
+    canvas.text(frame, (PICTURE_SIZE[0] // 2, below), facing, 15, canvas.MUTED, align="centre")
     return frame
 
 

@@ -63,16 +63,18 @@ class Scratch {
   explicit Scratch(int64_t floats)
       : memory_(new float[floats + ALIGNMENT]()), next_(memory_.get()) {
     while (reinterpret_cast<uintptr_t>(next_) % (ALIGNMENT * sizeof(float)) != 0) ++next_;
+    end_ = next_ + floats;
   }
   float* take(int64_t floats) {
     float* const result = next_;
     next_ += padded(floats);
+    TORCH_INTERNAL_ASSERT(next_ <= end_, "more is taken of the scratch memory than there is");
     return result;
   }
 
  private:
   std::unique_ptr<float[]> memory_;
-  float* next_;
+  float *next_, *end_;
 };
 
 constexpr int64_t PREFETCH_STEPS = 2;  // how far ahead of its use a row is asked for
@@ -91,10 +93,10 @@ inline float to_float(at::BFloat16 x) { return static_cast<float>(x); }
 // The rows of a [T, B, H, size] tensor (or [T, B, H] for size 1), read as float32.
 class Rows {
  public:
-  Rows(const Tensor& x, int64_t num_dims)
-      : tensor_(x.dim() == num_dims && x.dim() == 4 && x.stride(3) != 1 ? x.contiguous() : x),
+  Rows(const Tensor& x)
+      : tensor_(x.dim() == 4 && x.stride(3) != 1 ? x.contiguous() : x),
         data_(tensor_.const_data_ptr()),
-        size_(num_dims == 4 ? static_cast<int>(x.size(3)) : 1),
+        size_(x.dim() == 4 ? static_cast<int>(x.size(3)) : 1),
         is_bfloat16_(x.scalar_type() == at::kBFloat16) {
     TORCH_CHECK(is_bfloat16_ || x.scalar_type() == at::kFloat,
                 "the cpu kernels take float32 or bfloat16, got ", x.scalar_type());

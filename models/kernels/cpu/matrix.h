@@ -29,7 +29,6 @@ template <int C>
 struct Block {
   Vec v[C];
 
-  static FW_INLINE Block zero() { return Block{}; }
   static FW_INLINE Block at(const float* p) {
     Block x;
 #pragma GCC unroll 8

@@ -108,8 +108,7 @@ class Forward {
 
 Inputs inputs_of(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& beta,
                  const Tensor& rk, const Tensor& rv, const Tensor& rbeta, const Tensor& start) {
-  return {q.size(0), q.size(1), q.size(2), q.size(3), {q, 4},  {k, 4},
-          {v, 4},    {beta, 3}, {rk, 4},   {rv, 4},   {rbeta, 3}, Starts(start)};
+  return {q.size(0), q.size(1), q.size(2), q.size(3), q, k, v, beta, rk, rv, rbeta, Starts(start)};
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> forward(
@@ -267,7 +266,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     const Tensor& start, const Tensor& saved, const Tensor& w_checkpoints,
     const Tensor& r_checkpoints, bool truncate) {
   const Inputs in = inputs_of(q, k, q, beta, rk, rk, rbeta, start);  // values are not needed
-  const Incoming grads{{dh, 4},
+  const Incoming grads{dh,
                        States{dstate_w, dstate_r, dstate_h}.contiguous(),
                        saved,
                        w_checkpoints,

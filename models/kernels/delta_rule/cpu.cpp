@@ -24,11 +24,11 @@ struct Inputs {
         H(q_TBHK.size(2)),
         K(q_TBHK.size(3)),
         V(value_size),
-        q(q_TBHK, 4),
-        k(k_SBHK, 4),
-        beta(beta_SBH, 3),
+        q(q_TBHK),
+        k(k_SBHK),
+        beta(beta_SBH),
         start(start_TB) {
-    if (alpha_TBH) decay.emplace(*alpha_TBH, 3);
+    if (alpha_TBH) decay.emplace(*alpha_TBH);
   }
 
   int64_t num_writes() const { return T * M; }
@@ -115,7 +115,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> forward(
     const std::optional<Tensor>& alpha, const Tensor& state, const Tensor& start,
     bool /*truncate*/, bool save) {
   const Inputs in(q, k, beta, alpha, start, v.size(3));
-  const Rows v_rows(v, 4);
+  const Rows v_rows(v);
   const Tensor state_in = state.contiguous();
   const Results out{
       at::empty({in.T, in.B, in.H, in.V}, v.options()), at::empty_like(state_in),
@@ -229,7 +229,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> backward(
     const std::optional<Tensor>& alpha, const Tensor& start, const Tensor& missing,
     const Tensor& checkpoints, bool truncate) {
   const Inputs in(q, k, beta, alpha, start, dy.size(3));
-  const Rows dy_rows(dy, 4);
+  const Rows dy_rows(dy);
   const Tensor dstate_in = dstate.contiguous();
   const auto rows = [&](int64_t steps, int64_t size) {
     return at::empty({steps, in.B, in.H, size}, dstate_in.options());

@@ -65,8 +65,7 @@ class Forward {
 };
 
 Inputs inputs_of(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& start) {
-  return {v.size(0), v.size(1), v.size(2), k.size(3), v.size(3),
-          {q, 4},    {k, 4},    {v, 4},    Starts(start)};
+  return {v.size(0), v.size(1), v.size(2), k.size(3), v.size(3), q, k, v, Starts(start)};
 }
 
 std::tuple<Tensor, Tensor> forward(const Tensor& q, const Tensor& k, const Tensor& v,
@@ -176,7 +175,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Tensor& dy, const Tens
                                                     const Tensor& v, const Tensor& state,
                                                     const Tensor& start, bool truncate) {
   const Inputs in = inputs_of(q, k, v, start);
-  const Rows dy_rows(dy, 4);
+  const Rows dy_rows(dy);
   const Tensor dstate_in = dstate.contiguous(), state_in = state.contiguous();
   const auto rows = [&](int64_t size) {
     return at::empty({in.T, in.B, in.H, size}, state_in.options());

@@ -168,7 +168,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(
     const Tensor& state_y, const Tensor& start, std::string_view key_norm, int64_t beta_range,
     bool /*truncate*/, bool save) {
   const int64_t T = q.size(0), B = q.size(1), H = q.size(2), D = q.size(3);
-  const Inputs in{T, B, H, D, {q, 4}, {k, 4}, {v, 4}, {b, 3}, Starts(start)};
+  const Inputs in{T, B, H, D, q, k, v, b, Starts(start)};
   const Matrices r(r_q, r_k, r_v, r_b);
   const Options options(key_norm, beta_range);
   const Tensor w_in = state_w.contiguous(), y_in = state_y.contiguous();
@@ -318,7 +318,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> backward(
     bool truncate) {
   const int64_t T = dy.size(0), B = dy.size(1), H = dy.size(2), D = dy.size(3);
   const Matrices r(r_q, r_k, r_v, r_b);
-  const Incoming in{{dy, 4}, dstate_w.contiguous(), dstate_y.contiguous(), saved, checkpoints};
+  const Incoming in{dy, dstate_w.contiguous(), dstate_y.contiguous(), saved, checkpoints};
   const Gradients out{at::empty({T, B, H, 3 * D + 1}, saved.options()),
                       at::empty_like(in.dstate_w), at::empty_like(in.dstate_y)};
   const Options options(key_norm, beta_range);

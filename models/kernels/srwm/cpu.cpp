@@ -69,7 +69,7 @@ struct Inputs {
         B(x_TBHD.size(1)),
         H(x_TBHD.size(2)),
         D(x_TBHD.size(3)),
-        x(x_TBHD, 4),
+        x(x_TBHD),
         w(w_HDE.contiguous()),
         start(start_TB) {}
 
@@ -344,7 +344,7 @@ std::tuple<Tensor, Tensor, Tensor> backward(const Tensor& dy, const Tensor& dsta
                                             const Tensor& saved, const Tensor& checkpoints,
                                             bool truncate) {
   const Inputs in(x, w, start);
-  const Incoming grads{{dy, 4}, dstate.contiguous(), saved, checkpoints};
+  const Incoming grads{dy, dstate.contiguous(), saved, checkpoints};
   const Gradients out{at::empty({in.T, in.B, in.H, in.D}, saved.options()),
                       at::empty({in.T, in.B, in.H, 2 * in.E()}, saved.options()),
                       at::empty_like(grads.dstate)};

@@ -18,9 +18,10 @@ LAMBDA_RUNS = (
     *("s2-lam95-l2-rdn101", "x2-lam95-kl16-l2-rdn101", "q1-l2-rdn101"),
     *("z1-lam95-kl16-drnn101", "l2-candidate-drnn101", "m1-kl-drnn101"),
     *("x1-lam95-kl16-l2-drnn102", "s3-lam95-l2-drnn102", "u1-lam95-free-l2-drnn102"),
-    "q2-l2-drnn102",
+    *("q2-l2-drnn102", "aa1-dnet101", "q4-l2-dnet101"),
+    *("cc1-rdn102", "bb1-lam98-rdn102", "cc2-gamma995-rdn102", "bb2-lam98-rdn103"),
 )
-"""Runs with a `vtrace_lambda` of 0.95 and, of the same core, keys and seed, of 0.9."""
+"""Runs that differ in `vtrace_lambda` or the discount, those of the same core and seed together."""
 NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of
 
 
@@ -39,7 +40,7 @@ def lambda_block() -> str:
     """Returns the returns of the runs that differ in `vtrace_lambda`, in windows of frames."""
     ends = [f"{(k + 1) * WINDOW / 1e6:.1f} M" for k in range(NUM_WINDOWS)]
     return table(
-        ["run", "core, seed", "`vtrace_lambda`", "`desired_kl`", "planned", *ends],
+        ["run", "core, seed", "`vtrace_lambda`", "`discount`", "`desired_kl`", "planned", *ends],
         [_windows_row(name) for name in LAMBDA_RUNS],
     )
 
@@ -53,7 +54,7 @@ def _windows_row(name: str) -> list[str]:
         if points is not None:
             windows[int((frames - 1) // WINDOW)].append(points)
     means = [f"{sum(of) / len(of):.1f}" if of else "" for of in windows[:NUM_WINDOWS]]
-    what = [str(learner["vtrace_lambda"]), str(learner.get("desired_kl") or "")]
+    what = [str(learner.get(name) or "") for name in ("vtrace_lambda", "discount", "desired_kl")]
     short = name.partition("-")[0]
     return [f"`{short}`", _core(settings), *what, f"{total_frames / 1e6:.1f} M", *means]
 

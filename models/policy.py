@@ -27,8 +27,9 @@ class PolicyConfig:
         head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
             biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
             https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
-        centre_features: the policy head is given the core's output less its running mean, so that
-            no noise makes an action likelier in all states; see `Centring`.
+        centre_features: the policy head is given the core's output less its running mean, scaled
+            down where that is large, so that noise makes no action likelier in all states, and no
+            core's policy moves further by a step than another's; see `Centring`.
     """
 
     last_action: bool = False

@@ -1,5 +1,6 @@
-"""Features less their running mean."""
+"""Features less their running mean, and no larger than they should be."""
 
+import pytest
 import torch
 
 from models.centring import Centring
@@ -36,11 +37,25 @@ def test_a_policy_that_plays_leaves_the_mean_as_it_is_with_gradients_too():
     assert centring.mean.tolist() == [2.0, -2.0]
 
 
-def test_rows_that_are_not_finite_leave_the_mean_as_it_is():
+def test_rows_that_are_not_finite_leave_the_means_as_they_are():
     centring = Centring(2)
-    centring(batch(2.0))
-    centring(batch(torch.nan))
-    assert centring.mean.tolist() == [2.0, -2.0]
+    centring(batch(2.0) + torch.tensor([[[0.5]], [[0.0]], [[-0.5]]]))
+    before = centring.mean.tolist(), centring.magnitude.item()
+    assert before == ([2.0, -2.0], pytest.approx(2 / 3))
+    for broken in (torch.nan, torch.inf):
+        centring(batch(broken))
+        assert (centring.mean.tolist(), centring.magnitude.item()) == before
+
+
+def test_large_features_are_scaled_down_and_small_ones_are_not():
+    """A step of Adam moves an output by up to the step size times the sum of magnitudes."""
+    rows = torch.randn(64, 16, 128, generator=torch.Generator().manual_seed(0))
+    for deviation in (0.1, 1.0, 5.0):
+        centring = Centring(128)
+        found = centring(3.0 + deviation * rows).abs().sum(-1).mean().item()
+        acting = centring.eval()(3.0 + deviation * rows).abs().sum(-1).mean().item()
+        plain = deviation * rows.sub(rows.mean((0, 1))).abs().sum(-1).mean().item()
+        assert found == pytest.approx(acting) == pytest.approx(min(plain, 64.0), rel=1e-4)
 
 
 def test_a_step_along_the_mean_features_makes_no_action_likelier_everywhere():

@@ -19,9 +19,14 @@ LAMBDA_RUNS = (
     *("z1-lam95-kl16-drnn101", "l2-candidate-drnn101", "m1-kl-drnn101"),
     *("x1-lam95-kl16-l2-drnn102", "s3-lam95-l2-drnn102", "u1-lam95-free-l2-drnn102"),
     *("q2-l2-drnn102", "aa1-dnet101", "q4-l2-dnet101"),
-    *("cc1-rdn102", "bb1-lam98-rdn102", "cc2-gamma995-rdn102", "bb2-lam98-rdn103"),
 )
-"""Runs that differ in `vtrace_lambda` or the discount, those of the same core and seed together."""
+"""Runs with a `vtrace_lambda` of 0.95 and, of the same core, keys and seed, of 0.9."""
+LED = "cc1-rdn102"
+"""A run with the settings that those against long rallies changed."""
+RALLY_RUNS = (
+    *(LED, "bb1-lam98-rdn102", "cc2-gamma995-rdn102", "bb2-lam98-rdn103", "dd1-ent2-rdn103"),
+    *("aa1-dnet101", "dd2-ent2-dnet102", "ee2-unroll128-dnet102", "ff1-scale35-dnet102"),
+)
 NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of
 
 
@@ -40,23 +45,49 @@ def lambda_block() -> str:
     """Returns the returns of the runs that differ in `vtrace_lambda`, in windows of frames."""
     ends = [f"{(k + 1) * WINDOW / 1e6:.1f} M" for k in range(NUM_WINDOWS)]
     return table(
-        ["run", "core, seed", "`vtrace_lambda`", "`discount`", "`desired_kl`", "planned", *ends],
-        [_windows_row(name) for name in LAMBDA_RUNS],
+        ["run", "core, seed", "`vtrace_lambda`", "`desired_kl`", "planned", *ends],
+        [_lambda_row(name) for name in LAMBDA_RUNS],
     )
 
 
-def _windows_row(name: str) -> list[str]:
+def _lambda_row(name: str) -> list[str]:
     run = read_json(RESULTS / f"{name}.json")
-    settings, curves = run["settings"], run["curves"]
+    settings = run["settings"]
     learner, total_frames = settings["learner"], settings["total_frames"]
+    what = [str(learner.get(name) or "") for name in ("vtrace_lambda", "desired_kl")]
+    planned = f"{total_frames / 1e6:.1f} M"
+    return [f"`{_short(name)}`", _core(settings), *what, planned, *_windows(run["curves"])]
+
+
+def rally_block() -> str:
+    """Returns the returns of the runs against long rallies, in windows of frames."""
+    ends = [f"{(k + 1) * WINDOW / 1e6:.1f} M" for k in range(NUM_WINDOWS)]
+    rows = [_rally_row(name) for name in RALLY_RUNS]
+    filled = max(k for row in rows for k, cell in enumerate(row) if cell) + 1
+    return table(
+        ["run", "core, seed", "other than then", *ends][:filled],
+        [row[:filled] for row in rows],
+    )
+
+
+def _rally_row(name: str) -> list[str]:
+    run, first = (read_json(RESULTS / f"{of}.json") for of in (name, LED))
+    what = _differing(run, _compared(first["settings"]))
+    kind = f"`{run['settings']['core']['kind']}` {run['settings']['seed']}"
+    return [f"`{_short(name)}`", kind, what, *_windows(run["curves"])]
+
+
+def _short(name: str) -> str:
+    return name.partition("-")[0]
+
+
+def _windows(curves: dict[str, list[float]]) -> list[str]:
+    """Returns the mean return of each window; "" where no game ended."""
     windows: list[list[float]] = [[] for _ in range(NUM_WINDOWS + 1)]
     for frames, points in zip(curves["frames"], curves["return"], strict=True):
         if points is not None:
             windows[int((frames - 1) // WINDOW)].append(points)
-    means = [f"{sum(of) / len(of):.1f}" if of else "" for of in windows[:NUM_WINDOWS]]
-    what = [str(learner.get(name) or "") for name in ("vtrace_lambda", "discount", "desired_kl")]
-    short = name.partition("-")[0]
-    return [f"`{short}`", _core(settings), *what, f"{total_frames / 1e6:.1f} M", *means]
+    return [f"{sum(of) / len(of):.1f}" if of else "" for of in windows[:NUM_WINDOWS]]
 
 
 def _core(settings: dict[str, Any]) -> str:
@@ -70,20 +101,23 @@ def _compared(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(name: str, run: dict[str, Any], first: dict[str, Any]) -> list[str]:
-    settings, curves = run["settings"], run["curves"]
-    others = _compared(settings)
-    differing = [
-        f"`{key.removeprefix('learner.')}: {value}`"
-        for key, value in others.items()
-        if first.get(key) != value
-    ]
-    differing += [run["code"]] if "code" in run else []
+    curves = run["curves"]
     returns = [points for points in curves["return"] if points is not None][-NUM_RETURNS:]
     return [
         f"[{name}](/results/pong_tuning/{name}.json)",
-        _core(settings),
-        ", ".join(differing) or "nothing",
+        _core(run["settings"]),
+        _differing(run, first) or "nothing",
         f"{curves['frames'][-1] / 1e6:.2f} M",
         f"{sum(returns) / len(returns):.1f}" if returns else "no game",
         f"{curves['entropy'][-1]:.2f}",
     ]
+
+
+def _differing(run: dict[str, Any], first: dict[str, Any]) -> str:
+    """Returns the settings of a run that are not those of the first, and how its code differed."""
+    differing = [
+        f"`{key.removeprefix('learner.')}: {value}`"
+        for key, value in _compared(run["settings"]).items()
+        if first.get(key) != value
+    ]
+    return ", ".join([*differing, *([run["code"]] if "code" in run else [])])

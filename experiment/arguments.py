@@ -70,11 +70,12 @@ def in_order(arguments: Sequence[str]) -> list[str]:
 def with_plain_numbers(arguments: Sequence[str]) -> list[str]:
     """Returns a command line with whole numbers such as 6e6 written out, and inf as in YAML.
 
-    Only in the values of options: a folder may be called 5934e21.
+    Only in the values of options, and of the settings that some take: a folder may be called
+    5934e21.
     """
     before = ("", *arguments)
     return [
-        _NUMBER.sub(_plain_number, word) if "--" in (word[:2], last[:2]) else word
+        _NUMBER.sub(_plain_number, word) if last.startswith("--") or "=" in word else word
         for last, word in zip(before, arguments, strict=False)
     ]
 

@@ -28,8 +28,8 @@ class PolicyConfig:
             biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
             https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
         centre_features: the policy head is given the core's output less its running mean, scaled
-            down where that is large, so that noise makes no action likelier in all states, and no
-            core's policy moves further by a step than another's; see `Centring`.
+            down where that is large, so that noise makes no action likelier in all states, and a
+            step moves no core's policy much further than another's; see `Centring`.
     """
 
     last_action: bool = False

@@ -275,7 +275,6 @@ def test_a_saved_core_is_imported_only_where_it_is_named_again(monkeypatch, caps
     assert name in Path("report/report.md").read_text()
 
 
-@pytest.mark.slow
 class Frozen(Leaky):
     """Leaky with weights that are never learned, others that nothing uses, and a mask."""
 
@@ -296,14 +295,21 @@ def test_a_core_may_have_frozen_and_unused_weights_and_a_mask(tmp_path):
     learner = LearnerConfig(unroll_length=4, batch_size=2, optimizer="adam")
     config = TrainConfig(game="tmaze", learner=learner, total_frames=24, run_dir="run")
     run = train(config, SessionConfig(stop_after_updates=1), core=Frozen)
-    assert load_newest(run / "checkpoints")["progress"]["updates"] == 1
+    after_one = load_newest(run / "checkpoints")
+    assert after_one["progress"]["updates"] == 1
     resume(run)
     export_policy(run, tmp_path / "policy.safetensors")
     loaded = load_policy(tmp_path / "policy.safetensors").policy.state_dict()
     assert loaded["core.cell.mask"].tolist() == [True, True, False]
+    assert loaded["core.cell.unused"].eq(1).all()
     assert not loaded["core.cell.gain"].eq(1).all()
+    frozen = after_one["policy"]["core.cell.linear.weight"]
+    assert torch.equal(
+        load_newest(run / "checkpoints")["policy"]["core.cell.linear.weight"], frozen
+    )
 
 
+@pytest.mark.slow
 def test_a_gru_in_one_file_is_swept_and_compared_beside_lstm():
     Path("c.yaml").write_text("{game: tmaze, env: {length: 4}, encoder: {kind: mlp}}")
     Path("my_core.py").write_bytes(GRU.read_bytes())

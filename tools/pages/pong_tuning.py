@@ -65,7 +65,7 @@ def rally_block() -> str:
     rows = [_rally_row(name) for name in RALLY_RUNS]
     filled = max(k for row in rows for k, cell in enumerate(row) if cell) + 1
     return table(
-        ["run", "core, seed", "other than then", *ends][:filled],
+        ["run", "core, seed", "other than in `cc1`", *ends][:filled],
         [row[:filled] for row in rows],
     )
 

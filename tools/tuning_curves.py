@@ -28,6 +28,7 @@ COLUMNS = {
     "information": "loss/information",
     "explained_variance": "loss/explained_variance",
     "value_loss": "loss/value",
+    "step_size": "learner/learning_rate",
 }
 """Curves that are means of rows of metrics, by name."""
 
@@ -56,7 +57,7 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, float | None]:
         "steps": _mean([steps for _, steps in games], 0),
     }
     for name, tag in COLUMNS.items():
-        means[name] = _mean([row[tag] for row in rows if tag in row], 4)
+        means[name] = _mean([row[tag] for row in rows if tag in row], 6)
     return means
 
 

@@ -8,7 +8,6 @@ from tools.pages.files import last_row, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
 RECIPE_RUNS = ROOT / "results" / "pong_recipe"
-ASYNC_RUNS = ROOT / "results" / "pong_async"
 
 
 def pong_block() -> str:
@@ -83,28 +82,3 @@ def _frames_to_18(run: Path) -> str:
         if row.get("return/last_100_games_points", -21.0) >= 18:
             return f"{row['frames'] / 1e6:.1f} M"
     return "not yet"
-
-
-def async_block() -> str:
-    """Returns the learning curves of the LSTM's runs, serial and async, as a table."""
-    modes = {"serial": RUNS / "lstm", "async": ASYNC_RUNS / "lstm"}
-    millions = range(1, 7)
-    return table(
-        ["run", *(f"{m} M frames" for m in millions), "evaluation"],
-        [
-            [
-                f"{mode}, seed {run.name.removeprefix('seed')}",
-                *(f"{_return_after(run, m * 1e6):.1f}" for m in millions),
-                f"{read_json(run / 'evaluation.json')['mean_return']:.1f}",
-            ]
-            for mode, folder in modes.items()
-            for run in sorted(folder.glob("seed*"))
-        ],
-    )
-
-
-def _return_after(run: Path, frames: float) -> float:
-    """Returns the mean of the last 100 training games after so many frames."""
-    rows = [row for row in metric_rows(run) if row["frames"] <= frames]
-    found: float = rows[-1]["return/last_100_games_points"]
-    return found

@@ -27,7 +27,6 @@ COLUMNS = {
     "kl": "policy/first_to_last_pass_kl_nats",
     "information": "loss/information",
     "explained_variance": "loss/explained_variance",
-    "value_loss": "loss/value",
     "step_size": "learner/learning_rate",
 }
 """Curves that are means of rows of metrics, by name."""
@@ -57,12 +56,13 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, float | None]:
         "steps": _mean([steps for _, steps in games], 0),
     }
     for name, tag in COLUMNS.items():
-        means[name] = _mean([row[tag] for row in rows if tag in row], 6)
+        mean = _mean([row[tag] for row in rows if tag in row], 8)
+        means[name] = None if mean is None else float(f"{mean:.3g}")
     return means
 
 
 def _mean(values: list[float], digits: int) -> float | None:
-    return round(sum(values) / len(values), digits) if values else None
+    return round(sum(values) / len(values), digits or None) if values else None
 
 
 def compact(run: Path, code: str | None) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Runs that begin with the weights of a saved policy: what is taken, drawn and refused."""
 
 import json
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from experiment.session import SessionConfig
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
 from models.policy import PolicyConfig
+from run_atari import main
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -130,3 +133,15 @@ def test_a_run_that_was_begun_so_goes_on_without_the_policy(source, tmp_path):
     (tmp_path / "policy.safetensors").unlink()
     resume(run)
     assert load_newest(run / "checkpoints")["progress"]["updates"] == 2
+
+
+def test_the_readmes_command_takes_the_published_policy(tmp_path, monkeypatch):
+    root = Path(__file__).parents[1]
+    monkeypatch.chdir(root)
+    (line,) = (x for x in (root / "README.md").read_text().splitlines() if "--init_from" in x)
+    small = ["--learner.batch_size=4", "--scatter_steps=0", "--num_threads=1"]
+    run = tmp_path / "run"
+    words = [*shlex.split(line)[2:], *small, "--stop_after_updates=0", f"--run_dir={run}"]
+    assert main(words) == 0
+    origin = json.loads((run / "provenance.json").read_text())["init_from"]
+    assert origin["source"] == "results/pong/rdn/seed1"

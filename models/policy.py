@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .centring import Centring
+from .centring import Centring, limited
 from .cores import CoreConfig, CoreState, make_core
 from .cores.clock import CoreClock
 from .encoders import EncoderConfig, make_encoder
@@ -27,9 +27,9 @@ class PolicyConfig:
         head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
             biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
             https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
-        centre_features: the policy head is given the core's output less its running mean, scaled
-            down where that is large, so that noise makes no action likelier in all states, and a
-            step moves no core's policy much further than another's; see `Centring`.
+        centre_features: the core's output is scaled down where it is large, so that no step moves
+            the heads far (`limited`), and the policy head is given it less its running mean, so
+            that noise makes no action likelier in all states (`Centring`).
     """
 
     last_action: bool = False
@@ -87,8 +87,7 @@ class Policy(nn.Module):
         input_size = core_input_size(self.encoder.output_size, num_actions, config)
         self.core = make_core(core, input_size)
         self.core_clock = CoreClock()
-        centres = config.centre_features
-        self.centring = Centring(self.core.output_size) if centres else nn.Identity()
+        self.centring = Centring(self.core.output_size) if config.centre_features else None
         self.policy_head = nn.Linear(self.core.output_size, num_actions)
         self.value_head = nn.Linear(self.core.output_size, 1)
         if config.head_gain is not None:
@@ -133,5 +132,9 @@ class Policy(nn.Module):
             parts.append((last_action.unsqueeze(-1) == actions).float())
         x = torch.cat(parts, dim=-1)
         y, state = self.core_clock.run(self.core, x, state, start)
-        logits = self.policy_head(self.centring(y))
-        return PolicyOutput(logits, self.value_head(y).squeeze(-1)), state
+        for_policy = for_value = y
+        if self.centring is not None:
+            for_value = limited(y)
+            for_policy = self.centring(for_value)
+        value = self.value_head(for_value).squeeze(-1)
+        return PolicyOutput(self.policy_head(for_policy), value), state

@@ -33,6 +33,7 @@ def case():
         reward=3.0 * randn(T, B),
         discount=torch.full((T, B), 0.9, dtype=torch.float64),
         valid=torch.rand(T, B, generator=rng) < 0.7,
+        value=torch.full((T + 1, B), torch.nan, dtype=torch.float64),
         core_state=(),
     )
     return output, rollout
@@ -41,6 +42,7 @@ def case():
 def hand_gradients(output, rollout, config):
     """D loss / d logits and d loss / d value, by the chain rule on paper."""
     logits, values = output.logits[:-1].detach(), output.value.detach()
+    known = values if rollout.value.isnan().any() else rollout.value
     pi = logits.softmax(-1)
     log_pi = pi.log()
     taken = torch.nn.functional.one_hot(rollout.action, A).double()
@@ -49,8 +51,8 @@ def hand_gradients(output, rollout, config):
         log_rhos,
         rollout.discount,
         rollout.reward.clamp(-1, 1),
-        values[:-1],
-        values[-1],
+        known[:-1],
+        known[-1],
         rollout.valid,
     )
     rhos = log_rhos.exp()
@@ -78,6 +80,17 @@ def hand_gradients(output, rollout, config):
 def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
     output, rollout = case
     config = LearnerConfig(policy_loss=policy_loss, reduction=reduction, entropy_cost=0.03)
+    total, _ = impala_loss(output, rollout, config, config.entropy_cost)
+    total.backward()
+    d_logits, d_values = hand_gradients(output, rollout, config)
+    torch.testing.assert_close(output.logits.grad, d_logits)
+    torch.testing.assert_close(output.value.grad, d_values)
+
+
+def test_targets_of_later_passes_are_made_of_the_values_of_the_first(case):
+    output, rollout = case
+    rollout.value = output.value.detach() + torch.linspace(-1, 1, B, dtype=torch.float64)
+    config = LearnerConfig()
     total, _ = impala_loss(output, rollout, config, config.entropy_cost)
     total.backward()
     d_logits, d_values = hand_gradients(output, rollout, config)

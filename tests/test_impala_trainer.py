@@ -102,6 +102,32 @@ def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
     assert trainer.crews[0][0].policy is trainer.policy
 
 
+@pytest.mark.parametrize("num_minibatches", [1, 2])
+def test_every_pass_has_the_values_of_the_first(monkeypatch, num_minibatches):
+    seen = []
+
+    def noting(output, rollout, config, entropy_cost, ranks):
+        seen.append((rollout.value.clone(), output.value.detach().clone()))
+        return impala_loss(output, rollout, config, entropy_cost, ranks)
+
+    monkeypatch.setattr("agents.impala.learner.impala_loss", noting)
+    num_passes, batch_size = 3, LEARNER.batch_size
+    learner = dataclasses.replace(LEARNER, num_passes=num_passes, num_minibatches=num_minibatches)
+    with closing(Trainer(dataclasses.replace(CONFIG, learner=learner))) as trainer:
+        rollout = trainer.collect_one()
+        for _ in range(2):  # a slot of the queue is used again
+            seen.clear()
+            trainer.learner.learn(rollout)
+            known, estimated = (
+                torch.cat(of, 1).view(-1, num_passes, batch_size).sort(2).values.unbind(1)
+                for of in zip(*seen, strict=True)
+            )
+            assert known[0].isnan().all()
+            for later, estimate in zip(known[1:], estimated[1:], strict=True):
+                assert torch.equal(later, estimated[0])
+                assert not torch.equal(estimate, estimated[0])
+
+
 def test_the_entropy_cost_decays_linearly_to_its_final_value(monkeypatch):
     costs = []
 

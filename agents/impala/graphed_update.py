@@ -7,9 +7,12 @@ from torch import Tensor
 
 from agents.impala.graphs import capture
 from agents.impala.rollout import Rollout
+from models.policy import PolicyOutput
 
-Update = Callable[[Rollout], tuple[Tensor, Tensor]]
-"""An optimiser step on a minibatch; returns its figures and its logits [T, b, A]."""
+Step = tuple[Tensor, PolicyOutput]
+"""What an optimiser step says: its figures, and what the policy said of its rows before it."""
+Update = Callable[[Rollout], Step]
+"""An optimiser step on a minibatch."""
 
 
 class GraphedUpdate:
@@ -27,11 +30,10 @@ class GraphedUpdate:
         self._update = update
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, rollout: Rollout, columns: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, rollout: Rollout, columns: Tensor) -> Step:
         """Makes the update on the environments `columns` [b] of a rollout.
 
-        Returns:
-            Its figures; and its logits, which stand until the next call.
+        What it returns of the policy's output stands until the next call.
         """
         if self._graph is None:
             self._minibatch = rollout.select(columns)
@@ -40,5 +42,5 @@ class GraphedUpdate:
             )
         rollout.select_into(self._minibatch, columns)
         self._graph.replay()
-        figures, logits = self._results
-        return figures.clone(), logits
+        figures, output = self._results
+        return figures.clone(), output

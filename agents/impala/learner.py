@@ -1,9 +1,9 @@
 """The learner: one rollout in, a new version of the weights out.
 
 Makes `num_passes` passes over a rollout in minibatches of environments; every minibatch is one
-optimiser step on whole unrolls. V-trace targets are computed again in each. Of several ranks each
-has a part of every minibatch, and all make the same step. Nothing here knows about environments
-or threads.
+optimiser step on whole unrolls. V-trace targets are computed again in each, from the values of the
+first pass. Of several ranks each has a part of every minibatch, and all make the same step. Nothing
+here knows about environments or threads.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agents.impala.config import LearnerConfig
 from agents.impala.diagnostics import total_divergence
-from agents.impala.graphed_update import GraphedUpdate
+from agents.impala.graphed_update import GraphedUpdate, Step
 from agents.impala.loss import Loss, impala_loss
 from agents.impala.minibatches import draw_minibatches
 from agents.impala.optimizer import make_optimizer
@@ -24,8 +24,7 @@ from agents.impala.step_factor import next_factor
 from agents.impala.streams import finish
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
 from experiment.ranks import ALONE, Ranks, gradients
-from models.centring import Centring
-from models.policy import Policy
+from models.policy import Policy, PolicyOutput
 
 WEIGHT_NORM = "the norm of the weights"
 WEIGHT_SPREAD = "its differences between ranks"
@@ -73,7 +72,7 @@ class Learner:
         self.num_groups = num_groups
         self.ranks = ranks
         self._parameters = list(policy.parameters())  # which modules take their time to find
-        if ranks.size > 1 and isinstance(policy.centring, Centring):
+        if ranks.size > 1 and policy.centring is not None:
             policy.centring.mean_of_ranks = ranks.mean
         self.optimizer = make_optimizer(policy, config)
         self.version = 0
@@ -129,6 +128,7 @@ class Learner:
     def _passes(self, rollout: Rollout, *, check: bool) -> dict[str, float]:
         """Makes all updates; returns their means and the norm of the weights after them."""
         lag, (T, B) = self.version - rollout.version, rollout.action.shape
+        rollout.value.fill_(torch.nan)
         logits_by_pass = None  # [first and last, T, B, A]
         if self.config.num_passes > 1:
             like = next(self.policy.parameters())
@@ -139,10 +139,13 @@ class Learner:
                 progress = self._progress(len(figures))
                 self._set_learning_rate(self.step_factor * step_size(self.config, *progress))
                 self._entropy_cost.fill_(entropy_cost(self.config, *progress))
-                found, logits = self._update(rollout, columns, check=check)
+                found, output = self._update(rollout, columns, check=check)
                 figures.append(found)
-                if logits_by_pass is not None:
-                    logits_by_pass[min(pass_index, 1)].index_copy_(1, columns, logits)
+                if logits_by_pass is None:
+                    continue
+                logits_by_pass[min(pass_index, 1)].index_copy_(1, columns, output.logits[:-1])
+                if pass_index == 0:
+                    rollout.value.index_copy_(1, columns, output.value)
         means = dict(zip(FIGURES, torch.stack(figures).mean(0), strict=True))
         means |= self._after_passes(logits_by_pass, rollout.valid, lag)
         values = torch.stack(list(means.values()))
@@ -176,8 +179,8 @@ class Learner:
             ranks=self.ranks,
         )
 
-    def _update(self, rollout: Rollout, columns: Tensor, *, check: bool) -> tuple[Tensor, Tensor]:
-        """Makes one optimiser step on some environments; returns FIGURES and logits [T, b, A]."""
+    def _update(self, rollout: Rollout, columns: Tensor, *, check: bool) -> Step:
+        """Makes one optimiser step on some environments."""
         if self._graphed is not None and not check:
             found = self._graphed(rollout, columns)
         else:
@@ -187,15 +190,15 @@ class Learner:
         self.version += 1
         return found
 
-    def _descend(self, minibatch: Rollout) -> tuple[Tensor, Tensor]:
+    def _descend(self, minibatch: Rollout) -> Step:
         """Makes the step and asks nothing of the device; see `_update`."""
         found = self._gradients(minibatch)
         self.optimizer.step()
         return found
 
-    def _checked_update(self, minibatch: Rollout) -> tuple[Tensor, Tensor]:
+    def _checked_update(self, minibatch: Rollout) -> Step:
         """Makes the step unless it would spoil the weights; see `_update`."""
-        figures, logits = self._gradients(minibatch)
+        figures, output = self._gradients(minibatch)
         checked = (TOTAL_LOSS, GRADIENT_NORM)
         spoilt = first_nonfinite({name: figures[FIGURES.index(name)].item() for name in checked})
         if spoilt and not self.config.skip_nonfinite:
@@ -204,7 +207,7 @@ class Learner:
             self.skipped_updates += 1
         else:
             self.optimizer.step()
-        return figures, logits
+        return figures, output
 
     def _of_ranks(self, batch: Rollout) -> dict[str, Any]:
         """Returns the values of a batch, by rank where there are several: all ranks call this."""
@@ -212,7 +215,7 @@ class Learner:
             return batch.values()
         return {f"rank{i}": values for i, values in enumerate(self.ranks.gather(batch.values()))}
 
-    def _gradients(self, minibatch: Rollout) -> tuple[Tensor, Tensor]:
+    def _gradients(self, minibatch: Rollout) -> Step:
         """Leaves the clipped gradients of all ranks with the weights; see `_update`."""
         output, _ = self.policy(
             minibatch.observation,
@@ -228,7 +231,8 @@ class Learner:
         figures = torch.stack(loss)
         self.ranks.sum_all([*gradients(self._parameters), figures])
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.max_gradient_norm)
-        return torch.cat((figures, norm[None])), output.logits[:-1].detach()
+        before = PolicyOutput(output.logits.detach(), output.value.detach())
+        return torch.cat((figures, norm[None])), before
 
     @property
     def rollouts_left(self) -> int:

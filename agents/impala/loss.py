@@ -92,8 +92,9 @@ def _terms(
     """Returns the rows of the loss, and the moments over the valid rows of all ranks."""
     log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
     log_rhos = log_probs - rollout.behaviour_log_prob
-    targets = _targets(output.value.detach(), log_rhos.detach(), rollout, config)
-    errors = targets.values - output.value[:-1].detach()
+    value = output.value.detach()
+    targets = _targets(_known_values(value, rollout), log_rhos.detach(), rollout, config)
+    errors = targets.values - value[:-1]
     of = moments((targets.advantages, targets.values, errors), rollout.valid, ranks)
     return _Terms(
         _policy_loss(log_probs, log_rhos, targets.advantages, of[0], config),
@@ -102,6 +103,15 @@ def _terms(
         log_rhos.detach().exp(),
         *of,
     )
+
+
+def _known_values(value: Tensor, rollout: Rollout) -> Tensor:
+    """Returns the values [T+1, B] that targets are made of: the first pass's, once it has been.
+
+    Later ones have been fitted to what the rollout happened to bring: chance that values have
+    taken up is missing from the advantages, and what the actions did with it.
+    """
+    return torch.where(rollout.value.isnan(), value, rollout.value)
 
 
 def _targets(

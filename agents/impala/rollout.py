@@ -29,6 +29,7 @@ class Rollout:
     reward: Tensor  # [T, B] float32, raw
     discount: Tensor  # [T, B] float32, gamma, and 0 where a_t led to an end
     valid: Tensor  # [T, B] bool, false where no action happened (terminal observation)
+    value: Tensor  # [T+1, B] float32, V(x_t) in the learner's first pass, NaN before it
     core_state: CoreState  # each [B, ...] float32, before row 0
     version: int = 0  # updates behind the weights that acted
     episodes: list[Episode] = field(default_factory=list)  # games that ended during the rollout
@@ -72,6 +73,7 @@ class Rollout:
             reward=unwritten(T),
             discount=unwritten(T),
             valid=torch.zeros(T, B, dtype=torch.bool, device=device),
+            value=unwritten(T + 1),
             core_state=tuple(torch.empty_like(s, device=device) for s in core_state),
         )
 

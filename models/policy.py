@@ -30,11 +30,15 @@ class PolicyConfig:
         centre_features: the core's output is scaled down where it is large, so that no step moves
             the heads far (`limited`), and the policy head is given it less its running mean, so
             that noise makes no action likelier in all states (`Centring`).
+        skip_core: the heads are given the core's input beside its output, so that a policy which
+            needs no memory is learned as if there were none (after Parisotto et al. 2019,
+            https://arxiv.org/abs/1910.06764, section 3.2, who reorder the residuals for it).
     """
 
     last_action: bool = False
     head_gain: float | None = None
     centre_features: bool = False
+    skip_core: bool = False
 
     def __post_init__(self) -> None:
         if self.head_gain is not None and not self.head_gain > 0:
@@ -87,9 +91,11 @@ class Policy(nn.Module):
         input_size = core_input_size(self.encoder.output_size, num_actions, config)
         self.core = make_core(core, input_size)
         self.core_clock = CoreClock()
-        self.centring = Centring(self.core.output_size) if config.centre_features else None
-        self.policy_head = nn.Linear(self.core.output_size, num_actions)
-        self.value_head = nn.Linear(self.core.output_size, 1)
+        self.skips_core = config.skip_core
+        size = self.core.output_size + input_size * config.skip_core
+        self.centring = Centring(size) if config.centre_features else None
+        self.policy_head = nn.Linear(size, num_actions)
+        self.value_head = nn.Linear(size, 1)
         if config.head_gain is not None:
             nn.init.orthogonal_(self.policy_head.weight, config.head_gain)
             nn.init.zeros_(self.policy_head.bias)
@@ -132,9 +138,13 @@ class Policy(nn.Module):
             parts.append((last_action.unsqueeze(-1) == actions).float())
         x = torch.cat(parts, dim=-1)
         y, state = self.core_clock.run(self.core, x, state, start)
-        for_policy = for_value = y
-        if self.centring is not None:
-            for_value = limited(y)
+        return self._heads([y, x] if self.skips_core else [y]), state
+
+    def _heads(self, parts: list[Tensor]) -> PolicyOutput:
+        """Returns what the heads make of the parts [T, B, size] of their features."""
+        if self.centring is None:
+            for_policy = for_value = torch.cat(parts, dim=-1)
+        else:
+            for_value = torch.cat([limited(part) for part in parts], dim=-1)
             for_policy = self.centring(for_value)
-        value = self.value_head(for_value).squeeze(-1)
-        return PolicyOutput(self.policy_head(for_policy), value), state
+        return PolicyOutput(self.policy_head(for_policy), self.value_head(for_value).squeeze(-1))

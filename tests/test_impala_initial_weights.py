@@ -115,9 +115,13 @@ def test_the_heads_begin_anew_where_the_number_of_actions_differs(source):
             {"policy": PolicyConfig(centre_features=True)},
             "has policy.centre_features False, not True: this run must have the same",
         ),
+        (
+            {"policy": PolicyConfig(skip_core=True)},
+            "has policy.skip_core False, not True: this run must have the same",
+        ),
         ({"init_from": "absent"}, "no checkpoint at absent"),
     ],
-    ids=["kind", "heads", "game", "size", "last action", "centred", "absent"],
+    ids=["kind", "heads", "game", "size", "last action", "centred", "skip", "absent"],
 )
 def test_what_does_not_fit_is_refused(source, tmp_path, others, message):
     config = settings(**{"init_from": str(source), "run_dir": str(tmp_path / "run")} | others)

@@ -68,7 +68,7 @@ def test_no_gradient_makes_a_large_row_larger():
     assert (rows * rows.grad).sum(-1).abs().max() < 1e-6
 
 
-def make_policy(centre_features):
+def make_policy(**config):
     torch.manual_seed(0)
     return Policy(
         (3,),
@@ -76,7 +76,7 @@ def make_policy(centre_features):
         4,
         EncoderConfig(kind="mlp", size=8),
         CoreConfig(kind="lstm", num_layers=1, hidden_size=8),
-        PolicyConfig(centre_features=centre_features),
+        PolicyConfig(**config),
     )
 
 
@@ -92,7 +92,7 @@ def inputs_of(policy):
 
 @pytest.mark.parametrize("centre_features", [False, True])
 def test_the_heads_of_large_features_are_given_limited_ones(centre_features):
-    policy = make_policy(centre_features)
+    policy = make_policy(centre_features=centre_features)
     policy.core.register_forward_hook(lambda core, args, output: (1e6 * output[0], output[1]))
     given = {}
     for head in (policy.policy_head, policy.value_head):
@@ -103,6 +103,22 @@ def test_the_heads_of_large_features_are_given_limited_ones(centre_features):
     assert torch.allclose(sums, torch.full_like(sums, MOST)) is centre_features
     mean = for_value.mean((0, 1)) if centre_features else 0.0
     torch.testing.assert_close(for_policy, for_value - mean)
+
+
+@pytest.mark.parametrize("centre_features", [False, True])
+def test_heads_can_be_given_the_cores_input_beside_its_output(centre_features):
+    policy = make_policy(centre_features=centre_features, skip_core=True)
+    seen = {}
+    policy.core.register_forward_hook(lambda core, args, output: (1e6 * output[0], output[1]))
+    policy.core.register_forward_hook(
+        lambda core, args, output: seen.update(x=args[0], y=output[0])
+    )
+    policy.value_head.register_forward_pre_hook(lambda head, args: seen.update(given=args[0]))
+    policy(*inputs_of(policy))
+    limit = limited if centre_features else lambda features: features
+    y, x = seen["given"].split([8, 9], -1)
+    torch.testing.assert_close(y, limit(seen["y"]))
+    torch.testing.assert_close(x, limit(seen["x"]))
 
 
 def test_a_step_along_the_mean_features_makes_no_action_likelier_everywhere():

@@ -66,6 +66,7 @@ def recorded(seed, policy):
     rollout.behaviour_log_prob = -torch.rand(T, B, generator=rng, dtype=torch.float64) - 0.5
     rollout.reward = torch.arange(B) + torch.randn(T, B, generator=rng, dtype=torch.float64)
     rollout.discount = torch.full((T, B), 0.9, dtype=torch.float64)
+    rollout.value = torch.full((T + 1, B), torch.nan, dtype=torch.float64)
     rollout.valid = torch.rand(T, B, generator=rng) < torch.linspace(0.2, 1.0, B)
     return rollout
 
@@ -76,7 +77,8 @@ def learned(ranks, kind, learner_config):
     sizes = {"hidden_size": 8, "num_heads": 2, "num_layers": 1, "feedforward_size": 8}
     core = CoreConfig(kind=kind, kernel="reference", **sizes)
     encoder = EncoderConfig(kind="mlp", size=8)
-    sees = PolicyConfig(centre_features=learner_config.policy_loss == "surrogate")
+    steady = learner_config.policy_loss == "surrogate"
+    sees = PolicyConfig(centre_features=steady, skip_core=steady)
     policy = Policy((6,), "float32", 3, encoder, core, sees).double()
     learner = Learner(
         policy,

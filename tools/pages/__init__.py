@@ -23,7 +23,7 @@ from tools.pages.loop_costs import costs_block, run_length_block
 from tools.pages.memory import memory_block
 from tools.pages.parallel import efficiency_block, exchange_block, processes_block
 from tools.pages.pong import pong_block, recipe_block
-from tools.pages.pong_tuning import lambda_block, rally_block, tuning_block
+from tools.pages.pong_tuning import lambda_block, rally_block, skip_block, tuning_block
 from tools.pages.reliability import campaign_block, soak_block
 from tools.pages.same_weights import same_games_block, same_weights_block
 from tools.pages.sequences import sequences_block
@@ -52,6 +52,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "tuning": tuning_block,
     "lambda": lambda_block,
     "rallies": rally_block,
+    "skip": skip_block,
     "memory": memory_block,
     "kernels": kernel_block,
     "registers": registers_block,

@@ -27,6 +27,13 @@ RALLY_RUNS = (
     *(LED, "bb1-lam98-rdn102", "cc2-gamma995-rdn102", "bb2-lam98-rdn103", "dd1-ent2-rdn103"),
     *("aa1-dnet101", "dd2-ent2-dnet102", "ee2-unroll128-dnet102", "ff1-scale35-dnet102"),
 )
+SKIP_RUNS = (
+    *("kk4-lstm103", "kk3-ff103", "kk1-drnn103", "uu1-skip-drnn103", "rr1-nomem103", "rr2-noff103"),
+    *("pp1-drnn103-zero", "nn2-drnn103-recompute", "jj4-drnn103-vc4", "ii1-drnn103", "ll1-drnn103"),
+    *("nn1-gdn103", "kk2-dnet102", "tt2-dnet102", "uu2-skip-dnet102", "pp2-dnet102-zero"),
+    *("ii2-dnet102", "ll2-dnet102"),
+)
+"""Runs in search of what holds fast-weight cores up, and with what the LSTM and no memory do."""
 NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of
 
 
@@ -61,8 +68,17 @@ def _lambda_row(name: str) -> list[str]:
 
 def rally_block() -> str:
     """Returns the returns of the runs against long rallies, in windows of frames."""
+    return _returns(RALLY_RUNS)
+
+
+def skip_block() -> str:
+    """Returns the returns of the runs with and without a way past the core."""
+    return _returns(SKIP_RUNS)
+
+
+def _returns(names: tuple[str, ...]) -> str:
     ends = [f"{(k + 1) * WINDOW / 1e6:.1f} M" for k in range(NUM_WINDOWS)]
-    rows = [_rally_row(name) for name in RALLY_RUNS]
+    rows = [_returns_row(name) for name in names]
     filled = max(k for row in rows for k, cell in enumerate(row) if cell) + 1
     return table(
         ["run", "core, seed", "other than in `cc1`", *ends][:filled],
@@ -70,7 +86,7 @@ def rally_block() -> str:
     )
 
 
-def _rally_row(name: str) -> list[str]:
+def _returns_row(name: str) -> list[str]:
     run, first = (read_json(RESULTS / f"{of}.json") for of in (name, LED))
     what = _differing(run, _compared(first["settings"]))
     kind = f"`{run['settings']['core']['kind']}` {run['settings']['seed']}"

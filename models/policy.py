@@ -13,13 +13,15 @@ from .encoders import EncoderConfig, make_encoder
 
 NO_ACTION = -1
 """Stands for the last action where there was none."""
+FIRST_CORE_GAIN = 0.1
+"""What the core's output counts for at first where the heads are given its input, too."""
 LAST_REWARD_LIMIT = 1.0
 """The policy sees the last reward clipped to this size, whatever the learner clips rewards to."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    """What a policy sees beside observations and the last reward, and how it begins.
+    """What a policy sees beside observations and the last reward, and what its heads are given.
 
     Args:
         last_action: also its own last action, as one-hot; nothing at the start of a memory. Many
@@ -27,12 +29,13 @@ class PolicyConfig:
         head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
             biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
             https://arxiv.org/abs/2006.05990, advise 0.01); null leaves torch's own.
-        centre_features: the core's output is scaled down where it is large, so that no step moves
-            the heads far (`limited`), and the policy head is given it less its running mean, so
+        centre_features: what the heads are given is scaled down where it is large, so that no step
+            moves them far (`limited`), and the policy head is given it less its running mean, so
             that noise makes no action likelier in all states (`Centring`).
-        skip_core: the heads are given the core's input beside its output, so that a policy which
-            needs no memory is learned as if there were none (after Parisotto et al. 2019,
-            https://arxiv.org/abs/1910.06764, section 3.2, who reorder the residuals for it).
+        skip_core: the heads are given the core's input, and its output times a gain that begins
+            small and is learned, so that a policy which needs no memory is learned as if it had
+            none. Parisotto et al. 2019 (https://arxiv.org/abs/1910.06764) do so in a transformer;
+            the gain is that of Bachlechner et al. 2020 (https://arxiv.org/abs/2003.04887).
     """
 
     last_action: bool = False
@@ -91,8 +94,9 @@ class Policy(nn.Module):
         input_size = core_input_size(self.encoder.output_size, num_actions, config)
         self.core = make_core(core, input_size)
         self.core_clock = CoreClock()
-        self.skips_core = config.skip_core
         size = self.core.output_size + input_size * config.skip_core
+        gain = nn.Parameter(torch.full((1,), FIRST_CORE_GAIN)) if config.skip_core else None
+        self.register_parameter("core_gain", gain)
         self.centring = Centring(size) if config.centre_features else None
         self.policy_head = nn.Linear(size, num_actions)
         self.value_head = nn.Linear(size, 1)
@@ -138,13 +142,13 @@ class Policy(nn.Module):
             parts.append((last_action.unsqueeze(-1) == actions).float())
         x = torch.cat(parts, dim=-1)
         y, state = self.core_clock.run(self.core, x, state, start)
-        return self._heads([y, x] if self.skips_core else [y]), state
+        return self._heads(x, y), state
 
-    def _heads(self, parts: list[Tensor]) -> PolicyOutput:
-        """Returns what the heads make of the parts [T, B, size] of their features."""
-        if self.centring is None:
-            for_policy = for_value = torch.cat(parts, dim=-1)
-        else:
-            for_value = torch.cat([limited(part) for part in parts], dim=-1)
-            for_policy = self.centring(for_value)
-        return PolicyOutput(self.policy_head(for_policy), self.value_head(for_value).squeeze(-1))
+    def _heads(self, x: Tensor, y: Tensor) -> PolicyOutput:
+        """Returns what the heads make of the core's input and output, each [T, B, size]."""
+        if self.centring is not None:
+            x, y = limited(x), limited(y)
+        features = y if self.core_gain is None else torch.cat((self.core_gain * y, x), dim=-1)
+        value = self.value_head(features).squeeze(-1)
+        centred = features if self.centring is None else self.centring(features)
+        return PolicyOutput(self.policy_head(centred), value)

@@ -77,8 +77,8 @@ def learned(ranks, kind, learner_config):
     sizes = {"hidden_size": 8, "num_heads": 2, "num_layers": 1, "feedforward_size": 8}
     core = CoreConfig(kind=kind, kernel="reference", **sizes)
     encoder = EncoderConfig(kind="mlp", size=8)
-    steady = learner_config.policy_loss == "surrogate"
-    sees = PolicyConfig(centre_features=steady, skip_core=steady)
+    with_extras = learner_config.policy_loss == "surrogate"
+    sees = PolicyConfig(centre_features=with_extras, skip_core=with_extras)
     policy = Policy((6,), "float32", 3, encoder, core, sees).double()
     learner = Learner(
         policy,

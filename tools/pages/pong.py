@@ -28,7 +28,7 @@ def pong_block() -> str:
 
 
 def recipe_block() -> str:
-    """Returns the table of the runs of `configs/pong.yaml` as it is."""
+    """Returns the table of the runs with the recipe."""
     return _table(pong_runs(RECIPE_RUNS))
 
 

@@ -9,9 +9,10 @@ from agents.impala.graphs import capture
 from agents.impala.rollout import Rollout
 from models.policy import PolicyOutput
 
-Step = tuple[Tensor, PolicyOutput]
-"""What an optimiser step says: its figures, and what the policy said of its rows before it."""
-Update = Callable[[Rollout], Step]
+Updated = tuple[Tensor, PolicyOutput]
+"""Figures [n] of an optimiser step, and what the policy said before it: logits [T+1, b, A] and
+values [T+1, b], without gradient."""
+Update = Callable[[Rollout], Updated]
 """An optimiser step on a minibatch."""
 
 
@@ -30,10 +31,11 @@ class GraphedUpdate:
         self._update = update
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, rollout: Rollout, columns: Tensor) -> Step:
+    def __call__(self, rollout: Rollout, columns: Tensor) -> Updated:
         """Makes the update on the environments `columns` [b] of a rollout.
 
-        What it returns of the policy's output stands until the next call.
+        Returns:
+            What `Updated` says; the policy's output stands until the next call.
         """
         if self._graph is None:
             self._minibatch = rollout.select(columns)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agents.impala.config import LearnerConfig
 from agents.impala.diagnostics import total_divergence
-from agents.impala.graphed_update import GraphedUpdate, Step
+from agents.impala.graphed_update import GraphedUpdate, Updated
 from agents.impala.loss import Loss, impala_loss
 from agents.impala.minibatches import draw_minibatches
 from agents.impala.optimizer import make_optimizer
@@ -179,8 +179,8 @@ class Learner:
             ranks=self.ranks,
         )
 
-    def _update(self, rollout: Rollout, columns: Tensor, *, check: bool) -> Step:
-        """Makes one optimiser step on some environments."""
+    def _update(self, rollout: Rollout, columns: Tensor, *, check: bool) -> Updated:
+        """Makes one optimiser step on some environments; the figures are those of `FIGURES`."""
         if self._graphed is not None and not check:
             found = self._graphed(rollout, columns)
         else:
@@ -190,14 +190,14 @@ class Learner:
         self.version += 1
         return found
 
-    def _descend(self, minibatch: Rollout) -> Step:
-        """Makes the step and asks nothing of the device; see `_update`."""
+    def _descend(self, minibatch: Rollout) -> Updated:
+        """Makes the step and asks nothing of the device; see `Updated`."""
         found = self._gradients(minibatch)
         self.optimizer.step()
         return found
 
-    def _checked_update(self, minibatch: Rollout) -> Step:
-        """Makes the step unless it would spoil the weights; see `_update`."""
+    def _checked_update(self, minibatch: Rollout) -> Updated:
+        """Makes the step unless it would spoil the weights; see `Updated`."""
         figures, output = self._gradients(minibatch)
         checked = (TOTAL_LOSS, GRADIENT_NORM)
         spoilt = first_nonfinite({name: figures[FIGURES.index(name)].item() for name in checked})
@@ -215,8 +215,8 @@ class Learner:
             return batch.values()
         return {f"rank{i}": values for i, values in enumerate(self.ranks.gather(batch.values()))}
 
-    def _gradients(self, minibatch: Rollout) -> Step:
-        """Leaves the clipped gradients of all ranks with the weights; see `_update`."""
+    def _gradients(self, minibatch: Rollout) -> Updated:
+        """Leaves the clipped gradients of all ranks with the weights; see `Updated`."""
         output, _ = self.policy(
             minibatch.observation,
             minibatch.last_reward,

@@ -108,8 +108,8 @@ def _terms(
 def _known_values(value: Tensor, rollout: Rollout) -> Tensor:
     """Returns the values [T+1, B] that targets are made of: the first pass's, once it has been.
 
-    Later ones have been fitted to what the rollout happened to bring: chance that values have
-    taken up is missing from the advantages, and what the actions did with it.
+    Later values have been fitted to this rollout. PPO, too, makes its advantages before it learns
+    (Schulman et al. 2017, https://arxiv.org/abs/1707.06347, algorithm 1).
     """
     return torch.where(rollout.value.isnan(), value, rollout.value)
 

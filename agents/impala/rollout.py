@@ -1,4 +1,4 @@
-"""A rollout: T steps of B environments, written once by the actor, read once by the learner.
+"""A rollout: T steps of B environments, written by the actor, `value` alone by the learner.
 
 Time-major. Row t holds x_t, a_t, and the reward and discount that a_t led to, so the learner
 shifts nothing. Row T only bootstraps and is row 0 of the next rollout.
@@ -80,7 +80,7 @@ class Rollout:
     def values(self) -> dict[str, Any]:
         """Returns the rows as tensors and plain values by name, fit for a checkpoint."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        del values["episodes"]
+        del values["episodes"], values["value"]
         return values | {"core_state": list(self.core_state)}
 
     def select(self, columns: Tensor) -> "Rollout":

@@ -28,10 +28,11 @@ RALLY_RUNS = (
     *("aa1-dnet101", "dd2-ent2-dnet102", "ee2-unroll128-dnet102", "ff1-scale35-dnet102"),
 )
 SKIP_RUNS = (
-    *("kk4-lstm103", "kk3-ff103", "kk1-drnn103", "uu1-skip-drnn103", "rr1-nomem103", "rr2-noff103"),
-    *("pp1-drnn103-zero", "nn2-drnn103-recompute", "jj4-drnn103-vc4", "ii1-drnn103", "ll1-drnn103"),
-    *("nn1-gdn103", "kk2-dnet102", "tt2-dnet102", "uu2-skip-dnet102", "pp2-dnet102-zero"),
-    *("ii2-dnet102", "ll2-dnet102"),
+    *("kk4-lstm103", "kk3-ff103", "kk1-drnn103", "tt1-drnn103", "uu1-skip-drnn103"),
+    *("rr1-nomem103", "rr2-noff103", "pp1-drnn103-zero", "nn2-drnn103-recompute"),
+    *("jj4-drnn103-vc4", "ii1-drnn103", "ll1-drnn103", "nn1-gdn103", "kk2-dnet102", "tt2-dnet102"),
+    *("uu2-skip-dnet102", "pp2-dnet102-zero", "ii2-dnet102", "ll2-dnet102", "vv2-dnet103"),
+    *("ww2-anew-dnet103", "vv1-rdn104", "ww1-gate-rdn104"),
 )
 """Runs in search of what holds fast-weight cores up, and with what the LSTM and no memory do."""
 NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of

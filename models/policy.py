@@ -95,8 +95,9 @@ class Policy(nn.Module):
         self.core = make_core(core, input_size)
         self.core_clock = CoreClock()
         size = self.core.output_size + input_size * config.skip_core
-        gain = nn.Parameter(torch.full((1,), FIRST_CORE_GAIN)) if config.skip_core else None
-        self.register_parameter("core_gain", gain)
+        self.core_gain: nn.Parameter | None = None
+        if config.skip_core:
+            self.core_gain = nn.Parameter(torch.full((1,), FIRST_CORE_GAIN))
         self.centring = Centring(size) if config.centre_features else None
         self.policy_head = nn.Linear(size, num_actions)
         self.value_head = nn.Linear(size, 1)

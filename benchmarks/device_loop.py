@@ -80,6 +80,7 @@ def configured(settings: Settings) -> TrainConfig:
         learner=learner,
         encoder=replace(config.encoder, kind=kind),
         max_policy_lag=max(config.max_policy_lag, learner.updates_per_rollout),
+        scatter_steps=0,
         total_frames=FOREVER,
     )
 

@@ -3,8 +3,9 @@
     python -m benchmarks.device_loop [--config configs/gpu/pong.yaml] [--num_passes 1]
 
 The environments under random actions, in the same groups, are the most that any loop could reach:
-they are timed first and last in the same process. Each core's loop then runs on its own, its first
-rollouts untimed: Triton compiles in them and graphs are captured.
+they are timed before and after each core, as a machine's speed can change within a minute. Each
+core's loop runs on its own, its first rollouts untimed: Triton compiles in them and graphs are
+captured.
 
 Writes `results/device_loop_*.json`, from which `python -m tools.pages` makes the GPU tables of
 docs/throughput.md.
@@ -149,25 +150,19 @@ def main(settings: Settings) -> None:
     for kind in settings.cores:
         print(f"{kind}", file=sys.stderr, flush=True)
         one = replace(config, core=replace(config.core, kind=kind))
-        report["rows"].append(time_loop(one, settings.rollouts))
-        kept.write(with_shares(report))
-    report["random_play_steps_per_second"].append(random_play(config, num_steps))
-    kept.write(with_shares(report))
+        row = time_loop(one, settings.rollouts)
+        alone = report["random_play_steps_per_second"]
+        alone.append(random_play(config, num_steps))
+        row["share_of_random_play"] = row["steps_per_second"] / statistics.mean(alone[-2:])
+        report["rows"].append(row)
+        kept.write(report)
     show(report, [as_table(report)], kept.path, as_json=False)
-
-
-def with_shares(report: dict[str, Any]) -> dict[str, Any]:
-    """Returns the report with what each core keeps of the speed of random play so far."""
-    alone = statistics.mean(report["random_play_steps_per_second"])
-    for row in report["rows"]:
-        row["share_of_random_play"] = row["steps_per_second"] / alone
-    return report
 
 
 def as_table(report: dict[str, Any]) -> Table:
     """Returns the report as a table for a terminal."""
-    low, high = sorted(report["random_play_steps_per_second"])
-    title = f"random play {low:,.0f} to {high:,.0f} steps/s; goal {GOAL} of it"
+    alone = report["random_play_steps_per_second"]
+    title = f"random play {min(alone):,.0f} to {max(alone):,.0f} steps/s; goal {GOAL} of it"
     table = Table("core", "steps/s", "of random play", "learner s", "acting s", title=title)
     for row in report["rows"]:
         parts = row["part_seconds_per_rollout"]

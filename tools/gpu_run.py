@@ -87,7 +87,7 @@ def steps(out: Path) -> tuple[Step, ...]:
     return (
         Step("versions", 30, ("-c", VERSIONS), ("-c", VERSIONS)),
         Step("tests", 150, (*tests, "-k", "gpu or triton"), ("-m", "pytest", "-q", TESTS[0])),
-        Step("loop_small", 180, loop("--rollouts", "12"), quick_loop),
+        Step("loop_small", 210, loop("--rollouts", "12"), quick_loop),
         Step("kernels", 120, kernels("--rounds", "5"), kernels("--quick")),
         Step(
             "loop_residual",

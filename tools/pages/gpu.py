@@ -34,6 +34,7 @@ def loop_part() -> str:
     rows = [
         [
             report["settings"]["encoder"]["kind"],
+            _shape(report["settings"]["learner"]),
             str(report["settings"]["learner"]["num_passes"]),
             f"`{row['core']}`",
             f"{row['steps_per_second']:,.0f}",
@@ -43,13 +44,20 @@ def loop_part() -> str:
         ]
         for name, report, row in newest.values()
     ]
-    header = ["encoder", "passes", "core", "steps/s", "of random play", "GPU", "commit and file"]
+    header = ["encoder", "environments x unroll", "passes", "core", "steps/s", "of random play"]
+    header += ["GPU", "commit and file"]
     return "**The loop beside random play** (goal: 0.8 of it):\n\n" + table(header, rows)
 
 
 def _work(report: Report) -> tuple[str, ...]:
     learner, encoder = report["settings"]["learner"], report["settings"]["encoder"]
-    return (report["hardware"]["gpu"], encoder["kind"], str(learner["num_passes"]))
+    passes = str(learner["num_passes"])
+    return (report["hardware"]["gpu"], encoder["kind"], _shape(learner), passes)
+
+
+def _shape(learner: dict[str, Any]) -> str:
+    """Returns how many environments play, and how many steps a rollout has."""
+    return f"{learner['batch_size']} x {learner['unroll_length']}"
 
 
 def kernel_part() -> str:
@@ -87,7 +95,7 @@ def _training_row(run: Path) -> list[str]:
     return [
         f"[{run.relative_to(ROOT / 'results' / 'gpu')}](/{run.relative_to(ROOT)})",
         read_json(run / "provenance.json")["hardware"]["gpu"],
-        f"{learner['batch_size']} x {learner['unroll_length']}",
+        _shape(learner),
         f"{last['frames'] / 1e6:.2f} M",
         f"{last['wall_seconds']:.0f}",
         f"{last[RETURN]:.1f}",

@@ -30,8 +30,10 @@ from tools.pages.sequences import sequences_block
 from tools.pages.startup import startup_block
 from tools.pages.state_growth import growth_block
 from tools.pages.throughput import speed_block, throughput_block
+from tools.pages.which import which_block
 
 PAGES = (
+    "README.md",
     "docs/pong.md",
     "docs/pong_recipe.md",
     "docs/memory.md",
@@ -79,6 +81,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "answers": answers_block,
     "formal": formal_block,
     "install": install_block,
+    "which": which_block,
 }
 
 

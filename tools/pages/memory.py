@@ -63,6 +63,11 @@ def _runs(task: str) -> list[RunRecord]:
     return read_task_file(ROOT / RESULTS / f"{task}.json")
 
 
+def runs_of_core(task: str, name: str) -> list[RunRecord]:
+    """Returns the published runs of a core, named as the report names it."""
+    return [run for run in _runs(task) if core_name(run.config) == name]
+
+
 def _budget(task: str) -> list[str]:
     """Returns what a task asks, the score of guessing, and seeds, frames and times of its runs."""
     runs = _runs(task)
@@ -86,7 +91,7 @@ def _budget(task: str) -> list[str]:
 
 def _cell(task: str, variation: str, name: str) -> str:
     """Returns the mean over the seeds of a core, and its worst and best where they differ."""
-    runs = [run for run in _runs(task) if core_name(run.config) == name]
+    runs = runs_of_core(task, name)
     means = [e.value for run in runs for e in _evaluations(run) if e.variation == variation]
     if not means:
         return ""

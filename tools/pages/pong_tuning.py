@@ -32,7 +32,8 @@ SKIP_RUNS = (
     *("rr1-nomem103", "rr2-noff103", "pp1-drnn103-zero", "nn2-drnn103-recompute"),
     *("jj4-drnn103-vc4", "ii1-drnn103", "ll1-drnn103", "nn1-gdn103", "kk2-dnet102", "tt2-dnet102"),
     *("uu2-skip-dnet102", "pp2-dnet102-zero", "ii2-dnet102", "ll2-dnet102", "vv2-dnet103"),
-    *("ww2-anew-dnet103", "vv1-rdn104", "ww1-gate-rdn104", "xx1-oneframe-rdn101"),
+    *("ww2-anew-dnet103", "vv1-rdn104", "ww1-gate-rdn104", "yy1-rdn104", "yy2-lstm103"),
+    *("yy3-lstm103", "yy4-drnn103", "xx1-oneframe-rdn101"),
 )
 """Runs in search of what holds fast-weight cores up, and with what the LSTM and no memory do."""
 NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of

@@ -28,6 +28,9 @@ class LearnerConfig:
         optimizer: RMSProp as in IMPALA, or Adam.
         learning_rate: step size at frame 0.
         anneal: decay the step size linearly, to 0 at total_frames.
+        cooldown: the last share of total_frames, in (0, 1], over which it decays; 1 is all of it.
+            A step size that stays until late learns longer and ends as quietly (Hägele et al.
+            2024, https://arxiv.org/abs/2405.18392).
         desired_kl: KL in nats, > 0, by which a rollout should move the policy from its first pass
             to its last, at frame 0; it decays as the step size does. The step size is led by it,
             within 1/32 and 2 times learning_rate. Null leaves it as it is. Needs num_passes
@@ -62,6 +65,7 @@ class LearnerConfig:
     optimizer: Literal["rmsprop", "adam"] = "rmsprop"
     learning_rate: float = 6e-4
     anneal: bool = True
+    cooldown: float = 1.0
     desired_kl: float | None = None
     rmsprop_decay: float = 0.99
     optimizer_epsilon: float = 0.01
@@ -104,6 +108,8 @@ class LearnerConfig:
                 "learner.desired_kl must be > 0 or null, and needs learner.num_passes of 2 or "
                 f"more, got {self.desired_kl} with num_passes {self.num_passes}"
             )
+        if not 0 < self.cooldown <= 1:
+            raise ValueError(f"learner.cooldown must be in (0, 1], got {self.cooldown}")
         for name in ("discount", "vtrace_lambda", "rmsprop_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"learner.{name} must be in [0, 1], got {getattr(self, name)}")

@@ -5,8 +5,10 @@ from agents.impala.config import LearnerConfig
 
 def step_size(config: LearnerConfig, frames: int, total_frames: int) -> float:
     """Returns the step size where `frames` of `total_frames` are done, in any unit."""
-    left = max(0.0, 1.0 - frames / total_frames) if config.anneal else 1.0
-    return config.learning_rate * left
+    if not config.anneal:
+        return config.learning_rate
+    left = max(0.0, 1.0 - frames / total_frames)
+    return config.learning_rate * min(1.0, left / config.cooldown)
 
 
 def desired_kl(config: LearnerConfig, frames: int, total_frames: int) -> float | None:

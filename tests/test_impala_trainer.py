@@ -14,7 +14,7 @@ from agents.impala.actor import collect
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.impala.loss import impala_loss
 from agents.impala.queue import RolloutQueue
-from agents.impala.schedules import desired_kl
+from agents.impala.schedules import desired_kl, step_size
 from agents.impala.step_factor import next_factor
 from agents.impala.trainer import Trainer
 from agents.impala.weights import WeightStore
@@ -166,6 +166,18 @@ def test_the_desired_kl_decays_as_the_step_size_does():
     assert desired_kl(learner, 75, 100) == pytest.approx(0.02 / 4)
     assert desired_kl(dataclasses.replace(learner, anneal=False), 75, 100) == 0.02
     assert desired_kl(LEARNER, 75, 100) is None
+
+
+def test_the_step_size_stays_until_the_cooldown_begins():
+    learner = dataclasses.replace(LEARNER, learning_rate=1.0, cooldown=0.4)
+    sizes = [step_size(learner, frames, 100) for frames in (0, 60, 80, 100, 120)]
+    assert sizes == pytest.approx([1.0, 1.0, 0.5, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.01, float("nan")])
+def test_a_cooldown_is_a_share_of_the_run(share):
+    with pytest.raises(ValueError, match=r"learner\.cooldown must be in \(0, 1\], got"):
+        dataclasses.replace(LEARNER, cooldown=share)
 
 
 @pytest.mark.parametrize(("kl", "passes"), [(0.0, 2), (float("nan"), 2), (0.01, 1)])

@@ -13,6 +13,8 @@ from .encoders import EncoderConfig, make_encoder
 
 NO_ACTION = -1
 """Stands for the last action where there was none."""
+FIRST_CORE_GAIN = 0.1
+"""What the core's output counts for at first where the heads are given its input, too."""
 LAST_REWARD_LIMIT = 1.0
 """The policy sees the last reward clipped to this size, whatever the learner clips rewards to."""
 
@@ -30,9 +32,10 @@ class PolicyConfig:
         centre_features: what the heads are given is scaled down where it is large, so that no step
             moves them far (`limited`), and the policy head is given it less its running mean, so
             that noise makes no action likelier in all states (`Centring`).
-        skip_core: the heads are given the core's input beside its output, so that a policy which
-            needs no memory need not be learned through one (after Parisotto et al. 2019,
-            https://arxiv.org/abs/1910.06764, who reorder a transformer's residuals for it).
+        skip_core: the heads are given the core's input, and its output times a gain that begins
+            small and is learned, so that a policy which needs no memory is learned as if it had
+            none. Parisotto et al. 2019 (https://arxiv.org/abs/1910.06764) do so in a transformer;
+            the gain is that of Bachlechner et al. 2020 (https://arxiv.org/abs/2003.04887).
     """
 
     last_action: bool = False
@@ -92,7 +95,9 @@ class Policy(nn.Module):
         self.core = make_core(core, input_size)
         self.core_clock = CoreClock()
         size = self.core.output_size + input_size * config.skip_core
-        self.skips_core = config.skip_core
+        self.core_gain: nn.Parameter | None = None
+        if config.skip_core:
+            self.core_gain = nn.Parameter(torch.full((1,), FIRST_CORE_GAIN))
         self.centring = Centring(size) if config.centre_features else None
         self.policy_head = nn.Linear(size, num_actions)
         self.value_head = nn.Linear(size, 1)
@@ -144,7 +149,7 @@ class Policy(nn.Module):
         """Returns what the heads make of the core's input and output, each [T, B, size]."""
         if self.centring is not None:
             x, y = limited(x), limited(y)
-        features = torch.cat((y, x), dim=-1) if self.skips_core else y
+        features = y if self.core_gain is None else torch.cat((self.core_gain * y, x), dim=-1)
         value = self.value_head(features).squeeze(-1)
         centred = features if self.centring is None else self.centring(features)
         return PolicyOutput(self.policy_head(centred), value)

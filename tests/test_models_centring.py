@@ -106,7 +106,7 @@ def test_the_heads_of_large_features_are_given_limited_ones(centre_features):
 
 
 @pytest.mark.parametrize("centre_features", [False, True])
-def test_heads_can_be_given_the_cores_input_beside_its_output(centre_features):
+def test_heads_can_be_given_the_cores_input_and_little_of_its_output(centre_features):
     policy = make_policy(centre_features=centre_features, skip_core=True)
     policy.encoder.register_forward_hook(lambda encoder, args, output: 1e6 * output)
     policy.core.register_forward_hook(lambda core, args, output: (1e6 * output[0], output[1]))
@@ -118,7 +118,7 @@ def test_heads_can_be_given_the_cores_input_beside_its_output(centre_features):
         head.register_forward_pre_hook(lambda head, args: seen.update({head: args[0]}))
     policy(*inputs_of(policy))
     x, y = (limited(seen[of]) if centre_features else seen[of] for of in "xy")
-    features = torch.cat((y, x), -1)
+    features = torch.cat((0.1 * y, x), -1)
     torch.testing.assert_close(seen[policy.value_head], features)
     mean = features.mean((0, 1)) if centre_features else 0.0
     torch.testing.assert_close(seen[policy.policy_head], features - mean)

@@ -33,9 +33,10 @@ class PolicyConfig:
             moves them far (`limited`), and the policy head is given it less its running mean, so
             that noise makes no action likelier in all states (`Centring`).
         skip_core: the heads are given the core's input, and its output times a gain that begins
-            small and is learned, so that a policy which needs no memory is learned as if it had
-            none. Parisotto et al. 2019 (https://arxiv.org/abs/1910.06764) do so in a transformer;
-            the gain is that of Bachlechner et al. 2020 (https://arxiv.org/abs/2003.04887).
+            small and is learned, so that a policy which needs no memory is learned nearly as if it
+            had none. Parisotto et al. 2019 (https://arxiv.org/abs/1910.06764) do so in a
+            transformer; a learned gain, from 0, is Bachlechner et al.'s (2020,
+            https://arxiv.org/abs/2003.04887).
     """
 
     last_action: bool = False

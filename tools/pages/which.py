@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from comparison.statistics import t_half_width
+from comparison.statistics import mean_of_runs
 from models.cores import CORES
 from tools.pages.files import read_json
 from tools.pages.memory import runs_of_core
@@ -16,7 +16,7 @@ NEEDS = {
     "Values bound to keys": "key_value",
     "Counting by two": "parity",
     "Order": "repeat_previous",
-    "A place seen once": "minigrid_memory",
+    "An object seen once": "minigrid_memory",
 }
 """The published task that stands for a need."""
 
@@ -45,20 +45,27 @@ def _pong_scores() -> dict[str, list[float]]:
 
 
 def ranked(scores: dict[str, list[float]], *, digits: int) -> str:
-    """Returns cores and scores, the highest mean first; cores that read the same stand together."""
+    """Returns cores and their means, the highest first; cores that read the same stand together.
+
+    Args:
+        scores: of each core those of its seeds; a core without any is left out.
+        digits: behind the point.
+    """
     named: dict[str, list[str]] = {}
     having = {core: values for core, values in scores.items() if values}
     for core in sorted(having, key=lambda core: -statistics.mean(having[core])):
-        named.setdefault(_with_interval(having[core], digits), []).append(f"`{core}`")
+        named.setdefault(_with_spread(having[core], digits), []).append(f"`{core}`")
     return "; ".join(f"{_joined(cores)} {score}" for score, cores in named.items())
 
 
-def _with_interval(values: list[float], digits: int) -> str:
-    """Returns the mean and half its 95 % t interval, which is left out where it rounds to 0."""
-    half = float(t_half_width(np.array(values))) if len(values) > 1 else 0.0
-    width = f" ± {half:.{digits}f}"
-    centre = f"{statistics.mean(values):.{digits}f}"
-    return centre if float(width[3:]) == 0 else centre + width
+def _with_spread(values: list[float], digits: int) -> str:
+    """Returns the mean and half its interval; of few seeds the worst and the best."""
+    mean, bounds = mean_of_runs(np.array(values))
+    centre, worst, best = (f"{x:.{digits}f}" for x in (mean, min(values), max(values)))
+    if bounds is None:
+        return centre if worst == best else f"{centre} ({worst} to {best})"
+    half = f"{bounds[1] - mean:.{digits}f}"
+    return centre if float(half) == 0 else f"{centre} ± {half}"
 
 
 def _joined(cores: Iterable[str]) -> str:

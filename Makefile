@@ -18,8 +18,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 demo: .venv/run
 	$(BIN)/python -m tools.demo
 
+# Acting and learning at once, a core each; the policy that acts is always one rollout old, so that a run repeats.
 pong: .venv/run
-	$(BIN)/python run_atari.py train --config configs/pong.yaml
+	$(BIN)/python run_atari.py train --config configs/pong.yaml --mode async --exact_lag 1 --num_threads 1 --env.num_threads 1
 
 test: lint
 	$(PYTEST) -m "not slow" --durations=10

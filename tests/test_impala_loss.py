@@ -34,6 +34,7 @@ def case():
         discount=torch.full((T, B), 0.9, dtype=torch.float64),
         valid=torch.rand(T, B, generator=rng) < 0.7,
         value=torch.full((T + 1, B), torch.nan, dtype=torch.float64),
+        log_prob=torch.full((T, B), torch.nan, dtype=torch.float64),
         core_state=(),
     )
     return output, rollout
@@ -46,7 +47,8 @@ def hand_gradients(output, rollout, config):
     pi = logits.softmax(-1)
     log_pi = pi.log()
     taken = torch.nn.functional.one_hot(rollout.action, A).double()
-    log_rhos = (log_pi * taken).sum(-1) - rollout.behaviour_log_prob
+    log_probs = (log_pi * taken).sum(-1)
+    log_rhos = log_probs - rollout.behaviour_log_prob
     targets = vtrace_targets(
         log_rhos,
         rollout.discount,
@@ -55,13 +57,15 @@ def hand_gradients(output, rollout, config):
         known[-1],
         rollout.valid,
     )
-    rhos = log_rhos.exp()
     if config.policy_loss == "plain":
-        slope = -rhos.clamp(max=1.0) * targets.advantages  # of log pi(a)
+        slope = -log_rhos.exp().clamp(max=1.0) * targets.advantages  # of log pi(a)
     else:
-        clipped = rhos.clamp(1 - config.surrogate_clip, 1 + config.surrogate_clip)
-        active = rhos * targets.advantages <= clipped * targets.advantages
-        slope = -torch.where(active, rhos * targets.advantages, 0.0)
+        first = log_probs if rollout.log_prob.isnan().any() else rollout.log_prob
+        weights = (first - rollout.behaviour_log_prob).exp().clamp(max=1.0)
+        ratio = (log_probs - first).exp()
+        clipped = ratio.clamp(1 - config.surrogate_clip, 1 + config.surrogate_clip)
+        active = ratio * targets.advantages <= clipped * targets.advantages
+        slope = -weights * torch.where(active, ratio * targets.advantages, 0.0)
     d_logits = slope[..., None] * (taken - pi)
     entropy = -(pi * log_pi).sum(-1, keepdim=True)
     d_logits = d_logits + config.entropy_cost * pi * (log_pi + entropy)
@@ -87,10 +91,14 @@ def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
     torch.testing.assert_close(output.value.grad, d_values)
 
 
-def test_targets_of_later_passes_are_made_of_the_values_of_the_first(case):
+@pytest.mark.parametrize("policy_loss", ["plain", "surrogate"])
+def test_later_passes_go_by_the_values_and_the_policy_of_the_first(case, policy_loss):
     output, rollout = case
     rollout.value = output.value.detach() + torch.linspace(-1, 1, B, dtype=torch.float64)
-    config = LearnerConfig()
+    log_policy = output.logits[:-1].detach().log_softmax(-1)
+    log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
+    rollout.log_prob = log_probs + torch.linspace(-0.4, 0.4, T, dtype=torch.float64)[:, None]
+    config = LearnerConfig(policy_loss=policy_loss)
     total, _ = impala_loss(output, rollout, config, config.entropy_cost)
     total.backward()
     d_logits, d_values = hand_gradients(output, rollout, config)

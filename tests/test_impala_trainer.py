@@ -103,11 +103,14 @@ def test_one_rmsprop_update_is_the_formula_and_the_actor_gets_it():
 
 
 @pytest.mark.parametrize("num_minibatches", [1, 2])
-def test_every_pass_has_the_values_of_the_first(monkeypatch, num_minibatches):
+def test_every_pass_has_the_values_and_the_policy_of_the_first(monkeypatch, num_minibatches):
     seen = []
 
     def noting(output, rollout, config, entropy_cost, ranks):
-        seen.append((rollout.value.clone(), output.value.detach().clone()))
+        log_policy = output.logits[:-1].detach().log_softmax(-1)
+        log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
+        known = torch.cat((rollout.value, rollout.log_prob))
+        seen.append((known, torch.cat((output.value.detach(), log_probs))))
         return impala_loss(output, rollout, config, entropy_cost, ranks)
 
     monkeypatch.setattr("agents.impala.learner.impala_loss", noting)

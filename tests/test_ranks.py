@@ -67,6 +67,7 @@ def recorded(seed, policy):
     rollout.reward = torch.arange(B) + torch.randn(T, B, generator=rng, dtype=torch.float64)
     rollout.discount = torch.full((T, B), 0.9, dtype=torch.float64)
     rollout.value = torch.full((T + 1, B), torch.nan, dtype=torch.float64)
+    rollout.log_prob = torch.full((T, B), torch.nan, dtype=torch.float64)
     rollout.valid = torch.rand(T, B, generator=rng) < torch.linspace(0.2, 1.0, B)
     return rollout
 

@@ -17,7 +17,7 @@ from agents.impala.graphed_update import GraphedUpdate, Updated
 from agents.impala.loss import Loss, impala_loss
 from agents.impala.minibatches import draw_minibatches
 from agents.impala.optimizer import make_optimizer
-from agents.impala.rollout import Rollout
+from agents.impala.rollout import Rollout, keep_first_pass
 from agents.impala.schedules import desired_kl, entropy_cost, step_size
 from agents.impala.snapshot import Snapshot
 from agents.impala.step_factor import next_factor
@@ -129,6 +129,7 @@ class Learner:
         """Makes all updates; returns their means and the norm of the weights after them."""
         lag, (T, B) = self.version - rollout.version, rollout.action.shape
         rollout.value.fill_(torch.nan)
+        rollout.log_prob.fill_(torch.nan)
         logits_by_pass = None  # [first and last, T, B, A]
         if self.config.num_passes > 1:
             like = next(self.policy.parameters())
@@ -145,7 +146,7 @@ class Learner:
                     continue
                 logits_by_pass[min(pass_index, 1)].index_copy_(1, columns, output.logits[:-1])
                 if pass_index == 0:
-                    rollout.value.index_copy_(1, columns, output.value)
+                    keep_first_pass(rollout, columns, output)
         means = dict(zip(FIGURES, torch.stack(figures).mean(0), strict=True))
         means |= self._after_passes(logits_by_pass, rollout.valid, lag)
         values = torch.stack(list(means.values()))

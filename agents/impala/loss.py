@@ -97,7 +97,7 @@ def _terms(
     errors = targets.values - value[:-1]
     of = moments((targets.advantages, targets.values, errors), rollout.valid, ranks)
     return _Terms(
-        _policy_loss(log_probs, log_rhos, targets.advantages, of[0], config),
+        _policy_loss(log_probs, rollout, targets.advantages, of[0], config),
         0.5 * (targets.values - output.value[:-1]).square(),
         -(log_policy.exp() * log_policy).sum(-1),
         log_rhos.detach().exp(),
@@ -135,11 +135,14 @@ def _targets(
 
 
 def _policy_loss(
-    log_probs: Tensor, log_rhos: Tensor, advantages: Tensor, of: Moments, config: LearnerConfig
+    log_probs: Tensor, rollout: Rollout, advantages: Tensor, of: Moments, config: LearnerConfig
 ) -> Tensor:
     """Returns the policy's loss [T, B] that `config` names."""
     if config.normalise_advantages:
         advantages = normalise(advantages, of, config.min_advantage_deviation)
+    acted = rollout.behaviour_log_prob
     if config.policy_loss == "plain":
-        return plain_policy_loss(log_probs, log_rhos, advantages, config.rho_bar)
-    return surrogate_policy_loss(log_rhos, advantages, config.surrogate_clip)
+        return plain_policy_loss(log_probs, log_probs - acted, advantages, config.rho_bar)
+    first = torch.where(rollout.log_prob.isnan(), log_probs.detach(), rollout.log_prob)
+    weights = (first - acted).exp().clamp(max=config.rho_bar)
+    return surrogate_policy_loss(log_probs - first, weights, advantages, config.surrogate_clip)

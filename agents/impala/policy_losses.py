@@ -2,7 +2,8 @@
 
 Sources: the plain loss is Espeholt et al. 2018, IMPALA, section 4.2
 (https://arxiv.org/abs/1802.01561); the clipped surrogate is eq. (7) of Schulman et al. 2017, PPO
-(https://arxiv.org/abs/1707.06347).
+(https://arxiv.org/abs/1707.06347), around another policy than the one that acted as in Hilton et
+al. 2021 (https://arxiv.org/abs/2110.00641).
 """
 
 import torch
@@ -19,10 +20,20 @@ def plain_policy_loss(
     return -rhos * advantages * log_probs
 
 
-def surrogate_policy_loss(log_rhos: Tensor, advantages: Tensor, clip: float) -> Tensor:
-    """Returns [T, B] -min(r A, clip(r, 1 - clip, 1 + clip) A), r = pi / mu with its gradient."""
-    ratio = log_rhos.exp()
-    return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
+def surrogate_policy_loss(
+    log_ratios: Tensor, weights: Tensor, advantages: Tensor, clip: float
+) -> Tensor:
+    """Returns [T, B] -w min(r A, clip(r, 1 - clip, 1 + clip) A), r with its gradient.
+
+    Args:
+        log_ratios: [T, B] log pi / pi_0, pi_0 the policy that pi must stay near.
+        weights: [T, B] of the rows, importance weights of pi_0 over what acted, no gradient.
+        advantages: [T, B], no gradient.
+        clip: how far r may be from 1 and still be of use.
+    """
+    ratio = log_ratios.exp()
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    return -weights * torch.minimum(ratio * advantages, clipped * advantages)
 
 
 def normalise(advantages: Tensor, of: Moments, min_deviation: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""A rollout: T steps of B environments, written by the actor, `value` alone by the learner.
+"""A rollout: T steps of B environments, written by the actor, two of its rows by the learner.
 
 Time-major. Row t holds x_t, a_t, and the reward and discount that a_t led to, so the learner
 shifts nothing. Row T only bootstraps and is row 0 of the next rollout.
@@ -13,7 +13,7 @@ from torch import Tensor
 from agents.impala.episodes import Episode
 from envs.spec import EnvSpec
 from models.cores import CoreState
-from models.policy import NO_ACTION
+from models.policy import NO_ACTION, PolicyOutput
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class Rollout:
     discount: Tensor  # [T, B] float32, gamma, and 0 where a_t led to an end
     valid: Tensor  # [T, B] bool, false where no action happened (terminal observation)
     value: Tensor  # [T+1, B] float32, V(x_t) in the learner's first pass, NaN before it
+    log_prob: Tensor  # [T, B] float32, log pi(a_t | x_t) in that pass, NaN before it
     core_state: CoreState  # each [B, ...] float32, before row 0
     version: int = 0  # updates behind the weights that acted
     episodes: list[Episode] = field(default_factory=list)  # games that ended during the rollout
@@ -74,13 +75,15 @@ class Rollout:
             discount=unwritten(T),
             valid=torch.zeros(T, B, dtype=torch.bool, device=device),
             value=unwritten(T + 1),
+            log_prob=unwritten(T),
             core_state=tuple(torch.empty_like(s, device=device) for s in core_state),
         )
 
     def values(self) -> dict[str, Any]:
         """Returns the rows as tensors and plain values by name, fit for a checkpoint."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        del values["episodes"], values["value"]
+        for name in ("episodes", "value", "log_prob"):
+            del values[name]
         return values | {"core_state": list(self.core_state)}
 
     def select(self, columns: Tensor) -> "Rollout":
@@ -101,3 +104,17 @@ class Rollout:
         """Returns the tensors of rows over environments, by field."""
         others = ("core_state", "version", "episodes")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
+
+
+def keep_first_pass(rollout: Rollout, columns: Tensor, output: PolicyOutput) -> None:
+    """Writes the values and log-probabilities of the environments `columns` [b] int64.
+
+    Args:
+        rollout: whose they are.
+        columns: environments.
+        output: logits [T+1, b, A] and value [T+1, b] of the learner's first pass, no gradient.
+    """
+    actions = rollout.action.index_select(1, columns)
+    log_policy = output.logits[:-1].log_softmax(-1)
+    rollout.value.index_copy_(1, columns, output.value)
+    rollout.log_prob.index_copy_(1, columns, log_policy.gather(-1, actions[..., None])[..., 0])

@@ -35,7 +35,8 @@ SKIP_RUNS = (
     *("ww2-anew-dnet103", "vv1-rdn104", "ww1-gate-rdn104", "yy1-rdn104", "yy2-lstm103"),
     *("zz1-rdn104", "yy3-lstm103", "yy4-drnn103", "zz2-lstm1", "zz3-rdn1", "ab1-lstm103"),
     *("ab2-rdn101", "ac1-rdn101gain", "ac2-drnn102gain", "ad1-drnn102", "ae1-drnn102"),
-    *("ae2-rdn101", "af1-drnn102", "xx1-oneframe-rdn101"),
+    *("ae2-rdn101", "af1-drnn102", "af2-lstm1", "ag1-lstm101", "ag2-rdn101"),
+    "xx1-oneframe-rdn101",
 )
 """Runs in search of what holds fast-weight cores up, and with what the LSTM and no memory do."""
 NUM_RETURNS = 5  # stretches of a run with games in them that the last return is the mean of

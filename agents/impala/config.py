@@ -26,11 +26,11 @@ class LearnerConfig:
         num_passes: times a rollout is learned from; start states go stale over the passes.
         num_minibatches: groups of environments (whole unrolls) per pass, one update each.
         optimizer: RMSProp as in IMPALA, or Adam.
-        learning_rate: step size at frame 0.
+        learning_rate: step size until it decays.
         anneal: decay the step size linearly, to 0 at total_frames.
-        cooldown: the last share of total_frames, in (0, 1], over which it decays; 1 is all of it.
-            A step size that stays until late learns longer and ends as quietly (Hägele et al.
-            2024, https://arxiv.org/abs/2405.18392).
+        cooldown: the last share of total_frames, in (0, 1], over which `anneal` does so; 1 is all
+            of it. Language models end as well with a step size that stays until late (Hägele et
+            al. 2024, https://arxiv.org/abs/2405.18392).
         desired_kl: KL in nats, > 0, by which a rollout should move the policy from its first pass
             to its last, at frame 0; it decays as the step size does. The step size is led by it,
             within 1/32 and 2 times learning_rate. Null leaves it as it is. Needs num_passes

@@ -17,7 +17,7 @@ from agents.impala.graphed_update import GraphedUpdate, Updated
 from agents.impala.loss import Loss, impala_loss
 from agents.impala.minibatches import draw_minibatches
 from agents.impala.optimizer import make_optimizer
-from agents.impala.rollout import Rollout, keep_first_pass
+from agents.impala.rollout import Rollout
 from agents.impala.schedules import desired_kl, entropy_cost, step_size
 from agents.impala.snapshot import Snapshot
 from agents.impala.step_factor import next_factor
@@ -146,7 +146,7 @@ class Learner:
                     continue
                 logits_by_pass[min(pass_index, 1)].index_copy_(1, columns, output.logits[:-1])
                 if pass_index == 0:
-                    keep_first_pass(rollout, columns, output)
+                    rollout.keep_first_pass(columns, output)
         means = dict(zip(FIGURES, torch.stack(figures).mean(0), strict=True))
         means |= self._after_passes(logits_by_pass, rollout.valid, lag)
         values = torch.stack(list(means.values()))

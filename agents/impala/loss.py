@@ -93,7 +93,8 @@ def _terms(
     log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
     log_rhos = log_probs - rollout.behaviour_log_prob
     value = output.value.detach()
-    targets = _targets(_known_values(value, rollout), log_rhos.detach(), rollout, config)
+    known = _of_first_pass(value, rollout.value)
+    targets = _targets(known, log_rhos.detach(), rollout, config)
     errors = targets.values - value[:-1]
     of = moments((targets.advantages, targets.values, errors), rollout.valid, ranks)
     return _Terms(
@@ -105,13 +106,13 @@ def _terms(
     )
 
 
-def _known_values(value: Tensor, rollout: Rollout) -> Tensor:
-    """Returns the values [T+1, B] that targets are made of: the first pass's, once it has been.
+def _of_first_pass(now: Tensor, kept: Tensor) -> Tensor:
+    """Returns what a rollout's first pass found, which is now where nothing is kept of it.
 
     Later values have been fitted to this rollout. PPO, too, makes its advantages before it learns
     (Schulman et al. 2017, https://arxiv.org/abs/1707.06347, algorithm 1).
     """
-    return torch.where(rollout.value.isnan(), value, rollout.value)
+    return torch.where(kept.isnan(), now, kept)
 
 
 def _targets(
@@ -143,6 +144,6 @@ def _policy_loss(
     acted = rollout.behaviour_log_prob
     if config.policy_loss == "plain":
         return plain_policy_loss(log_probs, log_probs - acted, advantages, config.rho_bar)
-    first = torch.where(rollout.log_prob.isnan(), log_probs.detach(), rollout.log_prob)
+    first = _of_first_pass(log_probs.detach(), rollout.log_prob)
     weights = (first - acted).exp().clamp(max=config.rho_bar)
     return surrogate_policy_loss(log_probs - first, weights, advantages, config.surrogate_clip)

@@ -100,21 +100,19 @@ class Rollout:
         for slot, state in zip(target.core_state, self.core_state, strict=True):
             torch.index_select(state, 0, columns, out=slot)
 
+    def keep_first_pass(self, columns: Tensor, output: PolicyOutput) -> None:
+        """Writes what the learner's first pass says of the environments `columns` [b] int64.
+
+        Args:
+            columns: environments.
+            output: logits [T+1, b, A] and value [T+1, b], no gradient.
+        """
+        actions = self.action.index_select(1, columns)
+        log_policy = output.logits[:-1].log_softmax(-1)
+        self.value.index_copy_(1, columns, output.value)
+        self.log_prob.index_copy_(1, columns, log_policy.gather(-1, actions[..., None])[..., 0])
+
     def _sequences(self) -> dict[str, Any]:
         """Returns the tensors of rows over environments, by field."""
         others = ("core_state", "version", "episodes")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in others}
-
-
-def keep_first_pass(rollout: Rollout, columns: Tensor, output: PolicyOutput) -> None:
-    """Writes the values and log-probabilities of the environments `columns` [b] int64.
-
-    Args:
-        rollout: whose they are.
-        columns: environments.
-        output: logits [T+1, b, A] and value [T+1, b] of the learner's first pass, no gradient.
-    """
-    actions = rollout.action.index_select(1, columns)
-    log_policy = output.logits[:-1].log_softmax(-1)
-    rollout.value.index_copy_(1, columns, output.value)
-    rollout.log_prob.index_copy_(1, columns, log_policy.gather(-1, actions[..., None])[..., 0])

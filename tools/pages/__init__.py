@@ -20,6 +20,7 @@ from tools.pages.install import install_block
 from tools.pages.kernels import kernel_block
 from tools.pages.keys import keys_block
 from tools.pages.loop_costs import costs_block, run_length_block
+from tools.pages.lost_points import lost_points_block
 from tools.pages.memory import memory_block
 from tools.pages.parallel import efficiency_block, exchange_block, processes_block
 from tools.pages.pong import pong_block, recipe_block
@@ -55,6 +56,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "lambda": lambda_block,
     "rallies": rally_block,
     "skip": skip_block,
+    "lost_points": lost_points_block,
     "memory": memory_block,
     "kernels": kernel_block,
     "registers": registers_block,

@@ -55,6 +55,17 @@ class WholeUnroll(Leaky):
         return torch.stack(outputs), state
 
 
+class Memoryless(nn.Module):
+    output_size, state_shapes = INPUT, ()
+
+    def __init__(self, input_size):
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((input_size,), 2.0))
+
+    def step(self, x, state):
+        return self.scale * x, state
+
+
 @pytest.fixture(autouse=True)
 def nothing_loaded(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -150,6 +161,14 @@ def test_without_its_class_a_guest_s_settings_are_read_and_it_is_not_made():
     assert resolved(config) == config
     with pytest.raises(ValueError, match=r"is code from outside, .* --plugin my\.py:Core"):
         make_core(config, INPUT)
+
+
+def test_a_core_may_have_no_state():
+    core = made(Memoryless)
+    x = torch.randn(4, 2, INPUT, dtype=torch.float64)
+    y, state = core(x, core.initial_state(2), torch.zeros(4, 2, dtype=torch.bool))
+    assert torch.equal(y, 2 * x)
+    assert state == ()
 
 
 HEAD = "import torch\nfrom torch import nn\nclass Core(nn.Module):\n"

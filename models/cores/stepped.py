@@ -2,10 +2,10 @@
 
 from typing import Protocol, cast
 
-import torch
 from torch import Tensor, nn
 
 from ..kernels.dispatch import Bptt
+from ..kernels.unroll import unroll
 from .base import Core, CoreState
 
 
@@ -46,15 +46,9 @@ class Stepped(Core):
 
     def forward(self, x: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Steps through an unroll; see `Core.forward`."""
-        outputs = []
-        for x_BD, start_B in zip(x, start, strict=True):
-            state = tuple(self._before_step(tensor, start_B) for tensor in state)
-            y, state = self._steps.step(x_BD, state)
-            outputs.append(y)
-        return torch.stack(outputs), state
 
-    def _before_step(self, tensor: Tensor, start: Tensor) -> Tensor:
-        """Returns a state tensor [B, ...], zero in the rows with a start."""
-        tensor = tensor.detach() if self.bptt == 1 else tensor
-        zero = torch.zeros((), dtype=tensor.dtype, device=tensor.device)
-        return torch.where(start.view(-1, *(1,) * (tensor.ndim - 1)), zero, tensor)
+        def step(x_BD: Tensor, *before: Tensor) -> tuple[Tensor, CoreState]:
+            return self._steps.step(x_BD, before)
+
+        output_shape = (x.shape[1], self.output_size)
+        return unroll(step, (x,), state, start, self.bptt, output_shape)

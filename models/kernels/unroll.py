@@ -1,4 +1,4 @@
-"""What the references share: the loop over time, and reading from and writing to fast weights.
+"""The loop over time of the references and of stepped cores; reading and writing fast weights.
 
 Shapes: T steps, B batch, H heads, K key size, V value size. Fast weights W are [key, value].
 """
@@ -28,7 +28,7 @@ def unroll(
     Args:
         step: (inputs of one step, states) -> (output, new states).
         inputs: each [T, B, ...].
-        states: each [B, ...], before step 0.
+        states: each [B, ...], before step 0; none in a memory without any.
         start_TB: bool.
         bptt: "full", or 1 to cut the gradient that enters a step through its states.
         output_shape: [B, ...] of one step's output, for a call without steps.
@@ -36,7 +36,8 @@ def unroll(
     Returns:
         Outputs [T, B, ...] and the states after the last step.
     """
-    wide = [x.to(states[0].dtype) for x in inputs]
+    dtype = states[0].dtype if states else inputs[0].dtype
+    wide = [x.to(dtype) for x in inputs]
     outputs = []
     for t, start_B in enumerate(start_TB):
         if bptt == 1:

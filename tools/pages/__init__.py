@@ -23,7 +23,7 @@ from tools.pages.loop_costs import costs_block, run_length_block
 from tools.pages.lost_points import lost_points_block
 from tools.pages.memory import memory_block
 from tools.pages.parallel import efficiency_block, exchange_block, processes_block
-from tools.pages.pong import pong_block, recipe_block
+from tools.pages.pong import pong_block
 from tools.pages.pong_tuning import lambda_block, rally_block, skip_block, tuning_block
 from tools.pages.reliability import campaign_block, soak_block
 from tools.pages.same_weights import same_games_block, same_weights_block
@@ -51,7 +51,6 @@ PAGES = (
 )
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
-    "recipe": recipe_block,
     "tuning": tuning_block,
     "lambda": lambda_block,
     "rallies": rally_block,

@@ -1,66 +1,63 @@
-"""The tables of agents trained on Pong."""
+"""The table of agents trained on Pong, and what it comes to."""
 
+import statistics
 from pathlib import Path
+from typing import Any
 
 from experiment.provenance import ROOT
 from models.cores import CORES
 from tools.pages.files import last_row, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
-RECIPE_RUNS = ROOT / "results" / "pong_recipe"
+ENOUGH = 18  # points
+MEMORYLESS = "feedforward"
+HEADER = (
+    *("core", "seed: mean ± standard error", "greedy", "frames to a mean of 18 in training"),
+    *("minutes to it", "minutes in all"),
+)
 
 
 def pong_block() -> str:
-    """Returns the section."""
+    """Returns what the runs come to, and the table."""
     runs = pong_runs()
-    return "\n".join(
-        [
-            "`configs/pong.yaml` as it was before the recipe of today, with each core: mean return "
-            "of 30 full games per seed, sampled policy, and greedy where the policy is kept, "
-            "played through gymnasium and ale-py. Two or three runs went side by side on two "
-            "cores, a thread each, with other work beside them: minutes are an upper bound. The "
-            f"runs come from {_num_versions(runs)} versions of the code, with the same settings: "
-            "`results/pong/<core>/seed<k>/config.yaml`.",
-            "",
-            _table(runs),
-        ]
+    rows = [_row(name, folders) for name, folders in runs.items()]
+    return "\n\n".join([_summary(runs), table(HEADER, rows)])
+
+
+def pong_runs() -> dict[str, list[Path]]:
+    """Returns the published runs of each core."""
+    names = sorted((folder.name for folder in RUNS.iterdir()), key=list(CORES).index)
+    return {name: sorted((RUNS / name).glob("seed*")) for name in names}
+
+
+def _summary(runs: dict[str, list[Path]]) -> str:
+    folders = [folder for name, of in runs.items() if name != MEMORYLESS for folder in of]
+    scores = [read_json(folder / "evaluation.json")["mean_return"] for folder in folders]
+    reached = [row["frames"] for row in map(_first_at_18, folders) if row is not None]
+    origins = [read_json(folder / "provenance.json") for of in runs.values() for folder in of]
+    cpus = sorted({origin["hardware"]["cpu"] for origin in origins})
+    commits = sorted({origin["commit"][:7] for origin in origins})
+    assert len({origin["source_hash"] for origin in origins}) == 1, "runs of several versions"
+    return (
+        f"Of {len(folders)} runs with a memory {sum(score >= ENOUGH for score in scores)} end at "
+        f"{ENOUGH} points or more; the median is {statistics.median(scores):.1f}, the least "
+        f"{min(scores):.1f}. A mean of {ENOUGH} over the last 100 games of training is reached by "
+        f"{len(reached)} of them, after {statistics.median(reached) / 1e6:.1f} M frames in the "
+        f"median and {max(reached) / 1e6:.1f} M at the latest. All are of one version of the code "
+        f"({', '.join(commits)}), on two cores of {', '.join(cpus)}."
     )
 
 
-def recipe_block() -> str:
-    """Returns the table of the runs with the recipe."""
-    return _table(pong_runs(RECIPE_RUNS))
-
-
-def _table(runs: dict[str, list[Path]]) -> str:
-    columns = ["core", "seed: mean ± standard error", "greedy", "frames"]
-    columns += ["frames to a mean of 18 in training", "minutes", "machine"]
-    return table(columns, [_row(name, folders) for name, folders in runs.items()])
-
-
-def pong_runs(results: Path = RUNS) -> dict[str, list[Path]]:
-    """Returns the published runs of each core, and of each core with other settings."""
-    names = sorted(folder.name for folder in results.iterdir())
-    names.sort(key=lambda name: ("-" in name, list(CORES).index(name.partition("-")[0])))
-    return {name: sorted((results / name).glob("seed*")) for name in names}
-
-
-def _num_versions(runs: dict[str, list[Path]]) -> int:
-    folders = [folder for of in runs.values() for folder in of]
-    return len({read_json(folder / "provenance.json")["source_hash"] for folder in folders})
-
-
 def _row(name: str, folders: list[Path]) -> list[str]:
+    firsts = [_first_at_18(folder) for folder in folders]
     minutes = [last_row(folder)["wall_seconds"] / 60 for folder in folders]
-    frames = [read_json(folder / "evaluation.json")["frames"] for folder in folders]
     return [
         f"`{name}`",
         _means(folders, "evaluation.json"),
         _means(folders, "evaluation-greedy.json"),
-        ", ".join(f"{f / 1e6:.1f} M" for f in frames),
-        ", ".join(_frames_to_18(folder) for folder in folders),
-        ", ".join(f"{m:.0f}" for m in minutes),
-        ", ".join(sorted({read_json(f / "provenance.json")["hardware"]["cpu"] for f in folders})),
+        ", ".join("not yet" if row is None else f"{row['frames'] / 1e6:.1f} M" for row in firsts),
+        ", ".join("" if row is None else f"{row['wall_seconds'] / 60:.1f}" for row in firsts),
+        ", ".join(f"{m:.1f}" for m in minutes),
     ]
 
 
@@ -76,9 +73,9 @@ def _means(folders: list[Path], name: str) -> str:
     )
 
 
-def _frames_to_18(run: Path) -> str:
-    """Returns the frames after which the last 100 training games first averaged 18."""
+def _first_at_18(run: Path) -> dict[str, Any] | None:
+    """Returns the first row of metrics where the last 100 training games average 18."""
     for row in metric_rows(run):
-        if row.get("return/last_100_games_points", -21.0) >= 18:
-            return f"{row['frames'] / 1e6:.1f} M"
-    return "not yet"
+        if row.get("return/last_100_games_points", -21.0) >= ENOUGH:
+            return row
+    return None

@@ -13,8 +13,6 @@ from .encoders import EncoderConfig, make_encoder
 
 NO_ACTION = -1
 """Stands for the last action where there was none."""
-FIRST_CORE_GAIN = 0.1
-"""What the core's output counts for at first where the heads are given its input, too."""
 LAST_REWARD_LIMIT = 1.0
 """The policy sees the last reward clipped to this size, whatever the learner clips rewards to."""
 
@@ -32,11 +30,10 @@ class PolicyConfig:
         centre_features: what the heads are given is scaled down where it is large, so that no step
             moves them far (`limited`), and the policy head is given it less its running mean, so
             that noise makes no action likelier in all states (`Centring`).
-        skip_core: the heads are given the core's input, and its output times a gain that begins
-            small and is learned, so that a policy which needs no memory is learned nearly as if it
-            had none. Parisotto et al. 2019 (https://arxiv.org/abs/1910.06764) do so in a
-            transformer; a learned gain, from 0, is Bachlechner et al.'s (2020,
-            https://arxiv.org/abs/2003.04887).
+        skip_core: the heads are given the core's input, and its output times a gain that begins at
+            0 and is learned, so that a policy which needs no memory is learned as if it had none.
+            Parisotto et al. 2019 (https://arxiv.org/abs/1910.06764) begin a transformer so; the
+            learned gain is Bachlechner et al.'s (2020, https://arxiv.org/abs/2003.04887).
     """
 
     last_action: bool = False
@@ -98,7 +95,7 @@ class Policy(nn.Module):
         size = self.core.output_size + input_size * config.skip_core
         self.core_gain: nn.Parameter | None = None
         if config.skip_core:
-            self.core_gain = nn.Parameter(torch.full((1,), FIRST_CORE_GAIN))
+            self.core_gain = nn.Parameter(torch.zeros(1))
         self.centring = Centring(size) if config.centre_features else None
         self.policy_head = nn.Linear(size, num_actions)
         self.value_head = nn.Linear(size, 1)

@@ -106,8 +106,10 @@ def test_the_heads_of_large_features_are_given_limited_ones(centre_features):
 
 
 @pytest.mark.parametrize("centre_features", [False, True])
-def test_heads_can_be_given_the_cores_input_and_little_of_its_output(centre_features):
+def test_heads_can_be_given_the_cores_input_and_its_output_times_a_gain(centre_features):
     policy = make_policy(centre_features=centre_features, skip_core=True)
+    assert policy.core_gain.item() == 0.0
+    torch.nn.init.constant_(policy.core_gain, 0.25)
     policy.encoder.register_forward_hook(lambda encoder, args, output: 1e6 * output)
     policy.core.register_forward_hook(lambda core, args, output: (1e6 * output[0], output[1]))
     seen = {}
@@ -118,10 +120,16 @@ def test_heads_can_be_given_the_cores_input_and_little_of_its_output(centre_feat
         head.register_forward_pre_hook(lambda head, args: seen.update({head: args[0]}))
     policy(*inputs_of(policy))
     x, y = (limited(seen[of]) if centre_features else seen[of] for of in "xy")
-    features = torch.cat((0.1 * y, x), -1)
+    features = torch.cat((0.25 * y, x), -1)
     torch.testing.assert_close(seen[policy.value_head], features)
     mean = features.mean((0, 1)) if centre_features else 0.0
     torch.testing.assert_close(seen[policy.policy_head], features - mean)
+
+
+def test_a_gain_of_nothing_can_be_learned():
+    policy = make_policy(skip_core=True)
+    policy(*inputs_of(policy))[0].value.sum().backward()
+    assert policy.core_gain.grad.abs().item() > 1e-3
 
 
 def test_a_step_along_the_mean_features_makes_no_action_likelier_everywhere():

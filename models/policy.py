@@ -31,7 +31,7 @@ class PolicyConfig:
             moves them far (`limited`), and the policy head is given it less its running mean, so
             that noise makes no action likelier in all states (`Centring`).
         skip_core: the heads are given the core's input, and its output times a gain that begins at
-            0 and is learned, so that a policy which needs no memory is learned as if it had none.
+            0 and is learned, so that a policy which needs no memory begins as if it had none.
             Parisotto et al. 2019 (https://arxiv.org/abs/1910.06764) begin a transformer so; the
             learned gain is Bachlechner et al.'s (2020, https://arxiv.org/abs/2003.04887).
     """

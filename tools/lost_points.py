@@ -1,8 +1,9 @@
 """Counts where a policy loses points, in games that are played point by point, as Pong is.
 
 `python -m tools.lost_points FOLDER...` plays 30 full games with the policy of each run folder, as
-an evaluation does, and writes `results/lost_points/<folder>.json`: of the points that begin a game,
-follow a won and follow a lost one, how many there were and how many were lost.
+an evaluation does, and writes `results/lost_points/<folder>.json`, or `<core>-<seed>.json`: of the
+points that begin a game, follow a won and follow a lost one, how many there were and how many were
+lost.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from experiment.provenance import ROOT
 
 RESULTS = ROOT / "results" / "lost_points"
 AFTER = ("start", "won", "lost")
-KEPT = ("mean_return", "standard_error", "min_return", "core", "frames", "provenance")
+KEPT = ("mean_return", "standard_error", "min_return", "core", "frames")
 
 
 class Points:
@@ -48,10 +49,18 @@ def count(run: Path) -> dict[str, Any]:
     """Returns the points of a run's policy by what came before them, and how it was evaluated."""
     points = Points()
     result = evaluate(run, EvaluationConfig(), points)
+    origin = result["provenance"]
     return {
+        **{name: origin[name] for name in ("commit", "date")},
+        "machine": origin["hardware"],
         **{name: result[name] for name in KEPT},
         "points": {of: {"played": points.played[of], "lost": points.lost[of]} for of in AFTER},
     }
+
+
+def _name(run: Path) -> str:
+    """Returns the name of a run's file: its folder's, and before a seed the core's."""
+    return f"{run.parent.name}-{run.name}" if run.name.startswith("seed") else run.name
 
 
 def main() -> None:
@@ -61,7 +70,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     torch.set_num_threads(1)
     for run in parser.parse_args().runs:
-        path = RESULTS / f"{run.name}.json"
+        path = RESULTS / f"{_name(run)}.json"
         path.write_text(json.dumps(count(run), indent=2) + "\n")
         print(path)
 

@@ -12,7 +12,7 @@ RUNS = ROOT / "results" / "pong"
 ENOUGH = 18  # points
 MEMORYLESS = "feedforward"
 HEADER = (
-    *("core", "seed: mean ± standard error", "greedy", "frames to a mean of 18 in training"),
+    *("core", "seed: mean ± standard error", f"frames to a mean of {ENOUGH} in training"),
     *("minutes to it", "minutes in all"),
 )
 
@@ -33,7 +33,7 @@ def pong_runs() -> dict[str, list[Path]]:
 def _summary(runs: dict[str, list[Path]]) -> str:
     folders = [folder for name, of in runs.items() if name != MEMORYLESS for folder in of]
     scores = [read_json(folder / "evaluation.json")["mean_return"] for folder in folders]
-    reached = [row["frames"] for row in map(_first_at_18, folders) if row is not None]
+    reached = [row["frames"] for row in map(_first_enough, folders) if row is not None]
     origins = [read_json(folder / "provenance.json") for of in runs.values() for folder in of]
     cpus = sorted({origin["hardware"]["cpu"] for origin in origins})
     commits = sorted({origin["commit"][:7] for origin in origins})
@@ -49,32 +49,28 @@ def _summary(runs: dict[str, list[Path]]) -> str:
 
 
 def _row(name: str, folders: list[Path]) -> list[str]:
-    firsts = [_first_at_18(folder) for folder in folders]
+    firsts = [_first_enough(folder) for folder in folders]
     minutes = [last_row(folder)["wall_seconds"] / 60 for folder in folders]
     return [
         f"`{name}`",
-        _means(folders, "evaluation.json"),
-        _means(folders, "evaluation-greedy.json"),
+        _means(folders),
         ", ".join("not yet" if row is None else f"{row['frames'] / 1e6:.1f} M" for row in firsts),
         ", ".join("" if row is None else f"{row['wall_seconds'] / 60:.1f}" for row in firsts),
         ", ".join(f"{m:.1f}" for m in minutes),
     ]
 
 
-def _means(folders: list[Path], name: str) -> str:
-    """Returns seed, mean return and its standard error of each run that has such a file."""
-    results = {
-        folder.name.removeprefix("seed"): read_json(folder / name)
-        for folder in folders
-        if (folder / name).exists()
-    }
+def _means(folders: list[Path]) -> str:
+    """Returns seed, mean return and its standard error of each run."""
+    results = {folder.name: read_json(folder / "evaluation.json") for folder in folders}
     return ", ".join(
-        f"{seed}: {r['mean_return']:.1f} ± {r['standard_error']:.1f}" for seed, r in results.items()
+        f"{name.removeprefix('seed')}: {r['mean_return']:.1f} ± {r['standard_error']:.1f}"
+        for name, r in results.items()
     )
 
 
-def _first_at_18(run: Path) -> dict[str, Any] | None:
-    """Returns the first row of metrics where the last 100 training games average 18."""
+def _first_enough(run: Path) -> dict[str, Any] | None:
+    """Returns the first row of metrics where the last 100 training games average `ENOUGH`."""
     for row in metric_rows(run):
         if row.get("return/last_100_games_points", -21.0) >= ENOUGH:
             return row

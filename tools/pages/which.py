@@ -40,7 +40,6 @@ def _pong_scores() -> dict[str, list[float]]:
     return {
         core: [read_json(folder / "evaluation.json")["mean_return"] for folder in folders]
         for core, folders in pong_runs().items()
-        if core in CORES
     }
 
 

@@ -37,7 +37,7 @@ SKIP_RUNS = (
     *("ab2-rdn101", "ac1-rdn101gain", "ac2-drnn102gain", "ad1-drnn102", "ae1-drnn102"),
     *("ae2-rdn101", "af1-drnn102", "af2-lstm1", "ag1-lstm101", "ag2-rdn101"),
     *("ai1-rdn101", "ai2-dnet101", "aj1-rdn101", "ak1-rdn101", "am1-dnet101"),
-    *("am2-dnet102", "an2-rdn101"),
+    *("am2-dnet102", "an2-rdn101", "ao1-dnet1"),
     "xx1-oneframe-rdn101",
 )
 """Runs in search of what holds fast-weight cores up, and with what the LSTM and no memory do."""

@@ -33,7 +33,7 @@ def pong_runs() -> dict[str, list[Path]]:
 def _summary(runs: dict[str, list[Path]]) -> str:
     folders = [folder for name, of in runs.items() if name != MEMORYLESS for folder in of]
     scores = [read_json(folder / "evaluation.json")["mean_return"] for folder in folders]
-    reached = [row["frames"] for row in map(_first_enough, folders) if row is not None]
+    reached = [row["frames"] for row in map(_row_that_reached, folders) if row is not None]
     origins = [read_json(folder / "provenance.json") for of in runs.values() for folder in of]
     cpus = sorted({origin["hardware"]["cpu"] for origin in origins})
     commits = sorted({origin["commit"][:7] for origin in origins})
@@ -42,14 +42,23 @@ def _summary(runs: dict[str, list[Path]]) -> str:
         f"Of {len(folders)} runs with a memory {sum(score >= ENOUGH for score in scores)} end at "
         f"{ENOUGH} points or more; the median is {statistics.median(scores):.1f}, the least "
         f"{min(scores):.1f}. A mean of {ENOUGH} over the last 100 games of training is reached by "
-        f"{len(reached)} of them, after {statistics.median(reached) / 1e6:.1f} M frames in the "
-        f"median and {max(reached) / 1e6:.1f} M at the latest. All are of one version of the code "
-        f"({', '.join(commits)}), on two cores of {', '.join(cpus)}."
+        f"{_after(reached)}. All are of one version of the code ({', '.join(commits)}), on two "
+        f"cores of {', '.join(cpus)}."
     )
 
 
+def _after(reached: list[int]) -> str:
+    """Returns how many runs reached it, and after how many frames."""
+    if not reached:
+        return "none"
+    median, latest = (
+        f"{frames / 1e6:.1f} M" for frames in (statistics.median(reached), max(reached))
+    )
+    return f"{len(reached)} of them, after {median} frames in the median and {latest} at the latest"
+
+
 def _row(name: str, folders: list[Path]) -> list[str]:
-    firsts = [_first_enough(folder) for folder in folders]
+    firsts = [_row_that_reached(folder) for folder in folders]
     minutes = [last_row(folder)["wall_seconds"] / 60 for folder in folders]
     return [
         f"`{name}`",
@@ -69,7 +78,7 @@ def _means(folders: list[Path]) -> str:
     )
 
 
-def _first_enough(run: Path) -> dict[str, Any] | None:
+def _row_that_reached(run: Path) -> dict[str, Any] | None:
     """Returns the first row of metrics where the last 100 training games average `ENOUGH`."""
     for row in metric_rows(run):
         if row.get("return/last_100_games_points", -21.0) >= ENOUGH:

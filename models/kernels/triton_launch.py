@@ -14,6 +14,10 @@ from torch import Tensor
 from . import native
 
 MAX_TILE_COLUMNS = 32
+STAGES = 3
+"""Steps in flight: what a step reads is asked for two steps ahead, into shared memory."""
+MAX_PIPELINED_BLOCK = 32
+"""Rows of a square matrix: with larger ones the backwards spill or run out of shared memory."""
 
 
 IS_INSTALLED = importlib.util.find_spec("triton") is not None
@@ -84,6 +88,7 @@ def column_blocks(num_rows: int, num_columns: int, min_warps: int = 1) -> dict[s
         "V": num_columns,
         "BLOCK_K": block_k,
         "BLOCK_V": block_v,
+        "STAGES": STAGES,
         "num_warps": max(min_warps, warps_for(block_k * block_v, per_thread=32)),
     }
 
@@ -97,7 +102,12 @@ def square_blocks(size: int, per_thread: int) -> dict[str, int]:
             more than one warp waits at a barrier, many times a step.
     """
     block = block_size(size)
-    return {"D": size, "BLOCK": block, "num_warps": warps_for(block * block, per_thread)}
+    return {
+        "D": size,
+        "BLOCK": block,
+        "STAGES": STAGES if block <= MAX_PIPELINED_BLOCK else 1,
+        "num_warps": warps_for(block * block, per_thread),
+    }
 
 
 def rejects_heads(

@@ -73,6 +73,7 @@ def forward(
     H,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
+    STAGES: tl.constexpr,
     SAVE: tl.constexpr,
 ):
     """Writes h, the states after step T - 1 and, if SAVE, what the backward needs."""
@@ -83,7 +84,7 @@ def forward(
     W = load_square(state_w, head, lanes, D)
     R = load_square(state_r, head, lanes, D)
     output = load_row(state_h + head * D, lanes, D)
-    for t in range(T):
+    for t in tl.range(T, num_stages=STAGES):
         step = (t * B + b) * H + h
         begins = is_start(start, start_strides, t, b)
         W = tl.where(begins, 0.0, W)
@@ -151,6 +152,7 @@ def backward(
     H,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
+    STAGES: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
     """Writes the gradient of every sequence and of the initial states."""
@@ -161,7 +163,7 @@ def backward(
     G_w = load_square(dfinal_w, head, lanes, D)
     G_r = load_square(dfinal_r, head, lanes, D)
     carried = load_row(dfinal_h + head * D, lanes, D)
-    for i in range(T):
+    for i in tl.range(T, num_stages=STAGES):
         t = T - 1 - i
         step = (t * B + b) * H + h
         doutput = carried + load_row(at(dy, dy_strides, t, b, h), lanes, D)

@@ -48,6 +48,7 @@ def forward(
     M: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_V: tl.constexpr,
+    STAGES: tl.constexpr,
     DECAYS: tl.constexpr,
     SAVE: tl.constexpr,
 ):
@@ -66,9 +67,9 @@ def forward(
     start_t = start + b * start_strides[1]
     y_t = at(y, y_strides, 0, b, h)
     states_t = states
-    for _ in range(T):
+    for _ in tl.range(T, num_stages=STAGES):
         W = tl.where(tl.load(start_t) != 0, 0.0, W)
-        for m in range(M):
+        for m in tl.static_range(M):
             if SAVE:
                 tl.store(states_t + tile, W, mask=inside)
                 states_t += states_stride
@@ -123,6 +124,7 @@ def backward(
     M: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_V: tl.constexpr,
+    STAGES: tl.constexpr,
     DECAYS: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
@@ -135,10 +137,10 @@ def backward(
     tile = (b * H + h) * K * V + rows[:, None] * V + columns[None, :]
     inside = (rows[:, None] < K) & (columns[None, :] < V)
     G = tl.load(dfinal_state + tile, mask=inside, other=0.0)
-    for i in range(T):
+    for i in tl.range(T, num_stages=STAGES):
         t = T - 1 - i
         read = part * T * B * H + (t * B + b) * H + h
-        for j in range(M):
+        for j in tl.static_range(M):
             s = t * M + M - 1 - j
             write = part * T * M * B * H + (s * B + b) * H + h
             W = tl.load(states + s * states_stride + tile, mask=inside, other=0.0)

@@ -66,6 +66,7 @@ def forward(
     H,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
+    STAGES: tl.constexpr,
     KEY_NORM: tl.constexpr,
     BETA_RANGE: tl.constexpr,
     SAVE: tl.constexpr,
@@ -78,7 +79,7 @@ def forward(
     R_q, R_k, R_v, R_b = load_recurrent(r_q, r_k, r_v, r_b, h, lanes, D)
     W = load_square(state_w, head, lanes, D)
     output = load_row(state_y + head * D, lanes, D)
-    for t in range(T):
+    for t in tl.range(T, num_stages=STAGES):
         step = (t * B + b) * H + h
         begins = is_start(start, start_strides, t, b)
         W = tl.where(begins, 0.0, W)
@@ -130,6 +131,7 @@ def backward(
     H,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
+    STAGES: tl.constexpr,
     KEY_NORM: tl.constexpr,
     BETA_RANGE: tl.constexpr,
     TRUNCATE: tl.constexpr,
@@ -142,7 +144,7 @@ def backward(
     R_q, R_k, R_v, R_b = load_recurrent(r_q, r_k, r_v, r_b, h, lanes, D)
     G = load_square(dfinal_w, head, lanes, D)
     carried = load_row(dfinal_y + head * D, lanes, D)
-    for i in range(T):
+    for i in tl.range(T, num_stages=STAGES):
         t = T - 1 - i
         step = (t * B + b) * H + h
         W = load_square(w_states, step, lanes, D)

@@ -109,6 +109,7 @@ def forward(
     H,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
+    STAGES: tl.constexpr,
     SAVE: tl.constexpr,
 ):
     """Writes y, the state after step T - 1 and, if SAVE, what the backward needs."""
@@ -118,7 +119,7 @@ def forward(
     lanes = tl.arange(0, BLOCK)
     w_y, w_q, w_k, w_b = load_matrix(w, h, lanes, D)
     s_y, s_q, s_k, s_b = load_matrix(state, head, lanes, D)
-    for t in range(T):
+    for t in tl.range(T, num_stages=STAGES):
         step = (t * B + b) * H + h
         begins = is_start(start, start_strides, t, b)
         s_y = tl.where(begins, 0.0, s_y)
@@ -166,6 +167,7 @@ def backward(
     H,
     D: tl.constexpr,
     BLOCK: tl.constexpr,
+    STAGES: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
     """Writes the gradients of x, of what W was multiplied to, and of the initial state."""
@@ -175,7 +177,7 @@ def backward(
     lanes = tl.arange(0, BLOCK)
     four = tl.arange(0, 4)
     g_y, g_q, g_k, g_b = load_matrix(dfinal_state, head, lanes, D)
-    for i in range(T):
+    for i in tl.range(T, num_stages=STAGES):
         t = T - 1 - i
         step = (t * B + b) * H + h
         m_y, m_q, m_k, m_b = load_matrix(matrices, step, lanes, D)

@@ -88,7 +88,6 @@ def column_blocks(num_rows: int, num_columns: int, min_warps: int = 1) -> dict[s
         "V": num_columns,
         "BLOCK_K": block_k,
         "BLOCK_V": block_v,
-        "STAGES": STAGES,
         "num_warps": max(min_warps, warps_for(block_k * block_v, per_thread=32)),
     }
 

@@ -9,17 +9,27 @@ from benchmarks.kernels import LARGE
 from experiment.provenance import ROOT
 from tools.pages.files import last_row, link, metric_rows, read_json, reports, table
 from tools.pages.gpu_first_run import first_run
+from tools.pages.gpu_trials import kernel_stages, loop_threads, loop_trials
 
 Report = dict[str, Any]
 RETURN = "return/last_100_games_points"
 LOW, SOLVED = -21.0, 18.0  # points of Pong
-CALLS = ("GraphedActStep.answer", "EnvpoolRows.recv")
 NOT_YET = "not yet measured since they were tuned: `make gpu`"
 
 
 def gpu_block() -> str:
     """Returns the newest results of every part, and those of the first run."""
-    return "\n\n".join([loop_part(), kernel_part(), training_part(), *loop_trials(), *first_run()])
+    return "\n\n".join(
+        [
+            loop_part(),
+            *loop_threads(),
+            kernel_part(),
+            *kernel_stages(),
+            training_part(),
+            *loop_trials(),
+            *first_run(),
+        ]
+    )
 
 
 def loop_part() -> str:
@@ -101,53 +111,23 @@ def training_part() -> str:
     runs = sorted(path.parent for path in (ROOT / "results" / "gpu").rglob("metrics.jsonl"))
     if not runs:
         return f"{goals}: {NOT_YET}."
-    header = ["run", "GPU", "environments x unroll", "frames", "seconds"]
+    header = ["run", "commit", "GPU", "environments x unroll", "frames", "seconds"]
     header += ["return of the last 100 games", "evaluation", "seconds to 18"]
     return f"{goals}:\n\n{table(header, map(_training_row, runs))}"
 
 
 def _training_row(run: Path) -> list[str]:
     last, learner = last_row(run), yaml.safe_load((run / "config.yaml").read_text())["learner"]
+    made_by = read_json(run / "provenance.json")
     reached = [row["wall_seconds"] for row in metric_rows(run) if row.get(RETURN, LOW) >= SOLVED]
     return [
         f"[{run.relative_to(ROOT / 'results' / 'gpu')}](/{run.relative_to(ROOT)})",
-        read_json(run / "provenance.json")["hardware"]["gpu"],
+        made_by["commit"][:7],
+        made_by["hardware"]["gpu"],
         _shape(learner),
         f"{last['frames'] / 1e6:.2f} M",
         f"{last['wall_seconds']:.0f}",
         f"{last[RETURN]:.1f}",
         f"{read_json(run / 'evaluation.json')['mean_return']:.1f}",
         f"{reached[0]:.0f}" if reached else "not reached",
-    ]
-
-
-def loop_trials() -> list[str]:
-    """Returns how the environments were divided in trials, and what each division reached."""
-    (name, report), *_ = reports("gpu_loop_trials_*.json")
-    rows = [
-        [
-            row["what"] + (f", {row['note']}" if "note" in row else ""),
-            str(row["environments"]),
-            f"{row['groups']} of {row['threads_per_group']}",
-            str(row["actors"]),
-            f"{row['steps_per_second']:,}",
-            f"{row['cores_used']:.1f}",
-            *(f"{row['ms_per_call'][call]:.2f}" if "ms_per_call" in row else "" for call in CALLS),
-        ]
-        for row in report["rows"]
-    ]
-    header = ["what ran", "environments", "groups and their threads", "actors", "steps/s"]
-    header += ["cores used", "wait for actions, ms", "wait for environments, ms"]
-    tests, training = report["tests"], report["training"]
-    return [
-        f"**How to divide the environments** ({report['hardware']['gpu']}, "
-        f"{report['hardware']['cores']} cores, {link(name, report)}): Pong, `rdn`, small encoder, "
-        "three passes, unroll 64; means of a group's step. With 16 threads a group, twice as many "
-        "as cores, the actor waits for a core; with 8 and 256 environments the loop is as fast as "
-        "random play, which `configs/gpu/*.yaml` have taken from it.",
-        table(header, rows),
-        f"In the same hour {tests['passed']} GPU tests passed and {tests['failed']} failed "
-        f"({tests['why']}), in {tests['seconds']} s; and training with {training['config']}, stood "
-        f"at {training['return_of_last_100_games']:.1f} after {training['seconds']} s and "
-        f"{training['frames'] / 1e6:.1f} M frames.",
     ]

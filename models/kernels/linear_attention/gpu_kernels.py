@@ -34,7 +34,6 @@ def forward(
     V: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_V: tl.constexpr,
-    STAGES: tl.constexpr,
 ):
     """Writes y and the state after step T - 1."""
     b, h = head_of_program(H)
@@ -48,7 +47,7 @@ def forward(
     v_t = at(v, v_strides, 0, b, h)
     start_t = start + b * start_strides[1]
     y_t = at(y, y_strides, 0, b, h)
-    for _ in tl.range(T, num_stages=STAGES):
+    for _ in range(T):
         W = tl.where(tl.load(start_t) != 0, 0.0, W)
         W += load_row(k_t, rows, K)[:, None] * load_row(v_t, columns, V)[None, :]
         read = tl.sum(W * load_row(q_t, rows, K)[:, None], axis=0)
@@ -86,7 +85,6 @@ def backward(
     V: tl.constexpr,
     BLOCK_K: tl.constexpr,
     BLOCK_V: tl.constexpr,
-    STAGES: tl.constexpr,
     TRUNCATE: tl.constexpr,
 ):
     """Writes dq and dk per tile of columns, dv and the gradient of the initial state."""
@@ -100,7 +98,7 @@ def backward(
     first_partial = part * T * B * H
 
     W = tl.load(state + tile, mask=inside, other=0.0)
-    for t in tl.range(T, num_stages=STAGES):
+    for t in range(T):
         W = tl.where(is_start(start, start_strides, t, b), 0.0, W)
         k_row = load_row(at(k, k_strides, t, b, h), rows, K)
         v_row = load_row(at(v, v_strides, t, b, h), columns, V)
@@ -110,7 +108,7 @@ def backward(
         store_row(dq + (first_partial + (t * B + b) * H + h) * K, dq_row, rows, K)
 
     G = tl.load(dfinal_state + tile, mask=inside, other=0.0)
-    for i in tl.range(T, num_stages=STAGES):
+    for i in range(T):
         t = T - 1 - i
         q_row = load_row(at(q, q_strides, t, b, h), rows, K)
         k_row = load_row(at(k, k_strides, t, b, h), rows, K)

@@ -62,9 +62,8 @@ def _forward(
     T = len(gates)
     recurrent = final_h.new_empty(len(final_h), len(w_hh))
     strides = leading_strides(gates, 2), leading_strides(start, 2)
-    weights = w_hh.t().contiguous()  # cuBLAS takes 7% less for each product than with a view
     for t, last_h in enumerate((state_h, *y[:-1])):
-        torch.mm(last_h, weights, out=recurrent)
+        torch.mm(last_h, w_hh.t(), out=recurrent)
         tensors = (gates, recurrent, state_c, start, y, final_c, c_states, activations)
         launch_step(gpu_kernels.forward, *tensors, *strides, t=t, T=T, state=final_c, SAVE=save)
     final_h.copy_(y[-1])
@@ -138,9 +137,8 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         *native.materialised(ctx, grads, y),
         *(w_hh, state_c, start, c_states, activations, ctx.truncate),
     )
-    dw_hh = dgates[0].t() @ state_h.masked_fill(start[0, :, None], 0.0)
-    entered = y[:-1].masked_fill(start[1:, :, None], 0.0)
-    dw_hh.addmm_(dgates[1:].flatten(0, 1).t(), entered.flatten(0, 1))
+    entered = torch.cat((state_h[None], y[:-1])).masked_fill(start[..., None], 0.0)
+    dw_hh = dgates.flatten(0, 1).t() @ entered.flatten(0, 1)
     return dgates.to(ctx.dtype), dw_hh, dstate_h, dstate_c, None, None, None
 
 

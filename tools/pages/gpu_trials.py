@@ -40,8 +40,8 @@ def kernel_stages() -> list[str]:
     return [
         "**Steps in flight** of the kernels, D 32, forward and backward in milliseconds "
         f"({report['hardware']['gpu']}, {link(name, report)}): with one a step reads what it needs "
-        "when it needs it, with three that has been asked for two steps before. `delta_product` had "
-        "no loop to do this in until its writes were unrolled.",
+        "when it needs it, with three that has been asked for two steps before. `delta_product` "
+        "had no loop to do this in until its writes were unrolled.",
         table(["kernel", "shape", "1", "2", "3"], lines),
     ]
 

@@ -110,7 +110,7 @@ def steps(out: Path) -> tuple[Step, ...]:
         ),
         Step(
             "compiled",
-            300,
+            900,
             kernels("--compiled", "--ops", "rdn", "--rounds", "5"),
             kernels("--quick", "--ops", "rdn"),
         ),

@@ -1,4 +1,4 @@
-# Every target but gpu makes the environment first where it is missing. Python 3.11 with pip and make are enough.
+# Every target but gpu and browser makes the environment first where it is missing. Python 3.11 with pip and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal

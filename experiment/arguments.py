@@ -71,15 +71,16 @@ def with_plain_numbers(arguments: Sequence[str]) -> list[str]:
     """Returns a command line with whole numbers such as 6e6 written out, and inf as in YAML.
 
     Only in the values of options, and of the settings that some take: a folder may be called
-    5934e21.
+    5934e21, or rdn-total_frames=3e6.
     """
     before = ("", *arguments)
     return [
-        _NUMBER.sub(_plain_number, word) if last.startswith("--") or "=" in word else word
+        _NUMBER.sub(_plain_number, word) if last.startswith("--") or _SETTING.match(word) else word
         for last, word in zip(before, arguments, strict=False)
     ]
 
 
+_SETTING = re.compile(r"(--)?[A-Za-z][\w.]*=")
 _NUMBER = re.compile(r"(?<![^=])(\d+(?:\.\d+)?e\+?\d{1,2}|-?inf)$", re.IGNORECASE)
 
 

@@ -43,3 +43,12 @@ def test_the_commands_of_the_2021_protocol_differ_in_their_core_alone():
     assert len(found) == 6
     assert found[0].env.preset == "paper2021"
     assert all(replace(config, core=found[0].core) == found[0] for config in found)
+
+
+def test_the_recipe_is_the_same_with_one_frame_and_in_other_games():
+    pong, one, atari = (
+        settings_from_values(TrainConfig, yaml.safe_load((ROOT / "configs" / name).read_text()))
+        for name in ("pong.yaml", "pong_one_frame.yaml", "atari.yaml")
+    )
+    assert one == replace(pong, env=replace(pong.env, frame_stack=1))
+    assert atari == replace(pong, game=atari.game, total_frames=10_000_000)

@@ -149,8 +149,9 @@ def test_numbers_are_taken_as_people_write_them(capsys):
 
 def test_a_folder_may_be_called_as_a_number_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["evaluate", "5934e21"]) == 2
-    assert "5934e21" in capsys.readouterr().err
+    for folder in ("5934e21", "runs/rdn-total_frames=3e6"):
+        assert main(["evaluate", folder]) == 2
+        assert folder in capsys.readouterr().err
 
 
 def test_a_file_takes_numbers_as_people_write_them(tmp_path, capsys):

@@ -87,8 +87,14 @@ def steps(out: Path) -> tuple[Step, ...]:
     return (
         Step("versions", 30, ("-c", VERSIONS), ("-c", VERSIONS)),
         Step("tests", 150, (*tests, "-k", "gpu or triton"), ("-m", "pytest", "-q", TESTS[0])),
-        Step("loop_small", 210, loop("--rollouts", "12"), quick_loop),
+        Step(
+            "pong",
+            150,
+            train("configs/gpu/pong.yaml", out, 120),
+            train("configs/gpu/pong.yaml", out, 3, *TINY, "--device", "cpu"),
+        ),
         Step("kernels", 120, kernels("--rounds", "5"), kernels("--quick")),
+        Step("loop_small", 240, loop("--rollouts", "12"), quick_loop),
         Step(
             "loop_residual",
             60,
@@ -96,12 +102,6 @@ def steps(out: Path) -> tuple[Step, ...]:
             (*quick_loop, "--encoder", "impala"),
         ),
         Step("loop_one_pass", 30, loop("--cores", "[rdn]", *one_pass), (*quick_loop, *one_pass)),
-        Step(
-            "pong",
-            150,
-            train("configs/gpu/pong.yaml", out, 120),
-            train("configs/gpu/pong.yaml", out, 3, *TINY, "--device", "cpu"),
-        ),
         Step(
             "breakout",
             900,

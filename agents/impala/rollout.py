@@ -1,4 +1,4 @@
-"""A rollout: T steps of B environments, written by the actor, two of its rows by the learner.
+"""A rollout: T steps of B environments, written by the actor, two of its fields by the learner.
 
 Time-major. Row t holds x_t, a_t, and the reward and discount that a_t led to, so the learner
 shifts nothing. Row T only bootstraps and is row 0 of the next rollout.
@@ -29,8 +29,8 @@ class Rollout:
     reward: Tensor  # [T, B] float32, raw
     discount: Tensor  # [T, B] float32, gamma, and 0 where a_t led to an end
     valid: Tensor  # [T, B] bool, false where no action happened (terminal observation)
-    value: Tensor  # [T+1, B] float32, V(x_t) in the learner's first pass, NaN before it
-    log_prob: Tensor  # [T, B] float32, log pi(a_t | x_t) in that pass, NaN before it
+    value: Tensor  # [T+1, B] float32, V(x_t) in the first of several passes, NaN before
+    log_prob: Tensor  # [T, B] float32, log pi(a_t | x_t) in that pass, NaN before
     core_state: CoreState  # each [B, ...] float32, before row 0
     version: int = 0  # updates behind the weights that acted
     episodes: list[Episode] = field(default_factory=list)  # games that ended during the rollout

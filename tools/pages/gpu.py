@@ -7,13 +7,12 @@ import yaml
 
 from benchmarks.kernels import LARGE
 from experiment.provenance import ROOT
-from tools.pages.files import last_row, link, metric_rows, read_json, reports, table
+from tools.pages.files import last_row, link, read_json, reports, table
 from tools.pages.gpu_first_run import first_run
 from tools.pages.gpu_trials import kernel_stages, loop_threads, loop_trials
+from tools.pages.pong import RETURN, row_that_reached
 
 Report = dict[str, Any]
-RETURN = "return/last_100_games_points"
-LOW, SOLVED = -21.0, 18.0  # points of Pong
 NOT_YET = "not yet measured since they were tuned: `make gpu`"
 
 
@@ -119,7 +118,7 @@ def training_part() -> str:
 def _training_row(run: Path) -> list[str]:
     last, learner = last_row(run), yaml.safe_load((run / "config.yaml").read_text())["learner"]
     made_by = read_json(run / "provenance.json")
-    reached = [row["wall_seconds"] for row in metric_rows(run) if row.get(RETURN, LOW) >= SOLVED]
+    reached = row_that_reached(run)
     return [
         f"[{run.relative_to(ROOT / 'results' / 'gpu')}](/{run.relative_to(ROOT)})",
         made_by["commit"][:7],
@@ -129,5 +128,5 @@ def _training_row(run: Path) -> list[str]:
         f"{last['wall_seconds']:.0f}",
         f"{last[RETURN]:.1f}",
         f"{read_json(run / 'evaluation.json')['mean_return']:.1f}",
-        f"{reached[0]:.0f}" if reached else "not reached",
+        f"{reached['wall_seconds']:.0f}" if reached else "not reached",
     ]

@@ -9,7 +9,7 @@ CALLS = ("GraphedActStep.answer", "EnvpoolRows.recv")
 
 def loop_threads() -> list[str]:
     """Returns the loop of two cores with other groups and emulator threads."""
-    (name, report), *_ = reports("gpu_loop_threads_*.json")
+    name, report = reports("gpu_loop_threads_*.json")[-1]
     rows = [
         [
             f"`{row['core']}`",
@@ -32,7 +32,7 @@ def loop_threads() -> list[str]:
 
 def kernel_stages() -> list[str]:
     """Returns what it gives to ask for the reads of later steps ahead of time."""
-    (name, report), *_ = reports("kernel_stages_*.json")
+    name, report = reports("kernel_stages_*.json")[-1]
     rows = sorted(report["rows"], key=lambda row: (row["op"], row["B"], row["stages"]))
     lines = []
     for (op, T, B), same in itertools.groupby(rows, lambda row: (row["op"], row["T"], row["B"])):
@@ -48,7 +48,7 @@ def kernel_stages() -> list[str]:
 
 def loop_trials() -> list[str]:
     """Returns how the environments were divided in trials, and what each division reached."""
-    (name, report), *_ = reports("gpu_loop_trials_*.json")
+    name, report = reports("gpu_loop_trials_*.json")[-1]
     rows = [
         [
             row["what"] + (f", {row['note']}" if "note" in row else ""),

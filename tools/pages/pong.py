@@ -9,7 +9,8 @@ from models.cores import CORES
 from tools.pages.files import last_row, metric_rows, read_json, table
 
 RUNS = ROOT / "results" / "pong"
-ENOUGH = 18  # points
+ENOUGH, LEAST = 18, -21  # points
+RETURN = "return/last_100_games_points"
 MEMORYLESS = "feedforward"
 HEADER = (
     *("core", "seed: mean ± standard error", f"frames to a mean of {ENOUGH} in training"),
@@ -33,7 +34,7 @@ def pong_runs() -> dict[str, list[Path]]:
 def _summary(runs: dict[str, list[Path]]) -> str:
     folders = [folder for name, of in runs.items() if name != MEMORYLESS for folder in of]
     scores = [read_json(folder / "evaluation.json")["mean_return"] for folder in folders]
-    reached = [row["frames"] for row in map(_row_that_reached, folders) if row is not None]
+    reached = [row["frames"] for row in map(row_that_reached, folders) if row is not None]
     origins = [read_json(folder / "provenance.json") for of in runs.values() for folder in of]
     cpus = sorted({origin["hardware"]["cpu"] for origin in origins})
     commits = sorted({origin["commit"][:7] for origin in origins})
@@ -58,7 +59,7 @@ def _after(reached: list[int]) -> str:
 
 
 def _row(name: str, folders: list[Path]) -> list[str]:
-    firsts = [_row_that_reached(folder) for folder in folders]
+    firsts = [row_that_reached(folder) for folder in folders]
     minutes = [last_row(folder)["wall_seconds"] / 60 for folder in folders]
     return [
         f"`{name}`",
@@ -78,9 +79,9 @@ def _means(folders: list[Path]) -> str:
     )
 
 
-def _row_that_reached(run: Path) -> dict[str, Any] | None:
+def row_that_reached(run: Path) -> dict[str, Any] | None:
     """Returns the first row of metrics where the last 100 training games average `ENOUGH`."""
     for row in metric_rows(run):
-        if row.get("return/last_100_games_points", -21.0) >= ENOUGH:
+        if row.get(RETURN, LEAST) >= ENOUGH:
             return row
     return None

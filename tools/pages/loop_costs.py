@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.loop_costs import cells, header
 from tools.pages.files import link, machine, metric_rows, reports, table
-from tools.pages.pong import pong_runs
+from tools.pages.pong import RUNS, runs_by_core
 
 THIRDS = 3
 
@@ -48,7 +48,7 @@ def _line_through(rows: list[dict[str, Any]]) -> str:
 
 def run_length_block() -> str:
     """Returns speed and memory over the published Pong runs."""
-    runs = [folder for folders in pong_runs().values() for folder in folders]
+    runs = [folder for folders in runs_by_core(RUNS).values() for folder in folders]
     columns = ["run", "frames/s in the first third", "second", "last"]
     columns += ["peak memory after a third, MiB", "at the end"]
     return table(columns, map(_run_cells, runs))

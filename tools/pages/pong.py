@@ -20,15 +20,19 @@ HEADER = (
 
 def pong_block() -> str:
     """Returns what the runs come to, and the table."""
-    runs = pong_runs()
-    rows = [_row(name, folders) for name, folders in runs.items()]
-    return "\n\n".join([_summary(runs), table(HEADER, rows)])
+    runs = runs_by_core(RUNS)
+    return "\n\n".join([_summary(runs), pong_table(runs)])
 
 
-def pong_runs() -> dict[str, list[Path]]:
-    """Returns the published runs of each core."""
-    names = sorted((folder.name for folder in RUNS.iterdir()), key=list(CORES).index)
-    return {name: sorted((RUNS / name).glob("seed*")) for name in names}
+def pong_table(runs: dict[str, list[Path]]) -> str:
+    """Returns a row for each core: its scores, and when each seed was at `ENOUGH`."""
+    return table(HEADER, [_row(name, folders) for name, folders in runs.items()])
+
+
+def runs_by_core(of: Path) -> dict[str, list[Path]]:
+    """Returns the published runs of each core, in the order of the registry."""
+    names = sorted((folder.name for folder in of.iterdir()), key=list(CORES).index)
+    return {name: sorted((of / name).glob("seed*")) for name in names}
 
 
 def _summary(runs: dict[str, list[Path]]) -> str:
@@ -63,14 +67,14 @@ def _row(name: str, folders: list[Path]) -> list[str]:
     minutes = [last_row(folder)["wall_seconds"] / 60 for folder in folders]
     return [
         f"`{name}`",
-        _means(folders),
+        means(folders),
         ", ".join("not yet" if row is None else f"{row['frames'] / 1e6:.1f} M" for row in firsts),
         ", ".join("" if row is None else f"{row['wall_seconds'] / 60:.1f}" for row in firsts),
         ", ".join(f"{m:.1f}" for m in minutes),
     ]
 
 
-def _means(folders: list[Path]) -> str:
+def means(folders: list[Path]) -> str:
     """Returns seed, mean return and its standard error of each run."""
     results = {folder.name: read_json(folder / "evaluation.json") for folder in folders}
     return ", ".join(

@@ -9,7 +9,7 @@ from comparison.statistics import mean_of_runs
 from models.cores import CORES
 from tools.pages.files import read_json
 from tools.pages.memory import runs_of_core
-from tools.pages.pong import pong_runs
+from tools.pages.pong import RUNS, runs_by_core
 
 NEEDS = {
     "A bit kept over a corridor": "tmaze",
@@ -39,7 +39,7 @@ def _task_scores(task: str) -> dict[str, list[float]]:
 def _pong_scores() -> dict[str, list[float]]:
     return {
         core: [read_json(folder / "evaluation.json")["mean_return"] for folder in folders]
-        for core, folders in pong_runs().items()
+        for core, folders in runs_by_core(RUNS).items()
     }
 
 

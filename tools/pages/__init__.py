@@ -11,6 +11,7 @@ from collections.abc import Callable
 from experiment.provenance import ROOT
 from tools.pages.against import against_block
 from tools.pages.answers import answers_block, formal_block
+from tools.pages.atari import games_block, one_frame_block
 from tools.pages.compare_cost import compare_block
 from tools.pages.coverage import coverage_block
 from tools.pages.encoder import encoder_block
@@ -37,6 +38,7 @@ PAGES = (
     "README.md",
     "docs/pong.md",
     "docs/pong_recipe.md",
+    "docs/atari.md",
     "docs/memory.md",
     "docs/kernels.md",
     "docs/cores.md",
@@ -51,6 +53,8 @@ PAGES = (
 )
 BLOCKS: dict[str, Callable[[], str]] = {
     "pong": pong_block,
+    "one_frame": one_frame_block,
+    "games": games_block,
     "tuning": tuning_block,
     "lambda": lambda_block,
     "rallies": rally_block,

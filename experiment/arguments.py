@@ -75,12 +75,23 @@ def with_plain_numbers(arguments: Sequence[str]) -> list[str]:
     """
     before = ("", *arguments)
     return [
-        _NUMBER.sub(_plain_number, word) if last.startswith("--") or _SETTING.match(word) else word
+        _NUMBER.sub(_plain_number, word) if _may_be_number(last, word) else word
         for last, word in zip(before, arguments, strict=False)
     ]
 
 
-_SETTING = re.compile(r"(--)?[A-Za-z][\w.]*=")
+_TAKE_PATHS = ("--config", "--frames", "--init_from", "--out", "--plugin", "--resume", "--run_dir")
+_SETTING = re.compile(r"[A-Za-z][\w.]*=")
+
+
+def _may_be_number(last: str, word: str) -> bool:
+    """Returns whether a word is the value of an option that takes no path, or holds a setting."""
+    option = word.partition("=")[0] if word.startswith("--") else last
+    if option in _TAKE_PATHS:
+        return False
+    return option.startswith("--") or _SETTING.match(word) is not None
+
+
 _NUMBER = re.compile(r"(?<![^=])(\d+(?:\.\d+)?e\+?\d{1,2}|-?inf)$", re.IGNORECASE)
 
 

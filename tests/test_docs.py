@@ -158,7 +158,10 @@ def test_the_report_says_what_its_intervals_were_measured_to_be_worth():
         assert said in page_text.INTERVALS
 
 
-@pytest.mark.parametrize(("report", "of"), [("report", "memory"), ("report_pong", "pong")])
+REPORTS = [("report", "memory"), ("report_pong", "pong"), ("report_atari", "atari")]
+
+
+@pytest.mark.parametrize(("report", "of"), REPORTS)
 def test_a_published_report_is_of_every_published_run(report, of):
     text = (ROOT / "results" / report / "report.md").read_text()
     rows = re.findall(rf"^\| (results/{of}/\S+)( runs\\\[\d+\\\])? ", text, re.M)

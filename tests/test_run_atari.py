@@ -150,8 +150,11 @@ def test_numbers_are_taken_as_people_write_them(capsys):
 def test_a_folder_may_be_called_as_a_number_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for folder in ("5934e21", "runs/rdn-total_frames=3e6"):
-        assert main(["evaluate", folder]) == 2
-        assert folder in capsys.readouterr().err
+        for typed in (["evaluate", folder], ["train", "--resume", folder]):
+            assert main(typed) == 2
+            assert folder in capsys.readouterr().err
+    assert main(["train", "--resume=runs/rdn-seed=3e6"]) == 2
+    assert "runs/rdn-seed=3e6" in capsys.readouterr().err
 
 
 def test_a_file_takes_numbers_as_people_write_them(tmp_path, capsys):

@@ -6,7 +6,7 @@ from typing import Any
 
 from experiment.provenance import ROOT
 from models.cores import CORES
-from tools.pages.files import last_row, metric_rows, read_json, table
+from tools.pages.files import last_row, link, machine, metric_rows, read_json, reports, table
 
 RUNS = ROOT / "results" / "pong"
 ENOUGH, LEAST = 18, -21  # points
@@ -19,9 +19,20 @@ HEADER = (
 
 
 def pong_block() -> str:
-    """Returns what the runs come to, and the table."""
+    """Returns what the runs come to, the table, and how long one takes alone."""
     runs = runs_by_core(RUNS)
-    return "\n\n".join([_summary(runs), pong_table(runs)])
+    return "\n\n".join([_summary(runs), pong_table(runs), _alone()])
+
+
+def _alone() -> str:
+    """Returns how long the last timed `make pong` took with nothing beside it."""
+    name, report = reports("make_pong_*.json")[-1]
+    total, first = (report[key] / 60 for key in ("seconds", "seconds_to_18"))
+    return (
+        f"`make pong` alone on {machine(report)}: {total:.1f} minutes in all, {first:.1f} to a "
+        f"mean of {ENOUGH}, and in the end the weights of `{report['same_weights_as']}`, bit for bit "
+        f"({link(name, report)})."
+    )
 
 
 def pong_table(runs: dict[str, list[Path]]) -> str:

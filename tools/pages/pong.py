@@ -30,8 +30,8 @@ def _alone() -> str:
     total, first = (report[key] / 60 for key in ("seconds", "seconds_to_18"))
     return (
         f"`make pong` alone on {machine(report)}: {total:.1f} minutes in all, {first:.1f} to a "
-        f"mean of {ENOUGH}, and in the end the weights of `{report['same_weights_as']}`, bit for bit "
-        f"({link(name, report)})."
+        f"mean of {ENOUGH}, and in the end the weights of `{report['same_weights_as']}`, bit for "
+        f"bit ({link(name, report)})."
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from agents.impala.config import TrainConfig
 from benchmarks.plain_loop import CNNS, lstm_size
+from benchmarks.throughput import with_every_core
 from envs import make_env
 from experiment.device import choose_device
 
@@ -34,6 +35,9 @@ def time_recurrent_ppo(config: TrainConfig, rounds: int) -> list[float]:
         raise ValueError(
             f"--peers compares the encoders {', '.join(CNNS)}, not {config.encoder.kind}"
         )
+    config = with_every_core(config)
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
     learner = config.learner
     env = make_vec_env(config)
     steps = learner.unroll_length * learner.batch_size

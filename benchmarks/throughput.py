@@ -9,7 +9,8 @@ env_only  the environments under random actions, nothing between
 act       the policy's forward pass and sampling, T calls on stored observations
 learn     the configured passes over a stored rollout
 whole     a rollout of the training loop itself
-plain     a rollout of `plain_loop.PlainLoop` (Atari with a convolutional encoder only)
+plain     a rollout of `plain_loop.PlainLoop` (Atari with a convolutional encoder only), which has
+          every core where actors and learner share them
 """
 
 import copy
@@ -31,6 +32,7 @@ from benchmarks.timing import Sample, now, take_turns
 from envs import make_env
 from envs.spec import VecEnv
 from experiment.memory import peak_memory_bytes
+from experiment.provenance import usable_cores
 
 ASYNC_ROLLOUTS = 5
 """Rollouts of one turn in async mode."""
@@ -68,23 +70,19 @@ def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
     Raises:
         ValueError: it does not.
     """
-    if config.num_threads:
-        torch.set_num_threads(config.num_threads)
     with Whole(config) as whole:
-        whole()
-        whole()
+        rollout = with_its_threads(whole, config)
+        rollout()
+        rollout()
         peak = peak_memory_bytes(whole.trainer.device)
         parts = Parts(config, whole.trainer)
-        calls: dict[str, Callable[[], Sample]] = {
-            "env": parts.env,
-            "env_only": parts.env_only,
-            "act": parts.act,
-            "learn": parts.learn,
-            "whole": whole,
-        }
-        plain = PlainLoop(config) if config.encoder.kind in CNNS else None
+        alone = (parts.env, parts.env_only, parts.act, parts.learn)
+        calls = {part.__name__: with_its_threads(part, config) for part in alone}
+        calls["whole"] = rollout
+        peer = with_every_core(config)
+        plain = PlainLoop(peer) if config.encoder.kind in CNNS else None
         if plain is not None:
-            calls["plain"] = lambda: (plain.step(),)
+            calls["plain"] = with_its_threads(lambda: (plain.step(),), peer)
         samples = take_turns(calls, rounds, warm_up=1, is_told=True)
         parts.close()
         if plain is not None:
@@ -95,6 +93,17 @@ def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:
         "peak_memory_bytes": peak,
         "arithmetic": whole.trainer.arithmetic,
     }
+
+
+def with_every_core(config: TrainConfig) -> TrainConfig:
+    """Returns the settings of a loop beside this one that acts and learns in turns.
+
+    In async mode the cores are shared between actors and learner; that loop has them all.
+    """
+    if config.mode == "serial":
+        return config
+    env = replace(config.env, num_threads=0)
+    return replace(config, num_threads=usable_cores(), env=env)
 
 
 class Whole:
@@ -153,21 +162,22 @@ def time_loops(
         calls = {}
         for name, config in configs.items():
             whole = stack.enter_context(Whole(config))
-            calls[name] = call = _with_its_threads(whole, config)
+            calls[name] = call = with_its_threads(whole, config)
             for _ in range((ages or {}).get(name, 0)):
                 call()
         samples = take_turns(calls, rounds, warm_up=1, repeats=1, is_told=True)
     return {name: [s for (s,) in taken] for name, taken in samples.items()}
 
 
-def _with_its_threads(whole: Whole, config: TrainConfig) -> Callable[[], Sample]:
+def with_its_threads(call: Callable[[], Sample], config: TrainConfig) -> Callable[[], Sample]:
+    """Returns a call that gives torch the threads of these settings first."""
     num_threads = config.num_threads or torch.get_num_threads()
 
-    def call() -> Sample:
+    def called() -> Sample:
         torch.set_num_threads(num_threads)
-        return whole()
+        return call()
 
-    return call
+    return called
 
 
 class Parts:

@@ -35,6 +35,7 @@ def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
     """Returns speeds in agent steps per second beside what they were made with."""
     made_with = provenance()
     config = settled(config)
+    num_threads = config.num_threads or torch.get_num_threads()
     measured = time_parts(config, settings.rounds)
     steps = config.learner.unroll_length * config.learner.batch_size
     if settings.peers:
@@ -47,7 +48,7 @@ def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
         **figures(config, speeds),
         "peak_memory_bytes": measured["peak_memory_bytes"],
         "arithmetic": measured["arithmetic"],
-        "threads": torch.get_num_threads(),
+        "threads": num_threads,
         "settings": plain_values(replace(config, core=resolved(config.core))),
         "speeds": speeds,
     }

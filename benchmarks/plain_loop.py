@@ -7,8 +7,6 @@ of environments, encoder shape, unroll, passes, minibatches and optimiser as the
 After the recurrent agents of CleanRL (https://docs.cleanrl.dev/rl-algorithms/ppo/), written anew.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -19,7 +17,7 @@ from benchmarks.timing import now
 from envs import make_env
 from envs.spec import EnvSpec
 from experiment.device import choose_device
-from models.cores import resolved
+from models.cores import CoreConfig, resolved
 
 GAE_LAMBDA = 0.95
 
@@ -53,7 +51,8 @@ class PlainAgent(nn.Module):
 
 def lstm_size(config: TrainConfig) -> int:
     """Returns the size of the LSTM beside a run: of its own LSTM, or the suite's default."""
-    (size,) = resolved(replace(config.core, kind="lstm")).sizes("hidden_size")
+    core = config.core if config.core.kind == "lstm" else CoreConfig(kind="lstm")
+    (size,) = resolved(core).sizes("hidden_size")
     return size
 
 

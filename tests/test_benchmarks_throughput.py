@@ -14,8 +14,17 @@ from agents.impala.config import config_from_values
 from benchmarks import throughput_report
 from benchmarks.autotune import autotune, candidates
 from benchmarks.peers import time_recurrent_ppo
-from benchmarks.plain_loop import PlainLoop
-from benchmarks.throughput import ASYNC_ROLLOUTS, Settings, Whole, time_parts, trace
+from benchmarks.plain_loop import PlainLoop, lstm_size
+from benchmarks.throughput import (
+    ASYNC_ROLLOUTS,
+    Settings,
+    Whole,
+    time_parts,
+    trace,
+    with_every_core,
+)
+from experiment.provenance import usable_cores
+from models.cores import CORES, resolved
 
 ROOT = Path(__file__).parents[1]
 KEYS = {
@@ -99,6 +108,20 @@ def test_the_plain_loop_learns_on_the_gpu():
     assert loop.step() > 0
     loop.close()
     assert all(p.is_cuda and torch.isfinite(p).all() for p in loop.agent.parameters())
+
+
+@pytest.mark.parametrize("core", sorted(CORES))
+def test_the_plain_loop_has_an_lstm_beside_any_core(core):
+    config = tiny(core={"kind": core})
+    assert lstm_size(replace(config, core=resolved(config.core))) == 256
+
+
+def test_the_plain_loop_has_every_core_where_actors_and_learner_share_them():
+    values = {"num_threads": 1, "env": {"num_threads": 1}}
+    alone = with_every_core(tiny(**values, mode="async", exact_lag=1))
+    assert (alone.num_threads, alone.env.num_threads) == (usable_cores(), 0)
+    in_turns = tiny(**values)
+    assert with_every_core(in_turns) == in_turns
 
 
 def test_the_plain_loop_collects_games_and_learns(one_thread):

@@ -31,7 +31,7 @@ from tools.pages.same_weights import same_games_block, same_weights_block
 from tools.pages.sequences import sequences_block
 from tools.pages.startup import startup_block
 from tools.pages.state_growth import growth_block
-from tools.pages.throughput import speed_block, throughput_block
+from tools.pages.throughput import recipe_block, speed_block, throughput_block
 from tools.pages.which import which_block
 
 PAGES = (
@@ -65,6 +65,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "registers": registers_block,
     "keys": keys_block,
     "speed": speed_block,
+    "speed_of_recipe": recipe_block,
     "throughput": throughput_block,
     "encoder": encoder_block,
     "faults": campaign_block,

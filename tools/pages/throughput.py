@@ -19,10 +19,10 @@ BATCH_SIZE = 32
 """Environments of the runs in the tables; the other settings are those of `configs/pong.yaml`."""
 
 
-def newest() -> dict[str, Named]:
+def newest(batch_size: int = BATCH_SIZE) -> dict[str, Named]:
     """Returns, of each machine, the newest report of each mode, encoder and core, in order."""
-    pong = config_from_values(yaml.safe_load((ROOT / "configs/pong.yaml").read_text()))
-    shown = replace(pong, learner=replace(pong.learner, batch_size=BATCH_SIZE))
+    pong = recipe()
+    shown = replace(pong, learner=replace(pong.learner, batch_size=batch_size))
     found: dict[str, dict[tuple[str, ...], tuple[str, Report]]] = defaultdict(dict)
     for name, report in reports("throughput_*-cores_*.json"):
         core = replace(pong.core, kind=report["core"])
@@ -30,6 +30,11 @@ def newest() -> dict[str, Named]:
             key = (report["mode"], report["encoder"], report["core"])
             found[machine(report)][key] = name, report
     return {of: [named[key] for key in sorted(named, key=_order)] for of, named in found.items()}
+
+
+def recipe() -> TrainConfig:
+    """Returns the settings that `make pong` trains with."""
+    return config_from_values(yaml.safe_load((ROOT / "configs/pong.yaml").read_text()))
 
 
 def work(config: TrainConfig) -> tuple[object, ...]:
@@ -111,6 +116,33 @@ def peer_lines(of_machine: Named) -> list[str]:
         f"`{report['core']}` made {report['steps_per_second']:,.0f}: "
         f"{report['steps_per_second'] / peer:.2f} times as many ({link(name, report)})."
     ]
+
+
+def recipe_block() -> str:
+    """Returns how fast `make pong` trains with each core, beside the plain loop and its peer."""
+    of_machines = newest(recipe().learner.batch_size)
+    return "\n\n".join(
+        part
+        for name, named in of_machines.items()
+        for part in (f"{name}:", _recipe_table(named), *peer_lines(named))
+    )
+
+
+def _recipe_table(of_machine: Named) -> str:
+    rows = [
+        [
+            f"`{r['core']}`",
+            f"{r['steps_per_second']:,.0f}",
+            f"{r['frames_per_second']:,.0f}",
+            f"{r['plain_steps_per_second']:,.0f}",
+            _times_plain(r),
+            link(name, r),
+        ]
+        for name, r in of_machine
+        if r["mode"] == "async"
+    ]
+    header = ["core", "steps/s", "frames/s", "plain loop", "times plain loop", "commit and file"]
+    return table(header, rows)
 
 
 def throughput_block() -> str:

@@ -20,6 +20,7 @@ from tools.pages.gpu_resources import registers_block
 from tools.pages.install import install_block
 from tools.pages.kernels import kernel_block
 from tools.pages.keys import keys_block
+from tools.pages.levers import levers_block
 from tools.pages.loop_costs import costs_block, run_length_block
 from tools.pages.lost_points import lost_points_block
 from tools.pages.memory import memory_block
@@ -37,12 +38,13 @@ from tools.pages.which import which_block
 PAGES = (
     "README.md",
     "docs/pong.md",
-    "docs/pong_recipe.md",
+    "docs/pong_trials.md",
     "docs/atari.md",
     "docs/memory.md",
     "docs/kernels.md",
     "docs/cores.md",
     "docs/throughput.md",
+    "docs/gpu.md",
     "docs/results.md",
     "docs/reliability.md",
     "docs/compare.md",
@@ -72,6 +74,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "soak": soak_block,
     "against": against_block,
     "costs": costs_block,
+    "levers": levers_block,
     "run_length": run_length_block,
     "compare": compare_block,
     "coverage": coverage_block,

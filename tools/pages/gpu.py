@@ -1,4 +1,4 @@
-"""The tables of what ran on a GPU: docs/throughput.md. What did not says so."""
+"""The tables of what ran on a GPU: docs/gpu.md. What did not says so."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tables of the first run on a GPU, before what it found was mended: docs/throughput.md."""
+"""The tables of the first run on a GPU, before what it found was mended: docs/gpu.md."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The tables of what was tried on a GPU in one script each: docs/throughput.md."""
+"""The tables of what was tried on a GPU in one script each: docs/gpu.md."""
 
 import itertools
 

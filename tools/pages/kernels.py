@@ -33,7 +33,7 @@ def kernel_block() -> str:
             *scaling(files),
             "",
             "The Triton kernels are checked in Triton's interpreter and compiled ahead of time for "
-            "sm_80 and sm_90; what of them ran on a GPU: [throughput.md](throughput.md#on-a-gpu).",
+            "sm_80 and sm_90; what of them ran on a GPU: [on a GPU](gpu.md).",
         ]
     )
 

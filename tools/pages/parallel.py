@@ -70,7 +70,8 @@ def exchange_block() -> str:
             f"The gradient of this policy is {update['gradient_bytes']:,} bytes; a rollout has "
             f"{update['updates_per_rollout']} updates.",
             sums,
-            f"Three scalars of every rank: {1e3 * of['gather_of_three_seconds']:.2f} ms. The "
+            "Of every rank three scalars, gathered (an update gathers nine; that was not timed): "
+            f"{1e3 * of['gather_of_three_seconds']:.2f} ms. The "
             f"agreement after a rollout: {1e3 * of['agreement_seconds']:.2f} ms.",
             updates,
         ]

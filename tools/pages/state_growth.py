@@ -1,4 +1,4 @@
-"""How large the memory of policies becomes in a game, for docs/pong_recipe.md."""
+"""How large the memory of policies becomes in a game, for docs/pong_trials.md."""
 
 from math import hypot
 from typing import Any

@@ -28,7 +28,7 @@ from benchmarks.timing import Sample, now, speed_over, take_turns
 from experiment.device import choose_device
 from experiment.provenance import provenance
 from models.cores import CORES, Core, CoreConfig, CoreState
-from models.cores.block import FastWeightStack, Mixer
+from models.cores.block import Mixer, ResidualStack
 from models.precision import Precision
 from models.sequence_model import SequenceModel, SequenceModelConfig
 from sequences.config import TaskConfig, make_task
@@ -126,7 +126,7 @@ def make_model(name: str, vocabulary: tuple[int, int], settings: Settings) -> Se
     if name == "nn.LSTM":
         model.core = TorchLSTM(settings.size, settings.num_layers)
     elif name == "attention":
-        model.core = FastWeightStack(core, settings.size, CausalAttention)
+        model.core = ResidualStack(core, settings.size, CausalAttention)
     return model
 
 

@@ -1,7 +1,7 @@
-"""The residual stack that every fast-weight core shares; only the fast net inside it differs.
+"""The residual stack that most cores share; only the mixer inside its layers differs.
 
     h <- W_in x + b
-    per layer:  h <- h + W_o heads(fast_net(W_slow LayerNorm(h)))
+    per layer:  h <- h + W_o heads(mixer(W_slow LayerNorm(h)))
                 h <- h + W_2 relu(W_1 LayerNorm(h))
 
 W_slow and W_o have no bias, the others have one. No positional encoding, no final LayerNorm. Who
@@ -15,7 +15,7 @@ Shapes: T steps, B batch, N = T B rows, H heads, D features of a head, S slow ou
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,6 @@ from torch.nn import functional
 from ..precision import Dense
 from .base import Core, CoreState
 from .config import CoreConfig
-from .spec import CoreSpec
 
 STACK_SIZES = {"num_layers": 2, "hidden_size": 128, "num_heads": 4, "feedforward_size": 512}
 """Of Irie et al. 2021 in reinforcement learning."""
@@ -73,7 +72,7 @@ class Mixer(nn.Module, ABC):
 
 
 class FastNet(Mixer):
-    """A layer's recurrence: fast weights that the slow net's outputs program, in a kernel call."""
+    """A mixer of fast weights: the slow net's outputs program them, in a kernel call."""
 
     @abstractmethod
     def accesses(self, slow: Tensor, state: CoreState) -> dict[str, Access]:
@@ -89,21 +88,21 @@ class FastNet(Mixer):
 
 
 class Block(nn.Module):
-    """One layer: a fast net and a feed-forward net, each behind a LayerNorm and a residual."""
+    """One layer: a mixer and a feed-forward net, each behind a LayerNorm and a residual."""
 
     dropout = 0.0
     """Share of what each half adds that is zeroed in training."""
 
-    def __init__(self, config: CoreConfig, fast_net: Mixer) -> None:
+    def __init__(self, config: CoreConfig, mixer: Mixer) -> None:
         super().__init__()
         size, feedforward_size = config.sizes("hidden_size", "feedforward_size")
-        self.fast_net = fast_net
+        self.fast_net = mixer  # the name that saved weights have, whatever the mixer
         self.norm_fast: nn.Module = nn.Identity()
         self.slow: nn.Module = nn.Identity()
-        if fast_net.slow_size is not None:
+        if mixer.slow_size is not None:
             self.norm_fast = nn.LayerNorm(size)
-            self.slow = Dense(size, fast_net.num_heads * fast_net.slow_size, bias=False)
-        self.out = Dense(fast_net.num_heads * fast_net.read_size, size, bias=False)
+            self.slow = Dense(size, mixer.num_heads * mixer.slow_size, bias=False)
+        self.out = Dense(mixer.num_heads * mixer.read_size, size, bias=False)
         self.norm_feedforward = nn.LayerNorm(size)
         self.expand = Dense(size, feedforward_size)
         self.contract = Dense(feedforward_size, size)
@@ -124,18 +123,18 @@ class Block(nn.Module):
         return functional.dropout(added, self.dropout, self.training)
 
 
-class FastWeightStack(Core):
-    """The fast-weight core. State: that of every layer in turn, [B, H, ...] each."""
+class ResidualStack(Core):
+    """Layers of one kind of mixer. State: that of every layer in turn, [B, ...] each."""
 
     def __init__(
-        self, config: CoreConfig, input_size: int, make_fast_net: Callable[[CoreConfig], Mixer]
+        self, config: CoreConfig, input_size: int, make_mixer: Callable[[CoreConfig], Mixer]
     ) -> None:
         super().__init__()
         self.output_size, num_layers = config.sizes("hidden_size", "num_layers")
         self.input = Dense(input_size, self.output_size)
-        fast_nets = [make_fast_net(config) for _ in range(num_layers)]
-        self.blocks = nn.ModuleList(Block(config, fast_net) for fast_net in fast_nets)
-        self._layer_shapes = fast_nets[0].state_shapes
+        mixers = [make_mixer(config) for _ in range(num_layers)]
+        self.blocks = nn.ModuleList(Block(config, mixer) for mixer in mixers)
+        self._layer_shapes = mixers[0].state_shapes
 
     @property
     def state_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -155,25 +154,6 @@ class FastWeightStack(Core):
         return h_ND.view(T, B, -1), last
 
 
-def fast_weight_core(
-    make_fast_net: Callable[[CoreConfig], Mixer],
-    kernel: str | None,
-    *,
-    color: tuple[str, str],
-    marker: str,
-    args: type[Any] | None = None,
-    state_names: tuple[str, ...] = (),
-) -> CoreSpec:
-    """Returns the description of a stack of a fast net, at the sizes of Irie et al. 2021.
-
-    Source: https://arxiv.org/abs/2106.06295. For the other arguments see `CoreSpec`.
-    """
-    return CoreSpec(
-        make=partial(FastWeightStack, make_fast_net=make_fast_net),
-        sizes=STACK_SIZES,
-        args=args,
-        kernel=kernel,
-        state_names=state_names,
-        color=color,
-        marker=marker,
-    )
+def stack_of(make_mixer: Callable[[CoreConfig], Mixer]) -> Callable[[CoreConfig, int], Core]:
+    """Returns the `CoreSpec.make` of a residual stack with a mixer, made anew for each layer."""
+    return partial(ResidualStack, make_mixer=make_mixer)

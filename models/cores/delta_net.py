@@ -9,8 +9,9 @@ from torch import Tensor
 from ..kernels import delta_rule
 from ..kernels.keys import feature_map
 from .base import CoreState
-from .block import Access, FastNet, fast_weight_core
+from .block import STACK_SIZES, Access, FastNet, stack_of
 from .config import CoreConfig
+from .spec import CoreSpec
 from .write_args import WriteArgs
 
 
@@ -43,6 +44,11 @@ class DeltaNet(FastNet):
         return q, k, v, self.args.strength(b.squeeze(-1))
 
 
-CORE = fast_weight_core(
-    DeltaNet, "delta_rule", args=WriteArgs, color=("#b86e00", "#e69f00"), marker="s"
+CORE = CoreSpec(
+    make=stack_of(DeltaNet),
+    sizes=STACK_SIZES,
+    args=WriteArgs,
+    kernel="delta_rule",
+    color=("#b86e00", "#e69f00"),
+    marker="s",
 )

@@ -15,8 +15,9 @@ from torch import Tensor
 from ..kernels import delta_product
 from ..kernels.keys import KeyNorm, feature_map
 from .base import CoreState
-from .block import Access, FastNet, fast_weight_core
+from .block import STACK_SIZES, Access, FastNet, stack_of
 from .config import CoreConfig
+from .spec import CoreSpec
 from .write_args import WriteArgs
 
 
@@ -71,10 +72,11 @@ class DeltaProduct(FastNet):
         return qk[..., 0, :], qk[..., 1:, :], v, self.args.strength(b)
 
 
-CORE = fast_weight_core(
-    DeltaProduct,
-    "delta_product",
+CORE = CoreSpec(
+    make=stack_of(DeltaProduct),
+    sizes=STACK_SIZES,
     args=DeltaProductArgs,
+    kernel="delta_product",
     color=("#c2185b", "#f48fb1"),
     marker="H",
 )

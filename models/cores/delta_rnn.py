@@ -10,8 +10,9 @@ from torch import Tensor
 from ..kernels import delta_rnn
 from ..kernels.keys import KeyNorm, feature_map
 from .base import CoreState
-from .block import Access, FastNet, fast_weight_core
+from .block import STACK_SIZES, Access, FastNet, stack_of
 from .config import CoreConfig
+from .spec import CoreSpec
 from .write_args import WriteArgs
 
 Program = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -61,6 +62,11 @@ class DeltaRNN(FastNet):
         return q, k, v, beta, rk, rv, rbeta
 
 
-CORE = fast_weight_core(
-    DeltaRNN, "delta_rnn", args=DeltaRNNArgs, color=("#00795a", "#2fc99b"), marker="^"
+CORE = CoreSpec(
+    make=stack_of(DeltaRNN),
+    sizes=STACK_SIZES,
+    args=DeltaRNNArgs,
+    kernel="delta_rnn",
+    color=("#00795a", "#2fc99b"),
+    marker="^",
 )

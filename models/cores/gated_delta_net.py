@@ -19,8 +19,9 @@ from torch.nn import functional
 from ..kernels import gated_delta_rule
 from ..kernels.keys import KeyNorm, feature_map
 from .base import CoreState
-from .block import Access, FastNet, fast_weight_core
+from .block import STACK_SIZES, Access, FastNet, stack_of
 from .config import CoreConfig
+from .spec import CoreSpec
 from .write_args import WriteArgs
 
 MOST_DECAY = 16.0
@@ -83,10 +84,11 @@ class GatedDeltaNet(FastNet):
         return q * D**-0.5, k, v, self.args.strength(b.squeeze(-1)), alpha, gate
 
 
-CORE = fast_weight_core(
-    GatedDeltaNet,
-    "gated_delta_rule",
+CORE = CoreSpec(
+    make=stack_of(GatedDeltaNet),
+    sizes=STACK_SIZES,
     args=GatedDeltaNetArgs,
+    kernel="gated_delta_rule",
     color=("#8a5a00", "#d9b36c"),
     marker="p",
 )

@@ -6,8 +6,9 @@ from torch import Tensor
 from ..kernels import linear_attention
 from ..kernels.keys import elu_feature_map
 from .base import CoreState
-from .block import Access, FastNet, fast_weight_core
+from .block import STACK_SIZES, Access, FastNet, stack_of
 from .config import CoreConfig
+from .spec import CoreSpec
 
 
 class LinearTransformer(FastNet):
@@ -38,6 +39,10 @@ class LinearTransformer(FastNet):
         return q, k, v
 
 
-CORE = fast_weight_core(
-    LinearTransformer, "linear_attention", color=("#a0508a", "#e39bc6"), marker="v"
+CORE = CoreSpec(
+    make=stack_of(LinearTransformer),
+    sizes=STACK_SIZES,
+    kernel="linear_attention",
+    color=("#a0508a", "#e39bc6"),
+    marker="v",
 )

@@ -1,8 +1,8 @@
 """LRU: a linear recurrence of complex numbers, each with a decay and a turn of its own.
 
 x <- lambda x + gamma B u, y = Re(C x), with |lambda| < 1 and gamma = sqrt(1 - |lambda|^2). B is the
-slow net and C the output's matrix of the stack that all cores share; no input passes by the memory
-but on the residual stream. The unroll is a scan of log2(T) steps.
+slow net and C the output's matrix of the residual stack; no input passes by the memory but on the
+residual stream. The unroll is a scan of log2(T) steps.
 
 Source: Orvieto et al. 2023 (https://arxiv.org/abs/2303.06349), section 3.
 
@@ -10,13 +10,12 @@ Shapes: T steps, B batch, N complex numbers, as many as hidden_size.
 """
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from .base import CoreState
-from .block import STACK_SIZES, FastWeightStack, Mixer
+from .block import STACK_SIZES, Mixer, stack_of
 from .config import CoreConfig
 from .spec import CoreSpec
 
@@ -77,7 +76,7 @@ def scan(log_lambda: Tensor, u: Tensor, before: Tensor, start: Tensor) -> Tensor
 
 
 CORE = CoreSpec(
-    make=partial(FastWeightStack, make_fast_net=LRU),
+    make=stack_of(LRU),
     sizes={name: size for name, size in STACK_SIZES.items() if name != "num_heads"},
     state_names=("real part of x", "imaginary part of x"),
     color=("#4a7c12", "#9ccc65"),

@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from ..kernels.unroll import unroll
 from .base import CoreState
-from .block import Mixer, fast_weight_core
+from .block import STACK_SIZES, Mixer, stack_of
 from .config import CoreConfig
+from .spec import CoreSpec
 
 LEAST_FORGET_BIAS, MOST_FORGET_BIAS = 3.0, 6.0
 """Forget gates before training, spread over the heads: https://github.com/NX-AI/xlstm."""
@@ -64,9 +65,9 @@ def step(
     return torch.einsum("bhkv,bhk->bhv", C, q) / size[..., None], (C, n, m_new)
 
 
-CORE = fast_weight_core(
-    MLSTM,
-    None,
+CORE = CoreSpec(
+    make=stack_of(MLSTM),
+    sizes=STACK_SIZES,
     state_names=("memory C", "normaliser n", "largest exponent m"),
     color=("#1b7f8c", "#66c5d3"),
     marker="<",

@@ -14,8 +14,9 @@ from ..kernels import rdn
 from ..kernels.keys import KeyNorm
 from ..kernels.rdn.reference import program
 from .base import CoreState
-from .block import Access, FastNet, fast_weight_core
+from .block import STACK_SIZES, Access, FastNet, stack_of
 from .config import CoreConfig
+from .spec import CoreSpec
 from .write_args import WriteArgs
 
 Program = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -78,4 +79,11 @@ class RDN(FastNet):
         return q, k, v, b.squeeze(-1), self.r_q, self.r_k, self.r_v, self.r_b
 
 
-CORE = fast_weight_core(RDN, "rdn", args=RDNArgs, color=("#d0421b", "#ff8a65"), marker="D")
+CORE = CoreSpec(
+    make=stack_of(RDN),
+    sizes=STACK_SIZES,
+    args=RDNArgs,
+    kernel="rdn",
+    color=("#d0421b", "#ff8a65"),
+    marker="D",
+)

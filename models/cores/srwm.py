@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from ..kernels import srwm
 from ..kernels.srwm.reference import NUM_STRENGTHS
 from .base import CoreState
-from .block import Mixer, fast_weight_core
+from .block import STACK_SIZES, Mixer, stack_of
 from .config import CoreConfig
+from .spec import CoreSpec
 
 
 class SRWM(Mixer):
@@ -38,9 +39,10 @@ class SRWM(Mixer):
         return y, (added,)
 
 
-CORE = fast_weight_core(
-    SRWM,
-    "srwm",
+CORE = CoreSpec(
+    make=stack_of(SRWM),
+    sizes=STACK_SIZES,
+    kernel="srwm",
     state_names=("change of W",),
     color=("#5e6b73", "#a9b8c2"),
     marker="8",

@@ -1,8 +1,8 @@
 """Transformer: softmax attention over the latest rows of an episode, which are the state.
 
-The stack is that of the fast-weight cores; in place of fast weights stand the keys and values of
-the last `window` rows, the current one included, and y = softmax(K q / sqrt(D)) V. Nothing is seen
-across a start, and positions begin at 0 there.
+The stack is that of the other cores; in place of fast weights stand the keys and values of the last
+`window` rows, the current one included, and y = softmax(K q / sqrt(D)) V. Nothing is seen across a
+start, and positions begin at 0 there.
 
 Source: Vaswani et al. 2017 (https://arxiv.org/abs/1706.03762), with the LayerNorm before each half
 of a block, as the other cores have it.
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from .base import Core, CoreState
-from .block import STACK_SIZES, FastWeightStack, Mixer
+from .block import STACK_SIZES, Mixer, ResidualStack
 from .config import CoreConfig
 from .spec import CoreSpec
 
@@ -135,7 +135,7 @@ class Transformer(Core):
     def __init__(self, config: CoreConfig, input_size: int, settings: TransformerSettings) -> None:
         super().__init__()
         self.has_positions = settings.positions == "sinusoids"
-        self.stack = FastWeightStack(
+        self.stack = ResidualStack(
             config, input_size, lambda config: Attention(config, settings.window)
         )
         self.output_size = self.stack.output_size

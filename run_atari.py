@@ -271,7 +271,7 @@ USAGE = """usage: run_atari.py COMMAND [--help]
   watch      film games of a saved policy, with its memory beside the picture
   compare    a report on runs: scores, curves, speed and how sure they are
   check      is a core right for reinforcement learning, and what does it cost
-  bench      measure this machine: kernels, or the training loop"""
+  bench      measure this machine: kernels, the training loop, tasks with answers"""
 COMMANDS: dict[str, Command] = {
     "train": (train_parser, run_train),
     "sweep": (sweep_parser, run_sweep),

@@ -9,7 +9,7 @@ from experiment.stop_signals import end_on_signals
 if __name__ == "__main__":
     end_on_signals()  # before the imports that take their time
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from experiment.arguments import fields_of, in_order, show_below, typed_values
 from experiment.command_line import CommandLine, add_plugin, plain_parser, show_core
@@ -53,14 +53,23 @@ def watch_parser() -> ArgumentParser:
 def show_parser() -> ArgumentParser:
     """Returns the parser of `show`."""
     from sequences.config import TaskConfig
+    from sequences.evaluate import EvaluationConfig
+    from sequences.tasks import TASKS
 
     parser = plain_parser("Print examples of a task, with the answers that are right.")
-    parser.add_argument("kind", help="listops, code_execution, formal or text")
+    parser.add_argument("kind", help=", ".join(TASKS))
     parser.add_class_arguments(TaskConfig, "task", skip={"kind"})
-    parser.add_argument("--split", default="test", help="train, validation or test")
-    parser.add_argument("--seed", type=int, default=0, help="of the examples")
+    skip = {"examples", "context", "args"}
+    parser.add_class_arguments(EvaluationConfig, skip=skip, as_group=False)
     parser.add_argument("--examples", type=int, default=3, help="how many")
     return parser
+
+
+def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    """Returns what arguments say, with every plugin imported that they name."""
+    _use_named(parser, arguments)
+    parsed: Namespace = parser.instantiate(parser.parse_args(in_order(arguments)))
+    return parsed
 
 
 def _use_named(parser: ArgumentParser, arguments: list[str]) -> None:
@@ -85,8 +94,7 @@ def run_train(parser: ArgumentParser, arguments: list[str]) -> int:
 
 def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
     """Evaluates, prints and writes the result."""
-    _use_named(parser, arguments)
-    parsed = parser.instantiate(parser.parse_args(in_order(arguments)))
+    parsed = _parse(parser, arguments)
     from experiment.result_folder import result_folder
     from sequences.display import evaluate_in_view
     from sequences.evaluate import EvaluationConfig, summary
@@ -105,8 +113,7 @@ def run_watch(parser: ArgumentParser, arguments: list[str]) -> None:
     """Films and prints where the film is."""
     from watch.config import FilmConfig
 
-    _use_named(parser, arguments)
-    parsed = parser.instantiate(parser.parse_args(in_order(arguments)))
+    parsed = _parse(parser, arguments)
     print(f"a film of {parsed.source}", flush=True)  # what draws takes seconds to import
     from watch.sequence_film import watch_sequences
 
@@ -118,15 +125,14 @@ def run_show(parser: ArgumentParser, arguments: list[str]) -> None:
     """Prints examples."""
     if arguments and not arguments[0].startswith("-"):
         _use_named(parser, ["--task.kind", arguments[0]])
-    parsed = parser.instantiate(parser.parse_args(in_order(arguments)))
+    parsed = _parse(parser, arguments)
     from sequences.config import TaskConfig, make_task
+    from sequences.evaluate import EvaluationConfig
     from sequences.show import show
-    from sequences.tasks import SPLITS
 
-    if parsed.split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {parsed.split!r}")
+    asked = EvaluationConfig(split=parsed.split, seed=parsed.seed, examples=parsed.examples)
     task = make_task(TaskConfig(kind=parsed.kind, args=parsed.task.args))
-    print(show(task, parsed.split, parsed.seed, parsed.examples))
+    print(show(task, asked.split, asked.seed, asked.examples))
 
 
 USAGE = """usage: run_sequences.py COMMAND [--help]

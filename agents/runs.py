@@ -9,6 +9,7 @@ from torch import nn
 
 from agents import plugins
 from agents.impala.config import TrainConfig
+from agents.impala.shown import RETURN_TAG
 from agents.impala.trainer import Trainer
 from envs.guest import MakeGuest
 from experiment import resume as run_on
@@ -24,20 +25,20 @@ from models.cores import refuse_unused, resolved
 def train(
     config: TrainConfig,
     session: SessionConfig = run.DEFAULT_SESSION,
+    ranks: Ranks = ALONE,
     *,
     core: type[nn.Module] | None = None,
     env: MakeGuest | None = None,
-    ranks: Ranks = ALONE,
 ) -> Path:
     """Trains a new agent; see `experiment.resume.begin_or_go_on`.
 
     Args:
         config: every setting of the run.
         session: when to stop before its end.
+        ranks: that train it together.
         core: class of a core of one's own; it takes the place of `config.core.kind`.
         env: makes one Gymnasium environment at every call; it takes the place of `config.game`.
             What is defined at the top of a file or module, command lines can name too.
-        ranks: that train it together.
     """
     if core is not None:
         config = replace(config, core=replace(config.core, kind=plugins.adopt(core)))
@@ -71,15 +72,11 @@ def refuse(config: TrainConfig, given: set[str]) -> None:
 def score_of(path: Path) -> str | None:
     """Returns a line with the return of a run's last games; None before the first has ended."""
     row = newest_row(path / "metrics.jsonl") or {}
-    score = row.get("return/last_100_games_points")
+    score = row.get(RETURN_TAG)
     if score is None:
         return None
     done, seconds = row["frames"], duration(row["wall_seconds"])
     return f"return {score:.2f} over its last 100 games; {done:,} frames in {seconds}"
 
 
-def _train(config: TrainConfig, session: SessionConfig, ranks: Ranks) -> Path:
-    return train(config, session, ranks=ranks)
-
-
-TRAINING = Training(kind=Trainer, train=_train, score=score_of, refuse=refuse)
+TRAINING = Training(kind=Trainer, train=train, score=score_of, refuse=refuse)

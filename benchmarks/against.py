@@ -163,7 +163,6 @@ def main(settings: Settings) -> None:
     ]
     report = {
         **provenance(),
-        "command": ["python", "-m", "benchmarks.against", *sys.argv[1:]],
         "other_commit": commit_of(settings.other),
         "load_before_and_after": [*load, *os.getloadavg()],  # 1, 5 and 15 minutes each
         "rounds": settings.rounds,

@@ -31,7 +31,7 @@ def autotune(config: TrainConfig, settings: Settings) -> TrainConfig:
         raise ValueError(f"--autotune {path}: there is no folder {path.parent}")
     tried = {describe(candidate): candidate for candidate in candidates(config)}
     medians = {name: statistics.median(s) for name, s in time_loops(tried, ROUNDS).items()}
-    steps = config.learner.unroll_length * config.learner.batch_size
+    steps = config.learner.steps_per_rollout
     for name, seconds in medians.items():
         print(f"{name}: {steps / seconds:,.0f} steps/s", file=sys.stderr)
     best = min(medians, key=medians.__getitem__)

@@ -50,7 +50,6 @@ def measure(folders: Sequence[Path]) -> dict[str, Any]:
 def main(folders: list[str]) -> None:
     """Measures, prints and writes."""
     report = provenance() | measure([Path(folder) for folder in folders])
-    report["command"] = ["python", "-m", "benchmarks.compare_cost", *folders]
     table = Table("runs", "seconds", "peak memory, MiB")
     memory = f"{report['peak_memory_bytes'] / 2**20:,.0f}"
     table.add_row(str(report["num_runs"]), f"{report['seconds']:.1f}", memory)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from models.cores import CORES, Core, CoreConfig, make_core
 from models.cores.checks import Finding, check
+from models.size import model_size
 
 WIDTH = 120  # characters of a table
 ACTING_BATCH, LEARNING_BATCH, UNROLL = 16, 16, 50
@@ -68,10 +69,10 @@ def measure(config: CoreConfig, settings: Settings) -> Measured:
     core = make_core(config, settings.input_size)
     acting = torch.randn(1, ACTING_BATCH, settings.input_size)
     learning = torch.randn(UNROLL, LEARNING_BATCH, settings.input_size)
-    state = core.initial_state(1)
+    size = model_size(core)
     return Measured(
-        parameters=sum(p.numel() for p in core.parameters()),
-        state_bytes=sum(tensor.numel() * tensor.element_size() for tensor in state),
+        parameters=size["parameters"],
+        state_bytes=size["state_bytes"],
         acting_ms=_milliseconds(partial(_act, core, acting), settings.rounds),
         learning_ms=_milliseconds(partial(_learn, core, learning), settings.rounds),
     )

@@ -8,7 +8,7 @@ core's loop runs on its own, its first rollouts untimed: Triton compiles in them
 captured.
 
 Writes `results/device_loop_*.json`, from which `python -m tools.pages` makes the GPU tables of
-docs/throughput.md.
+docs/gpu.md.
 """
 
 import statistics
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from jsonargparse import ArgumentParser
 from rich.table import Table
 
@@ -31,7 +30,7 @@ from envs import make_env
 from experiment.arguments import fields_of
 from experiment.memory import peak_memory_bytes
 from experiment.provenance import ROOT, provenance
-from experiment.settings import plain_values
+from experiment.settings import load_yaml, plain_values
 from models.cores import CORES
 from models.encoders import EncoderKind
 
@@ -68,7 +67,7 @@ class Settings:
 
 def configured(settings: Settings) -> TrainConfig:
     """Returns the settings of training, without a core's name."""
-    config = config_from_values(yaml.safe_load(settings.config.read_text()))
+    config = config_from_values(load_yaml(settings.config.read_text()))
     learner = config.learner
     if settings.quick:
         learner = replace(learner, unroll_length=4, batch_size=4, num_minibatches=2)
@@ -123,7 +122,7 @@ def time_loop(config: TrainConfig, num_rollouts: int) -> dict[str, Any]:
     parts = trainer.spent.take_seconds()
     rollouts.close()
     trainer.close()
-    steps = config.learner.unroll_length * config.learner.batch_size
+    steps = config.learner.steps_per_rollout
     return {
         "core": config.core.kind,
         "steps_per_second": steps * num_rollouts / sum(taken),
@@ -142,7 +141,6 @@ def main(settings: Settings) -> None:
     report: dict[str, Any] = {
         **provenance(),
         "settings": plain_values(config),
-        "command": ["python", "-m", "benchmarks.device_loop", *sys.argv[1:]],
         "random_play_steps_per_second": [random_play(config, num_steps)],
         "rows": [],
     }

@@ -6,7 +6,6 @@ features, so what helps here should help there, in seconds instead of minutes. W
 `results/encoder_probe_*.json`, shown in docs/results.md.
 """
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -95,9 +94,7 @@ def main() -> None:
         {"encoder": name, "unexplained": unexplained(make, frames, where)}
         for name, make in VARIANTS.items()
     ]
-    made_with = provenance()
-    made_with["command"] = [sys.executable.split("/")[-1], "-m", "benchmarks.encoder_probe"]
-    report = {**made_with, "positions": list(POSITIONS), "updates": UPDATES, "rows": rows}
+    report = {**provenance(), "positions": list(POSITIONS), "updates": UPDATES, "rows": rows}
     table = Table("encoder", *POSITIONS, title="unexplained variance")
     for row in rows:
         table.add_row(row["encoder"], *(f"{error:.3f}" for error in row["unexplained"]))

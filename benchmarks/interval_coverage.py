@@ -111,8 +111,7 @@ def main(settings: Settings) -> None:
     table = Table(*HEADER)
     for row in rows:
         table.add_row(*cells(row))
-    command = ["python", "-m", "benchmarks.interval_coverage"]
-    report = provenance() | {"command": command, "settings": vars(settings), "rows": rows}
+    report = provenance() | {"settings": vars(settings), "rows": rows}
     show(report, [table], write_result("coverage", report), as_json=False)
 
 

@@ -11,13 +11,11 @@ docs/throughput.md.
 """
 
 import statistics
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 from rich.table import Table
 
@@ -27,6 +25,7 @@ from benchmarks.throughput import time_loops
 from benchmarks.timing import speed_over
 from experiment.arguments import fields_of
 from experiment.provenance import ROOT, provenance
+from experiment.settings import load_yaml
 from models.cores import CORES
 
 ENVIRONMENTS = (8, 16, 32, 64, 128)
@@ -93,9 +92,7 @@ def cost_rows(
         same turn, its median and `quartiles`.
     """
     per_step = {
-        name: [
-            s / (config.learner.unroll_length * config.learner.batch_size) for s in seconds[name]
-        ]
+        name: [s / config.learner.steps_per_rollout for s in seconds[name]]
         for name, config in compared.items()
     }
     base = next(iter(per_step.values()))
@@ -142,10 +139,9 @@ def header(group: str) -> list[str]:
 
 def main(settings: Settings) -> None:
     """Measures, prints and writes."""
-    values = yaml.safe_load(settings.config.read_text())
+    values = load_yaml(settings.config.read_text())
     groups = measure(config_from_values(values), settings.rounds, settings.late)
     report = {**provenance(), "groups": groups, "settings": values, "rounds": settings.rounds}
-    report["command"] = ["python", "-m", "benchmarks.loop_costs", *sys.argv[1:]]
     tables = []
     for name, rows in groups.items():
         tables.append(Table(*header(name)))

@@ -40,7 +40,7 @@ def time_recurrent_ppo(config: TrainConfig, rounds: int) -> list[float]:
         torch.set_num_threads(config.num_threads)
     learner = config.learner
     env = make_vec_env(config)
-    steps = learner.unroll_length * learner.batch_size
+    steps = learner.steps_per_rollout
     model = RecurrentPPO(
         "CnnLstmPolicy",
         env,

@@ -86,7 +86,7 @@ def turn(settings: Settings, config: TrainConfig, flags: Sequence[str]) -> tuple
     And the frames of a rollout.
     """
     learner = config.learner
-    steps = settings.rollouts * learner.unroll_length * learner.batch_size
+    steps = settings.rollouts * learner.steps_per_rollout
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         fixed = {
@@ -239,21 +239,17 @@ def main(settings: Settings) -> None:
     shared = replace(config, num_groups=usable_cores(), num_threads=1, policy=PolicyConfig())
     load = os.getloadavg()
     found, frames = compared(settings, config)
-    report = (
-        provenance()
-        | {
-            "load_before_and_after": [*load, *os.getloadavg()],  # 1, 5 and 15 minutes each
-            "command": ["python", "-m", "benchmarks.processes", *sys.argv[1:]],
-            "config": settings.config.name,
-            "core": settings.core,
-            "rollouts_of_a_turn": settings.rollouts,
-            "ways": found,
-            "frames_of_a_rollout": frames,
-            "processes": usable_cores(),
-            "exchanges": in_ranks(exchanges),
-            "update": in_ranks(update_seconds, shared),
-        }
-    )
+    report = provenance() | {
+        "load_before_and_after": [*load, *os.getloadavg()],  # 1, 5 and 15 minutes each
+        "config": settings.config.name,
+        "core": settings.core,
+        "rollouts_of_a_turn": settings.rollouts,
+        "ways": found,
+        "frames_of_a_rollout": frames,
+        "processes": usable_cores(),
+        "exchanges": in_ranks(exchanges),
+        "update": in_ranks(update_seconds, shared),
+    }
     show(report, tables(report), write_result("processes", report), as_json=False)
 
 

@@ -41,15 +41,16 @@ def norms(saved: SavedPolicy) -> list[dict[str, Any]]:
             _, action = player.act(step)
             env.send(action.numpy())
             if number in STEPS:
-                rows.append(_row(number, [tensor[playing] for tensor in player.state]))
+                state = [tensor[playing] for tensor in player.state]
+                rows.append(_row(number, int(playing.sum()), state))
     return rows
 
 
-def _row(number: int, state: Sequence[torch.Tensor]) -> dict[str, Any]:
+def _row(number: int, num_games: int, state: Sequence[torch.Tensor]) -> dict[str, Any]:
     squares = [tensor.float().square().flatten(1).sum(1).mean() for tensor in state]
     return {
         "step": number,
-        "num_games": len(state[0]),
+        "num_games": num_games,
         "norms": [float(square.sqrt()) for square in squares],
     }
 
@@ -73,8 +74,7 @@ def main(arguments: list[str]) -> None:
             texts = [f"{norm:.1f}" for norm in row["norms"]]
             table.add_row(str(row["step"]), str(row["num_games"]), ", ".join(texts))
         shown.append(table)
-    command = ["python", "-m", "benchmarks.state_growth", *arguments]
-    report = {**provenance(), "command": command, "policies": found}
+    report = {**provenance(), "policies": found}
     show(report, shown, write_result("state_growth", report), as_json=False)
 
 

@@ -37,7 +37,7 @@ def run(config: TrainConfig, settings: Settings) -> dict[str, Any]:
     config = settled(config)
     num_threads = config.num_threads or torch.get_num_threads()
     measured = time_parts(config, settings.rounds)
-    steps = config.learner.unroll_length * config.learner.batch_size
+    steps = config.learner.steps_per_rollout
     if settings.peers:
         measured["seconds"]["recurrent_ppo"] = time_recurrent_ppo(config, settings.rounds)
     speeds = {

@@ -8,13 +8,13 @@ import numpy as np
 
 from agents.evaluation.evaluate import EvaluationConfig, num_games, standard_error
 from agents.impala.config import TrainConfig, config_from_values
+from agents.impala.shown import RETURN_TAG
 from comparison.evaluation_record import Evaluation, made_on, sizes, unusual
 from comparison.foreign_values import finite, finite_numbers, part
 from comparison.run_kind import RunKind, Words
 from envs import Scores, canonical_game, family_of
 from experiment.settings import flat_values
 
-RETURN_TAG = "return/last_100_games_points"
 BEST_TAG = "return/best_last_100_games_points"
 """The highest value that RETURN_TAG had: POPGym's MMER, maximum over training of mean return."""
 
@@ -88,7 +88,7 @@ AGENTS = RunKind(
     task_part="env.",
     read_config=config_from_values,
     task=lambda config: canonical_game(config.game),
-    short_name=lambda game: game.removesuffix("-v5"),
+    short_name=lambda game: family_of(game).short_name(game),
     scale=_scale,
     ends=lambda game: family_of(game).ends,
     memory=lambda game: family_of(game).memory(game),

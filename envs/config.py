@@ -23,7 +23,7 @@ class EnvConfig:
             the return there; `end_episode` also wipes the memory; the emulator goes on always.
         frame_stack: Atari: frames in one observation, 4 or 1.
         frame_size: Atari: height and width of a frame in pixels; 84 as published, 42 is cheaper.
-        num_threads: Atari: emulator threads of envpool; 0 lets envpool choose.
+        num_threads: Atari, MiniGrid: threads of envpool; 0 lets envpool choose.
         length: memory tasks: corridor steps of tmaze, at most those of endless_tmaze; steps from
             sign to answer of memory_length; answered or shown steps of the others.
         num_pairs: key_value: key-value pairs shown, and then queried.

@@ -28,30 +28,6 @@ class Scores(NamedTuple):
         return (score - self.floor) / (self.ceiling - self.floor)
 
 
-def _no_scores(game: str, config: EnvConfig) -> None:
-    return None
-
-
-def _no_question(game: str, config: EnvConfig) -> str:
-    return ""
-
-
-def _no_memory(game: str) -> str:
-    return ""
-
-
-def _none_published(game: str) -> Mapping[str, float]:
-    return {}
-
-
-def _no_step_limit(game: str, config: EnvConfig) -> None:
-    return None
-
-
-def _has_no_length(game: str, config: EnvConfig, length: int) -> None:
-    return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """One family of environments. A `game` here is a canonical name unless it is said otherwise.
@@ -62,6 +38,7 @@ class Family:
         games: canonical names, for close matches.
         canonical: any name -> the canonical one, or None where it is no game of this family;
             raises ValueError, with the reason, for a game that it knows and refuses.
+        short_name: game -> what run folders and reports call it.
         make: makes the environments that train.
         make_in_gymnasium: a second implementation, which evaluation plays; None where there is
             one only.
@@ -84,15 +61,16 @@ class Family:
     usage: str
     games: tuple[str, ...]
     canonical: Callable[[str], str | None]
+    short_name: Callable[[str], str] = lambda game: game
     make: Make
     make_in_gymnasium: Make | None = None
     frame_skip: int = 1
-    scores: Callable[[str, EnvConfig], Scores | None] = _no_scores
+    scores: Callable[[str, EnvConfig], Scores | None] = lambda game, config: None
     ends: tuple[str, str] = ("chance", "perfect")
-    question: Callable[[str, EnvConfig], str] = _no_question
-    memory: Callable[[str], str] = _no_memory
-    published: Callable[[str], Mapping[str, float]] = _none_published
+    question: Callable[[str, EnvConfig], str] = lambda game, config: ""
+    memory: Callable[[str], str] = lambda game: ""
+    published: Callable[[str], Mapping[str, float]] = lambda game: {}
     num_games: int = 500
-    at_length: Callable[[str, EnvConfig, int], EnvConfig | None] = _has_no_length
-    step_limit: Callable[[str, EnvConfig], int | None] = _no_step_limit
+    at_length: Callable[[str, EnvConfig, int], EnvConfig | None] = lambda game, config, length: None
+    step_limit: Callable[[str, EnvConfig], int | None] = lambda game, config: None
     scene: Callable[[Any, EnvConfig], Scene] | None = None

@@ -8,6 +8,10 @@ MAX_THREADS = 1024
 """Where a process cannot begin its threads, the system ends it without a word."""
 
 
+Service = Literal["none", "wandb"]
+"""That rows of metrics may go to."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """When a run logs and saves, where, and with what; what it trains adds settings of its own.
@@ -33,7 +37,7 @@ class RunConfig:
     log_interval_seconds: float = field(default=5.0, metadata={"role": "incidental"})
     checkpoint_interval_seconds: float = field(default=60.0, metadata={"role": "incidental"})
     keep_checkpoints: int = field(default=3, metadata={"role": "incidental"})
-    track: Literal["none", "wandb"] = field(default="none", metadata={"role": "incidental"})
+    track: Service = field(default="none", metadata={"role": "incidental"})
 
     def __post_init__(self) -> None:
         if self.seed < 0:

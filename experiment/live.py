@@ -14,7 +14,7 @@ from threading import Timer
 from types import TracebackType
 from typing import IO, Self
 
-from rich.console import Console, ConsoleDimensions, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.control import Control
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -53,16 +53,26 @@ class LiveDisplay(ABC):
         self._patience: Timer | None = None
 
     @abstractmethod
-    def picture(self) -> RenderableType:
-        """Returns the present state, for a terminal."""
-
-    @abstractmethod
-    def line(self) -> str:
-        """Returns the present state in one line."""
-
-    @abstractmethod
     def first_line(self) -> str:
-        """Returns what begins, for where there is no terminal."""
+        """Returns what begins."""
+
+    @abstractmethod
+    def parts(self) -> Sequence[str]:
+        """Returns what `line` and `picture` say of the present state, what matters most first."""
+
+    def progress(self) -> tuple[float, float] | None:
+        """Returns how much there is to do and how much is done; None where nobody knows."""
+        return None
+
+    def line(self) -> str:
+        """Returns the present state in one line, for where there is no terminal."""
+        return in_one_line(self.parts())
+
+    def picture(self) -> RenderableType:
+        """Returns the present state, for a terminal: what begins, a bar, and the parts."""
+        width, progress = self._console.width, self.progress()
+        bars = [] if progress is None else [bar(*progress, width)]
+        return Group(self.first_line(), *bars, in_one_line(self.parts(), width))
 
     def line_before(self) -> str:
         """Returns what is waited for before anything begins."""

@@ -11,10 +11,11 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from experiment.complaints import close_hint
 
 logger = logging.getLogger(__name__)
 
@@ -71,9 +72,7 @@ def adopt(found: Any) -> str:
 def attribute_missing(name: str, module: ModuleType) -> ValueError:
     """Returns the error for a plugin whose module has nothing of its name."""
     place, _, attribute = name.rpartition(":")
-    close = get_close_matches(attribute, vars(module), n=1)
-    hint = f"; close: {close[0]}" if close else ""
-    return ValueError(f"{place} has no {attribute!r}{hint}")
+    return ValueError(f"{place} has no {attribute!r}{close_hint(attribute, vars(module))}")
 
 
 def warn_of_changes(origin: Any) -> None:

@@ -61,10 +61,10 @@ class ProgressDisplay(LiveDisplay):
         """Says what is trained, where it is kept, and how to end it."""
         return f"training {self._title}, into {self._folder}; Ctrl-C saves"
 
-    def line(self) -> str:
+    def parts(self) -> Sequence[str]:
         """Says how far the run is and how it goes."""
         values = (f"{label} {value}" for label, value in self._values())
-        return in_one_line([self._count(), *self._times(), *values])
+        return [self._count(), *self._times(), *values]
 
     def picture(self) -> RenderableType:
         """Draws the same, with the curve of the score."""

@@ -31,7 +31,7 @@ def provenance() -> dict[str, Any]:
     """Returns what a published result must record, as plain values."""
     return {
         **origin_of_code(),
-        "command": [program(), *sys.argv[1:]],
+        "command": [*program(), *sys.argv[1:]],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": hardware(),
         "torch_threads": torch.get_num_threads(),  # another number adds up in another order
@@ -49,10 +49,12 @@ def origin_of_code() -> dict[str, Any]:
     }
 
 
-def program() -> str:
-    """Returns which program of the repository runs, as a path within it."""
+def program() -> list[str]:
+    """Returns which program of the repository runs: a path within it, or a module of Python's."""
+    if spec := sys.modules["__main__"].__spec__:
+        return ["python", "-m", spec.name]
     path = Path(sys.argv[0]).resolve()
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+    return [path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name]
 
 
 def hardware() -> dict[str, Any]:

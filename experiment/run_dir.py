@@ -75,7 +75,7 @@ class RunDir:
 
     @staticmethod
     def refuse_used(path: Path) -> None:
-        """Raises ValueError where something is there already, save what a killed `create` left."""
+        """Raises ValueError where there is anything but what a killed `create` left."""
         folder = path / CHECKPOINTS
         first = numbered_path(folder, 0)
         left = {path / ".lock", temporary_of(path / "config.yaml"), folder}
@@ -176,6 +176,16 @@ def _lock(path: Path) -> IO[str]:
         lock.close()
         raise ValueError(f"{path} is being trained by another process") from None
     return lock
+
+
+def status_word(path: Path) -> str:
+    """Returns the status of a run folder in a word, "" where none is recorded.
+
+    Raises:
+        ValueError: its file is not JSON of a status.
+    """
+    has_status = (path / "status.json").exists()
+    return str(read_status(path)["status"]) if has_status else ""
 
 
 def read_status(path: Path) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from experiment.config import Service
 from experiment.files import read_json
 from experiment.metrics import scalars
 
-Service = Literal["none", "wandb"]
 PROJECT = "fast-weight-agents"
 
 

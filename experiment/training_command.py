@@ -150,9 +150,9 @@ def exit_code(code: int, path: Path, requeue: bool) -> int:
         path: the run folder.
         requeue: whether it is asked for.
     """
-    from experiment.run_dir import read_status
+    from experiment.run_dir import status_word
 
-    status = read_status(path)["status"] if (path / "status.json").exists() else ""
+    status = status_word(path)
     if 0 < code <= 128 or status not in ("finished", "stopped"):  # a signal killed what it met
         return code
     return REQUEUE if requeue and status == "stopped" else 0

@@ -15,7 +15,7 @@ def limited(features: Tensor) -> Tensor:
     Adam moves every weight by about the step size, so that one step changes an output of the layer
     behind by up to the step size times the sum of its inputs' magnitudes. Large features make every
     step a large one: the policy then bears a step size that is too small for everything before it,
-    and values jump about (docs/pong_recipe.md).
+    and values jump about (docs/pong_trials.md).
     """
     return features / (features.abs().sum(-1, keepdim=True) / MOST).clamp(min=1.0)
 

@@ -94,7 +94,7 @@ def check_policy(values: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
         with torch.device("meta"), _Uninitialised():
             like = Policy(*described).state_dict()
     except UNUSABLE as error:
-        raise ValueError(f"holds no policy: {_one_line(error)}") from None
+        raise ValueError(f"holds no policy: {tensor_file.in_one_line(error)}") from None
     if difference := _difference(weights, like):
         raise ValueError(
             f"holds weights of another policy than its {described.encoder.kind} encoder, "
@@ -151,7 +151,7 @@ def _described(values: Mapping[str, Any]) -> _Described:
             tuple(spec.get("symbols", ())),
         )
     except UNUSABLE as error:
-        raise ValueError(f"holds no policy: {_one_line(error)}") from None
+        raise ValueError(f"holds no policy: {tensor_file.in_one_line(error)}") from None
 
 
 def _difference(weights: Mapping[str, Any], like: Mapping[str, Tensor]) -> str | None:
@@ -174,7 +174,3 @@ def _difference(weights: Mapping[str, Any], like: Mapping[str, Tensor]) -> str |
 def _is_of_kind(weight: Tensor, kind: torch.dtype) -> bool:
     """Returns whether numbers are of a dtype; where that is a float, of any float."""
     return weight.is_floating_point() if kind.is_floating_point else weight.dtype == kind
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

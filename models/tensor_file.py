@@ -62,7 +62,8 @@ def read(path: Path) -> Content:
         tensors = load(content)
         header, tensor_bytes = _parts(content)
     except UNREADABLE as error:
-        raise ValueError(f"{path} is damaged, or no safetensors file: {_one_line(error)}") from None
+        said = in_one_line(error)
+        raise ValueError(f"{path} is damaged, or no safetensors file: {said}") from None
     metadata = header.get(METADATA) or {}
     if CHECKSUM not in metadata:
         raise ValueError(f"{path} is a safetensors file, but not of this suite: it has no sha256")
@@ -71,7 +72,7 @@ def read(path: Path) -> Content:
     try:
         return Content(tensors, {name: json.loads(text) for name, text in metadata.items()})
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} holds a value that is not JSON: {_one_line(error)}") from None
+        raise ValueError(f"{path} holds a value that is not JSON: {in_one_line(error)}") from None
 
 
 def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
@@ -87,5 +88,6 @@ def _checksum(header: Mapping[str, Any], tensor_bytes: bytes) -> str:
     return digest.hexdigest()
 
 
-def _one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
+    """Returns what an error says, without line breaks and not for long."""
     return " ".join(str(error).split())[:200]

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import IO, Any
 
-from rich.console import Group, RenderableType
-
-from experiment.live import LiveDisplay, bar, duration, in_one_line, time_left
+from experiment.live import LiveDisplay, duration, time_left
 from sequences.evaluate import EvaluationConfig, evaluate, with_args
 from sequences.saved_model import load_model
 
@@ -34,18 +32,12 @@ class AnswersDisplay(LiveDisplay):
         many = "all" if self._num_sequences is None else f"{self._num_sequences:,}"
         return f"asking {many} sequences of {self._title}"
 
-    def line(self) -> str:
+    def progress(self) -> tuple[int, int] | None:
+        """Returns how many sequences there are, where that is known, and how many are answered."""
+        return None if self._num_sequences is None else (self._num_sequences, self._num_done)
+
+    def parts(self) -> list[str]:
         """Says how far it is."""
-        return in_one_line(self._parts())
-
-    def picture(self) -> RenderableType:
-        """Draws how far it is."""
-        width, parts = self._console.width, in_one_line(self._parts(), self._console.width)
-        if self._num_sequences is None:
-            return Group(self.first_line(), parts)
-        return Group(self.first_line(), bar(self._num_sequences, self._num_done, width), parts)
-
-    def _parts(self) -> list[str]:
         parts = [f"{self._num_done:,} answered", f"{duration(self.elapsed)} elapsed"]
         if self._num_sequences is not None and self._num_done:
             left = self._num_sequences - self._num_done

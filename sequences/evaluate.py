@@ -11,15 +11,15 @@ import torch
 
 from experiment.device import choose_device
 from experiment.provenance import provenance
-from models.cores import kernel_backend
 from models.cores.args import Value
+from models.size import model_size
 from sequences.config import make_task, own_settings
 from sequences.packing import Batch, Segments, pack
 from sequences.saved_model import SavedModel, load_model
 from sequences.scores import Tally, ask, tally
 from sequences.stand_in import check_vocabulary
 from sequences.tasks import SPLITS, Split, Task, examples
-from sequences.trainer import vocabulary
+from sequences.trainer import arithmetic, vocabulary
 
 Tell = Callable[[int], None]
 """Is told the number of sequences answered so far, after every batch."""
@@ -82,27 +82,27 @@ def evaluate(
         "core": saved.config.core.kind,
         "tokens": saved.tokens,
         "updates": saved.updates,
-        "size": model_size(saved),
-        "arithmetic": {
-            "device": device.type,
-            "dense_precision": saved.model.arithmetic_on(device),
-            "core_kernel": kernel_backend(saved.config.core, device),
-        },
+        "size": model_size(saved.model),
+        "arithmetic": arithmetic(saved.model, saved.config.core, device),
         "settings": asdict(config),
         "provenance": provenance(),
     }
 
 
 def with_args(saved: SavedModel, args: Mapping[str, Value]) -> SavedModel:
-    """Returns a saved model with its task at another size.
+    """Returns a saved model with its task at another size; itself where it is of that size.
+
+    Args:
+        saved: the model, as it was trained or with other args before.
+        args: own settings of the task by name; those left out stay.
 
     Raises:
         ValueError: there is no such task, or it has another vocabulary.
     """
-    if not args:
-        return saved
     named = replace(saved.config.task, args={**saved.config.task.args, **args})
     named = replace(named, args=own_settings(named))
+    if named == saved.config.task:
+        return saved
     task = make_task(named)
     try:
         check_vocabulary(vocabulary(saved.task), vocabulary(task))
@@ -142,16 +142,6 @@ def batches(task: Task, saved: SavedModel, config: EvaluationConfig) -> Iterator
     drawn = islice(examples(task, config.split, config.seed), config.examples)
     while some := list(islice(drawn, sizes.sequences)):
         yield pack(some, sizes.lanes)
-
-
-def model_size(saved: SavedModel) -> dict[str, int]:
-    """Returns how many parameters a model and its core have, and the bytes of one state."""
-    model = saved.model
-    return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "core_parameters": sum(p.numel() for p in model.core.parameters()),
-        "state_bytes": sum(tensor.nbytes for tensor in model.initial_state(1)),
-    }
 
 
 def summary(result: Mapping[str, Any]) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from experiment.device import check_random_state
+from experiment.optimizer_state import optimizer_state_like
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.structure import ANY, ListOf, check_like
 from sequences.config import SequenceConfig, complete_settings, make_task
@@ -38,7 +38,9 @@ class StandIn:
             check_like(payload.get("trainable"), self._state_like(), "trainable")
             check_vocabulary(payload.get("vocabulary"), vocabulary(self._task))
             state = payload["trainable"]
-            check_like(state["optimizer"], self._moments(state["updates"]), "trainable.optimizer")
+            has_stepped = state["updates"] > 0  # before that Adam remembers nothing
+            like = optimizer_state_like("adam", self._model.parameters() if has_stepped else ())
+            check_like(state["optimizer"], like, "trainable.optimizer")
             for generator in state["generators"]:
                 check_random_state(generator, "a generator of trainable")
             self._check_place(state["stream"])
@@ -62,14 +64,6 @@ class StandIn:
             "core_state": list(self._model.initial_state(lanes)),
             "generators": ListOf(ANY),
         }
-
-    def _moments(self, updates: int) -> list[dict[str, Tensor]]:
-        """Returns what Adam remembers, which it begins to with its first step."""
-        like = torch.zeros(())
-        return [
-            {"step": like, "exp_avg": weight, "exp_avg_sq": weight}
-            for weight in (self._model.parameters() if updates else ())
-        ]
 
     def _check_place(self, place: Any) -> None:
         """Checks where the stream of examples stands; a lane may be between two: number -1."""

@@ -11,12 +11,13 @@ from torch import Tensor
 from experiment.device import choose_device, random_state, set_random_state
 from experiment.files import file_name
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
+from experiment.optimizer_state import optimizer_state, restore_optimizer
 from experiment.progress import Shown
 from experiment.ranks import ALONE, Ranks, gradients
 from experiment.seeding import derive_seed
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.trainable import StateCheck, Trainable
-from models.cores import kernel_backend
+from models.cores import CoreConfig, kernel_backend
 from models.sequence_model import SequenceModel
 from sequences.config import SequenceConfig, complete_settings, make_task, step_size
 from sequences.packing import Batch
@@ -63,11 +64,7 @@ class SequenceTrainer(Trainable):
         ranks.refuse_differences(lambda: {"the text's SHA-256": self.task.source_hash})
         torch.manual_seed(derive_seed(config.seed, "model"))
         self.model = make_model(config, self.task).to(self.device)
-        self.arithmetic = {
-            "device": self.device.type,
-            "dense_precision": self.model.arithmetic_on(self.device),
-            "core_kernel": kernel_backend(config.core, self.device),
-        }
+        self.arithmetic = arithmetic(self.model, config.core, self.device)
         self.optimizer = make_optimizer(self.model, config)
         self.stream = make_stream(self.task, config.batch, derive_seed(config.seed, "examples"))
         torch.manual_seed(derive_seed(config.seed, "dropout", ranks.rank))
@@ -207,7 +204,7 @@ class SequenceTrainer(Trainable):
         return {
             "tokens": self._tokens,
             "updates": self._updates,
-            "optimizer": list(self.optimizer.state_dict()["state"].values()),
+            "optimizer": optimizer_state(self.optimizer),
             "stream": self.stream.state_dict(),
             "source_hash": self.task.source_hash,
             "core_state": [self.ranks.gathered(of).flatten(0, 1) for of in self._state],
@@ -220,9 +217,7 @@ class SequenceTrainer(Trainable):
         With another number the streams of dropout begin anew.
         """
         self.model.load_state_dict(weights)
-        settings = self.optimizer.state_dict()["param_groups"]
-        moments = dict(enumerate(state["optimizer"]))
-        self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
+        restore_optimizer(self.optimizer, state["optimizer"])
         self.stream.load_state_dict(state["stream"])
         self._state = tuple(of[self._lanes].to(self.device) for of in state["core_state"])
         self._tokens, self._updates = state["tokens"], state["updates"]
@@ -257,6 +252,21 @@ def make_optimizer(model: SequenceModel, config: SequenceConfig) -> torch.optim.
         betas=(learner.adam_beta1, learner.adam_beta2),
         eps=learner.adam_epsilon,
     )
+
+
+def arithmetic(
+    model: SequenceModel, core: CoreConfig, device: torch.device
+) -> dict[str, str | None]:
+    """Returns what computes a model on a device, as plain values: what `auto` stands for there.
+
+    Raises:
+        ValueError: the kernel that the core's settings name cannot run there.
+    """
+    return {
+        "device": device.type,
+        "dense_precision": model.arithmetic_on(device),
+        "core_kernel": kernel_backend(core, device),
+    }
 
 
 def vocabulary(task: Task) -> dict[str, Any]:

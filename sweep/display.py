@@ -1,6 +1,5 @@
 """What a user sees of a sweep: a live table on a terminal, a line per run elsewhere."""
 
-import json
 import time
 from collections.abc import Sequence
 from statistics import mean
@@ -13,7 +12,7 @@ from rich.table import Table
 from experiment.live import duration
 from sweep.estimate import frames_left
 from sweep.plan import RunPlan
-from sweep.steps import Outcome, is_trained, score_path
+from sweep.steps import Outcome, is_trained, mean_return
 
 REFRESH_SECONDS = 2.0
 PLAIN_INTERVAL_SECONDS = 60.0
@@ -57,7 +56,7 @@ class SweepDisplay:
         """Takes in how a run ended."""
         self.outcomes[plan] = outcome
         if not self._is_live:
-            score = _score(plan) if outcome.kind in ("finished", "skipped") else None
+            score = mean_return(plan) if outcome.kind in ("finished", "skipped") else None
             said = outcome.cause if score is None else f"mean return {score:.3f}"
             place = f"[{len(self.outcomes)} of {len(self._plans)}]"
             print(f"{place} {plan.name} {outcome.kind} {said}".rstrip(), flush=True)
@@ -80,7 +79,8 @@ class SweepDisplay:
         table = Table("runs", "seed by seed", "mean return", caption=self._progress())
         for group, plans in groups.items():
             done = [p for p in plans if p in self.outcomes]
-            scores = [_score(p) for p in done if self.outcomes[p].kind in ("finished", "skipped")]
+            ended = [p for p in done if self.outcomes[p].kind in ("finished", "skipped")]
+            scores = [mean_return(p) for p in ended]
             states = " ".join(self._state(plan) for plan in plans)
             table.add_row(group, states, f"{mean(scores):.3f}" if scores else "")
         return table
@@ -103,9 +103,3 @@ class SweepDisplay:
         if 0 < done < self._frames_at_start:
             text += f"; {duration(elapsed * left / done)} to go at the pace so far"
         return text
-
-
-def _score(plan: RunPlan) -> float:
-    """Returns the mean return of a finished run's first evaluation."""
-    result = json.loads(score_path(plan, plan.evaluations[0]).read_text())
-    return float(result["mean_return"])

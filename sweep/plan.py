@@ -31,8 +31,9 @@ from experiment.settings import (
 )
 from models.cores import resolved
 
-Settings = dict[str, str]
+Settings = Mapping[str, str]
 """Values as typed, by the full name of their field."""
+NO_SETTINGS: Settings = {}
 Choice = tuple[str | None, str]
 """Game and core as typed; no game is the config's."""
 
@@ -155,27 +156,25 @@ def plan_runs(
     matrix = itertools.product(range(1, sweep.seeds + 1), choices(sweep), variations)
     plans: dict[Path, RunPlan] = {}
     for seed, choice, variation in matrix:
-        plan = _plan(sweep, choice, variation, seed, tuned.get(choice, {}))
+        own = tuned.get(choice, {})
+        plan = plan_run(sweep, choice, seed, variation=variation, tuned=own)
         if plan.path in plans:
             raise ValueError(f"two runs of the sweep are {plan.path}; leave one out")
         plans[plan.path] = plan
     return list(plans.values())
 
 
-def plan_run(sweep: SweepConfig, choice: Choice, variation: Settings, seed: int) -> RunPlan:
-    """Returns one run, whose folder is named after its variation; see `plan_runs`."""
-    return _plan(sweep, choice, variation, seed, {})
-
-
-def _plan(
+def plan_run(
     sweep: SweepConfig,
     choice: Choice,
-    variation: Settings,
     seed: int,
-    tuned: Settings,
+    *,
+    variation: Settings = NO_SETTINGS,
+    tuned: Settings = NO_SETTINGS,
 ) -> RunPlan:
+    """Returns one run, whose folder is named after its variation; see `plan_runs`."""
     game, core = choice
-    settings = _game(game) | _core(core) | tuned | _shared(sweep) | variation
+    settings = {**_game(game), **_core(core), **tuned, **_shared(sweep), **variation}
     arguments = [f"--{n}={v}" for n, v in ({"config": str(sweep.config)} | settings).items()]
     config = settings_from_arguments(TrainConfig, _parser(), arguments)
     refuse_uneven(config, sweep.processes)

@@ -18,9 +18,10 @@ from typing import Literal
 from agents.evaluation.evaluate import EvaluationConfig
 from agents.evaluation.results import result_path
 from experiment.checkpoint import newest_number
+from experiment.files import read_json
 from experiment.orphans import end_with_parent
 from experiment.provenance import ROOT
-from experiment.run_dir import RunDir, read_status
+from experiment.run_dir import RunDir, status_word
 from sweep.plan import RunPlan
 
 POLL_SECONDS = 0.5
@@ -71,14 +72,18 @@ def command_line(plan: RunPlan) -> str:
 
 def is_trained(plan: RunPlan) -> bool:
     """Returns whether the run reached its last frame."""
-    has_status = (plan.path / "status.json").exists()
-    return has_status and read_status(plan.path)["status"] == "finished"
+    return status_word(plan.path) == "finished"
 
 
 def score_path(plan: RunPlan, evaluation: EvaluationConfig) -> Path:
     """Returns where an evaluation of the run's last checkpoint is written."""
     updates = newest_number(plan.path / "checkpoints")
     return result_path(plan.path, plan.config.game, updates, evaluation)
+
+
+def mean_return(plan: RunPlan) -> float:
+    """Returns the score of a run that is trained and evaluated: of its first evaluation."""
+    return float(read_json(score_path(plan, plan.evaluations[0]))["mean_return"])
 
 
 def _train(plan: RunPlan) -> list[str]:

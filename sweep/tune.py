@@ -5,7 +5,6 @@ sweep's folder does not find it. `<out>-tuning/<game>-<core>.json` says what was
 did, and what it cost.
 """
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +14,9 @@ from typing import Any, NamedTuple
 from agents.impala.config import TrainConfig
 from experiment.files import file_name, write_json
 from experiment.metrics import newest_row
-from experiment.run_dir import read_status
+from experiment.run_dir import status_word
 from sweep.plan import Choice, RunPlan, Settings, SweepConfig, choices, plan_run
-from sweep.steps import is_trained, score_path
+from sweep.steps import is_trained, mean_return, score_path
 
 TUNED = ("learner.learning_rate", "learner.entropy_cost")
 WIDEST_FACTOR = 4.0
@@ -52,9 +51,9 @@ def plan_trials(sweep: SweepConfig) -> dict[Choice, list[Trial]]:
     trials = {}
     sweep = replace(sweep, out=tuning_folder(sweep.out), vary=(), lengths=None)
     for choice in choices(sweep):
-        config = plan_run(sweep, choice, {}, SEED).config
+        config = plan_run(sweep, choice, SEED).config
         drawn = [_drawn(config, number) for number in range(sweep.tune)]
-        trials[choice] = [Trial(it, plan_run(sweep, choice, it, SEED)) for it in drawn]
+        trials[choice] = [Trial(it, plan_run(sweep, choice, SEED, variation=it)) for it in drawn]
     return trials
 
 
@@ -62,8 +61,7 @@ def is_tried(plan: RunPlan) -> bool:
     """Returns whether a trial has come to its end, well or ill; one that was stopped goes on."""
     if is_trained(plan):
         return score_path(plan, plan.evaluations[0]).exists()
-    has_status = (plan.path / "status.json").exists()
-    return has_status and read_status(plan.path)["status"] == "failed"
+    return status_word(plan.path) == "failed"
 
 
 def keep_best(trials: Mapping[Choice, Sequence[Trial]]) -> dict[Choice, Settings]:
@@ -91,12 +89,9 @@ def _best(core: str, trials: Sequence[Trial]) -> Settings:
 def _result(trial: Trial) -> dict[str, Any]:
     """Returns what came of a trial, as plain values; no return where it failed."""
     row = newest_row(trial.plan.path / "metrics.jsonl") or {}
-    mean_return = None
-    if is_trained(trial.plan):
-        score = json.loads(score_path(trial.plan, trial.plan.evaluations[0]).read_text())
-        mean_return = score["mean_return"]
+    score = mean_return(trial.plan) if is_trained(trial.plan) else None
     cost = {name: row.get(name, 0) for name in COSTS}
-    return {"settings": trial.settings, "mean_return": mean_return} | cost
+    return {"settings": trial.settings, "mean_return": score} | cost
 
 
 def _drawn(config: TrainConfig, number: int) -> Settings:

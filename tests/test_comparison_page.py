@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from comparison.agent_runs import RETURN_TAG
+from agents.impala.shown import RETURN_TAG
 from comparison.compare import compare_and_write
 from comparison.curves import mean_curve
 from comparison.detail_tables import speed

@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from comparison.agent_runs import AGENTS, BEST_TAG, RETURN_TAG
+from agents.impala.shown import RETURN_TAG
+from comparison.agent_runs import AGENTS, BEST_TAG
 from comparison.read_runs import find_runs
 from comparison.run_folder import MAX_CURVE_POINTS, read_run_folder, thinned_metrics
 from tests.run_folders import evaluation, metrics, write_evaluation, write_run

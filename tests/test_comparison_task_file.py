@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from comparison.agent_runs import RETURN_TAG
+from agents.impala.shown import RETURN_TAG
 from comparison.compare import compare_and_write
 from comparison.read_runs import find_runs, read_runs
 from comparison.run_record import evenly_spread

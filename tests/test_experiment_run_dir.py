@@ -2,7 +2,9 @@
 
 import json
 import os
-from types import SimpleNamespace
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -11,11 +13,20 @@ from experiment import run_dir
 from experiment.checkpoint import load_newest
 from experiment.files import unused_folder, unused_path
 from experiment.memory import peak_memory_bytes
-from experiment.provenance import provenance, source_hash
+from experiment.provenance import ROOT, program, provenance, source_hash
 from experiment.run_dir import RunDir, read_config, read_status
 from experiment.seeding import derive_seed
 
 ARITHMETIC = {"device": "cpu", "encoder_precision": "float32", "core_kernel": None}
+
+
+def test_a_command_is_recorded_as_it_can_be_typed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", module := ModuleType("__main__"))
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "run_atari.py")])
+    module.__spec__ = None
+    assert program() == ["run_atari.py"]
+    module.__spec__ = ModuleSpec("benchmarks.startup", None)
+    assert program() == ["python", "-m", "benchmarks.startup"]
 
 
 def test_a_new_run_records_its_settings_and_origin(tmp_path):

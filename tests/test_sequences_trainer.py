@@ -1,5 +1,6 @@
 """Training on tasks with answers: resumed bit for bit, in ranks, scored by hand, mistakes."""
 
+import io
 import json
 import math
 import pickle
@@ -18,7 +19,8 @@ from experiment.settings import plain_values
 from experiment.training_command import REQUEUE, exit_code
 from models.cores import CoreConfig
 from models.sequence_model import SequenceModelConfig
-from run_sequences import main
+from models.size import model_size
+from run_sequences import main, show_parser
 from sequences.config import (
     BatchConfig,
     LearnerConfig,
@@ -28,13 +30,13 @@ from sequences.config import (
     make_task,
     step_size,
 )
-from sequences.display import AnswersDisplay
+from sequences.display import AnswersDisplay, evaluate_in_view
 from sequences.evaluate import EvaluationConfig, evaluate, with_args
 from sequences.packing import NO_SEQUENCE, Batch
 from sequences.runs import resume, train
 from sequences.saved_model import load_model
 from sequences.scores import Asked, Tally, tally
-from sequences.tasks import NO_ANSWER
+from sequences.tasks import NO_ANSWER, TASKS
 from sequences.trainer import SequenceTrainer
 from tests.rank_runs import call_in_ranks
 
@@ -252,6 +254,14 @@ def test_evaluate_writes_what_it_prints(run, capsys):
     assert printed["settings"]["args"] == {"depth": 3}
 
 
+def test_runs_and_results_say_what_computed_them_by_the_same_names(run):
+    used = SequenceTrainer(settings(device="cpu")).arithmetic
+    assert used == {"device": "cpu", "dense_precision": "float32", "core_kernel": "reference"}
+    result = evaluate(run, EvaluationConfig(examples=2))
+    assert result["arithmetic"].keys() == used.keys()
+    assert result["size"] == model_size(load_model(run).model)
+
+
 def test_an_evaluation_says_how_far_it_is(capsys):
     with AnswersDisplay("listops with rdn", 40) as shown:
         shown._began = time.monotonic() - 5.0
@@ -283,6 +293,22 @@ def test_a_model_of_another_vocabulary_is_refused(tmp_path):
     assert with_args(model, {"max_length": 80}).config.task.args["max_length"] == 80
     with pytest.raises(ValueError, match="of another vocabulary"):
         with_args(model, {"language": "dyck_1"})
+
+
+def test_a_task_is_made_once_as_it_was_trained_and_once_as_it_is_asked_for(run, monkeypatch):
+    made = []
+
+    def make(task):
+        made.append(task.args["depth"])
+        return make_task(task)
+
+    for module in ("sequences.saved_model", "sequences.evaluate"):
+        monkeypatch.setattr(f"{module}.make_task", make)
+    evaluate_in_view(run, EvaluationConfig(examples=2, args={"depth": 2}), io.StringIO())
+    assert made == [2]
+    made.clear()
+    evaluate_in_view(run, EvaluationConfig(examples=2, args={"depth": 3}), io.StringIO())
+    assert made == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -361,7 +387,9 @@ def test_a_checkpoint_that_no_run_can_go_on_from_is_refused(run, damage, message
         ),
         ("train", "alone this would train listops lstm for"),
         ("evaluate nowhere", "nowhere"),
-        ("show listops --split tset", "split must be one of train, validation, test, got 'tset'"),
+        ("show listops --split tset", "split must be one of train, validation, test, got tset"),
+        ("show listops --examples -1", "examples must be at least 1, got -1"),
+        ("show listops --seed -1", "seed must be >= 0, got -1"),
         ("shwo listops", "close: show"),
     ],
 )
@@ -375,11 +403,17 @@ def test_a_mistake_is_one_line(arguments, message, tmp_path, monkeypatch, capsys
     assert not (tmp_path / "runs").exists()
 
 
-def test_show_prints_examples_with_their_answers(capsys):
-    assert main(["show", "listops", "--task.args.depth", "1", "--examples", "2"]) == 0
+@pytest.mark.parametrize(("options", "count"), [([], 3), (["--examples", "2"], 2)])
+def test_show_prints_examples_with_their_answers(capsys, options, count):
+    assert main(["show", "listops", "--task.args.depth", "1", *options]) == 0
     lines = capsys.readouterr().out.strip().split("\n\n")
-    assert len(lines) == 2
+    assert len(lines) == count
     assert all("->" in line for line in lines)
+
+
+def test_the_help_of_show_names_every_task(monkeypatch):
+    monkeypatch.setitem(TASKS, "riddles", TASKS["formal"])
+    assert f"{', '.join(TASKS)} (required" in " ".join(show_parser().format_help().split())
 
 
 def test_a_text_that_reaches_over_batches_is_counted_by_its_documents(text, tmp_path):

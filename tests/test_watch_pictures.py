@@ -22,7 +22,7 @@ from envs.minigrid.picture import (
 )
 from models.cores import CORES, CoreConfig, make_core
 from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
-from watch.memory_panel import MemoryPanel, layout
+from watch.memory_panel import TITLE, MemoryPanel, layout
 from watch.memory_view import FastWeights, MemoryView, Units
 from watch.timelines import MAX_LANE, Timelines
 
@@ -190,6 +190,24 @@ def test_the_heads_fit_with_whole_pixels_a_weight(rows, H, D):
 def test_large_matrices_are_shrunk_into_the_panel():
     frame = canvas.blank(400, 300)
     assert MemoryPanel(400, 300).draw(frame, (0, 0), [fast_weights(H=3, D=500)]) <= 300
+
+
+@pytest.mark.parametrize("num_tensors", [10, 34, 512])
+@pytest.mark.parametrize(
+    ("one", "num_shown"), [(fast_weights(), 10), (Units("c", RNG.random(9, np.float32)), 33)]
+)
+def test_of_a_memory_of_many_layers_what_fits_is_drawn_and_the_rest_counted(
+    one, num_shown, num_tensors
+):
+    memory = [one] * num_tensors
+    width, height = 728, 364
+    shown, first = (canvas.blank(width, height + 40) for _ in range(2))
+    assert MemoryPanel(width, height).draw(shown, (0, 0), memory) <= height
+    MemoryPanel(width, height).draw(first, (0, 0), memory[:num_shown])
+    changed = np.argwhere((shown != first).any(-1))
+    assert (len(changed) > 0) == (num_tensors > num_shown)
+    assert (changed[:, 0] < TITLE).all()
+    frame_of(moment(memory=memory))  # the timelines have their room below it
 
 
 def play_core(kind, num_steps=4):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.cores import FastNet
 from sequences.config import config_from_values
 from sequences.evaluate import EvaluationConfig, evaluate
 from sequences.runs import train
@@ -61,6 +62,13 @@ def test_what_is_filmed_token_by_token_is_what_the_model_says_of_the_whole(runs,
     np.testing.assert_allclose([m.probabilities for m in filmed], wanted, rtol=1e-4, atol=1e-6)
     costs = -np.log(wanted[np.arange(len(wanted)), example.answers])
     np.testing.assert_allclose([m.value for m in filmed], costs, rtol=1e-3)
+
+
+def test_a_core_is_listened_to_once_however_many_sequences_are_filmed(runs):
+    saved = load_model(runs / "rdn")
+    fast_nets = [module for module in saved.model.modules() if isinstance(module, FastNet)]
+    list(moments(saved, FilmConfig(episodes=3)))
+    assert [len(net._forward_hooks) for net in fast_nets] == [1] * len(fast_nets)
 
 
 def test_the_captions_count_as_evaluate_does(runs):

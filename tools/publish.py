@@ -30,7 +30,8 @@ from typing import Any
 from agents.evaluation.evaluate import EvaluationConfig
 from agents.evaluation.results import result_path
 from agents.evaluation.saved_policy import export_policy
-from comparison.agent_runs import AGENTS, RETURN_TAG
+from agents.impala.shown import RETURN_TAG
+from comparison.agent_runs import AGENTS
 from comparison.grouping import group
 from comparison.run_folder import read_run_folder
 from comparison.run_record import Config, RunRecord, evenly_spread, short_number

@@ -131,7 +131,6 @@ class Evaluations:
 def soak(config: SoakConfig, folder: Path) -> dict[str, Any]:
     """Trains in a folder, watches, and returns the report with its verdict."""
     run, made_with = folder / "run", provenance()
-    made_with["command"] = ["python", "-m", "tools.soak", *sys.argv[1:]]
     training = Child(training_arguments(config, run), folder / "train.out")
     evaluations = Evaluations(run, config)
     try:

@@ -51,7 +51,7 @@ Each is one line and exit code 2.
 
 
 def clone(folder: Path) -> Path:
-    """Returns a fresh clone of the last commit, which uses this Python."""
+    """Returns a fresh clone of the last commit."""
     target = folder / "fast-weight-agents"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(target)], check=True)
     return target

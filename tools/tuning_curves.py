@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from experiment.files import read_json
 from experiment.metrics import read_metrics
-from tools.pages.files import read_json
 from tools.pages.pong_tuning import RESULTS
 
 NUM_STRETCHES = 50

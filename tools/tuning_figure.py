@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from comparison.figure_style import RC
-from tools.pages.files import read_json
+from experiment.files import read_json
 from tools.pages.pong_tuning import RESULTS
 
 PANELS = {"entropy": "entropy, nats", "steps": "agent steps a game", "return": "return, points"}

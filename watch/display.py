@@ -1,8 +1,6 @@
 """What is shown of a film in the making."""
 
-from rich.console import RenderableType
-
-from experiment.live import LiveDisplay, duration, in_one_line
+from experiment.live import LiveDisplay, duration
 
 
 class FilmDisplay(LiveDisplay):
@@ -28,11 +26,6 @@ class FilmDisplay(LiveDisplay):
         """Says what is filmed."""
         return f"filming {self._title}"
 
-    def line(self) -> str:
+    def parts(self) -> list[str]:
         """Says how far the film is."""
-        parts = [self._caption, f"{self._num_frames:,} frames", f"{duration(self.elapsed)} elapsed"]
-        return in_one_line(parts)
-
-    def picture(self) -> RenderableType:
-        """Draws the same."""
-        return f"{self.first_line()}\n{self.line()[: self._console.width]}"
+        return [self._caption, f"{self._num_frames:,} frames", f"{duration(self.elapsed)} elapsed"]

@@ -20,6 +20,8 @@ GAP = 3  # between a strip and its matrix
 MARGIN = 14  # between two heads
 WIDE = 120  # pixels that the whole label of a head takes beside its strength
 TITLE = 30  # pixels of the panel's own title
+AFTER_TITLE = 116  # pixels from its left, where it says that not all is shown
+MIN_SIDE = 8  # pixels of a map; smaller ones would show nothing, and are left out
 
 
 class Grid(NamedTuple):
@@ -44,16 +46,30 @@ class MemoryPanel:
         self._limits: dict[str, float] = {}
 
     def draw(self, frame: Frame, at: tuple[int, int], memory: Memory) -> int:
-        """Draws the memory after a step and returns the height it took."""
+        """Draws the memory after a step, its first layers where not all fit.
+
+        Returns:
+            The height it took in pixels, never more than the panel may take.
+        """
         if not memory:
             return self._no_memory(frame, at)
-        for row in memory:
+        rows = memory[: self._most(memory)]
+        for row in rows:
             values = row.weights if isinstance(row, FastWeights) else row.activity
             largest = float(np.abs(values).max())
             self._limits[row.label] = max(self._limits.get(row.label, 1e-3), largest)
+        if len(rows) < len(memory):
+            words = f"the first {len(rows)} of {len(memory)} tensors"
+            canvas.text(frame, (at[0] + AFTER_TITLE, at[1] + 16), words, 12, canvas.MUTED)
+        if isinstance(rows[0], Units):
+            return self._units(frame, at, rows)
+        return self._fast_weights(frame, at, rows)
+
+    def _most(self, memory: Memory) -> int:
+        """Returns how many tensors fit: units beside one another, fast weights below."""
         if isinstance(memory[0], Units):
-            return self._units(frame, at, memory)
-        return self._fast_weights(frame, at, memory)
+            return self.width // (MIN_SIDE + MARGIN)
+        return (self.max_height - TITLE) // (MIN_SIDE + LABEL)
 
     def _no_memory(self, frame: Frame, at: tuple[int, int]) -> int:
         height = 96

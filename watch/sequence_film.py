@@ -74,10 +74,11 @@ def watch_sequences(source: Path, config: FilmConfig) -> Path:
 def moments(saved: SavedModel, config: FilmConfig) -> Iterator[Moment]:
     """Yields every token of the sequences that are filmed."""
     drawn = examples(saved.task, "test", config.seed)
+    view = MemoryView(saved.model.core, core_spec(saved.config.core.kind).state_names)
     for number, example in enumerate(islice(drawn, config.episodes or NUM_SEQUENCES), 1):
         picture = SequencePicture(saved.task)
         right, asked = 0, 0
-        for step, said in enumerate(read(saved, example)):
+        for step, said in enumerate(read(saved, example, view)):
             token, wanted = int(example.tokens[step]), int(example.answers[step])
             given, counts = int(said.probabilities.argmax()), wanted != NO_ANSWER
             right, asked = right + (counts and given == wanted), asked + counts
@@ -99,10 +100,15 @@ def log_of(probability: np.float32) -> float:
 
 
 @torch.inference_mode()
-def read(saved: SavedModel, example: Example) -> Iterator[Said]:
-    """Yields what a model makes of each token, its memory empty before the first."""
+def read(saved: SavedModel, example: Example, view: MemoryView) -> Iterator[Said]:
+    """Yields what a model makes of each token, its memory empty before the first.
+
+    Args:
+        saved: the model.
+        example: what it reads.
+        view: into the model's core; one for all examples, as the core keeps each that it gets.
+    """
     model = saved.model
-    view = MemoryView(model.core, core_spec(saved.config.core.kind).state_names)
     every = torch.arange(len(saved.task.answers))
     state = model.initial_state(1)
     for step, token in enumerate(torch.from_numpy(example.tokens)):

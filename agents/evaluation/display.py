@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import IO, Any
 
-from rich.console import Group, RenderableType
-
 from agents.evaluation.evaluate import EvaluationConfig, evaluate, num_games, step_limit
 from agents.evaluation.games import FirstGames
 from agents.evaluation.saved_policy import load_policy
-from experiment.live import LiveDisplay, bar, duration, in_one_line
+from experiment.live import LiveDisplay, duration
 
 
 class EvaluationDisplay(LiveDisplay):
@@ -40,23 +38,12 @@ class EvaluationDisplay(LiveDisplay):
         limit = f", at most {self._max_steps:,} steps each" if self._max_steps else ""
         return f"playing {self._num_games} games of {self._title}{limit}"
 
-    def line(self) -> str:
+    def progress(self) -> tuple[int, int]:
+        """Returns how many games there are and how many are done."""
+        return self._num_games, self._num_done
+
+    def parts(self) -> list[str]:
         """Says how far they are."""
-        return in_one_line(self._parts())
-
-    def picture(self) -> RenderableType:
-        """Draws how far they are."""
-        return Group(
-            self.first_line(),
-            bar(self._num_games, self._num_done, self._console.width),
-            in_one_line(self._parts(), self._console.width),
-        )
-
-    @property
-    def _num_done(self) -> int:
-        return int((~self._games.playing).sum())
-
-    def _parts(self) -> list[str]:
         games, steps = self._games, int(self._games.steps.sum())
         return [
             f"{self._num_done} of {self._num_games} games done",
@@ -66,6 +53,10 @@ class EvaluationDisplay(LiveDisplay):
             self._left(),
             f"{steps / max(self.elapsed, 1e-9):,.0f} steps/s",
         ]
+
+    @property
+    def _num_done(self) -> int:
+        return int((~self._games.playing).sum())
 
     def _left(self) -> str:
         """Returns how long still: at the pace at which games ended, or else at most."""

@@ -25,7 +25,7 @@ from envs import Backend, EnvConfig, family_of
 from envs.spec import VecEnvInPart
 from experiment.device import choose_device
 from experiment.provenance import provenance
-from models.policy import Policy
+from models.size import model_size
 
 Tell = Callable[[FirstGames], None]
 """Is told of the games after every step."""
@@ -39,7 +39,7 @@ class EvaluationConfig:
         episodes: whole games; null is 30 on Atari, 100 of your own game and 500 elsewhere.
         backend: what emulates Atari; gymnasium shares only the emulator with envpool.
         greedy: take the likeliest action instead of sampling.
-        seed: on Atari game i is played with seed + i; on a memory task all draw from seed.
+        seed: game i is played with seed + i; on a memory task all draw from seed.
         length: memory tasks: play at this env.length instead of the one trained at.
         max_steps: cut games after this many agent steps, their returns counted as they stand;
             null lets them end by themselves.
@@ -150,7 +150,7 @@ def evaluate(
         "core": saved.config.core.kind,
         "frames": saved.frames,
         "updates": saved.updates,
-        "size": policy_size(saved.policy),
+        "size": model_size(saved.policy),
         "arithmetic": arithmetic(saved.policy, replace(saved.config.core, kernel="auto"), device),
         "settings": asdict(config),
         "provenance": provenance(),
@@ -163,12 +163,3 @@ def standard_error(returns: NDArray[np.float64]) -> float | None:
     if len(returns) < 2:
         return None
     return float(np.std(returns, ddof=1) / len(returns) ** 0.5)
-
-
-def policy_size(policy: Policy) -> dict[str, int]:
-    """Returns how many parameters a policy and its core have, and the bytes of one memory."""
-    return {
-        "parameters": sum(p.numel() for p in policy.parameters()),
-        "core_parameters": sum(p.numel() for p in policy.core.parameters()),
-        "state_bytes": sum(tensor.nbytes for tensor in policy.initial_state(1)),
-    }

@@ -123,6 +123,11 @@ class LearnerConfig:
             )
 
     @property
+    def steps_per_rollout(self) -> int:
+        """Agent steps of all environments in one rollout."""
+        return self.unroll_length * self.batch_size
+
+    @property
     def updates_per_rollout(self) -> int:
         """Optimiser steps that one rollout pays for."""
         return self.num_passes * self.num_minibatches

@@ -19,17 +19,19 @@ from agents.impala.minibatches import draw_minibatches
 from agents.impala.optimizer import make_optimizer
 from agents.impala.rollout import Rollout
 from agents.impala.schedules import desired_kl, entropy_cost, step_size
+from agents.impala.shown import LAG
 from agents.impala.snapshot import Snapshot
 from agents.impala.step_factor import next_factor
 from agents.impala.streams import finish
 from experiment.nonfinite import NonFiniteUpdate, first_nonfinite
+from experiment.optimizer_state import optimizer_state, restore_optimizer
 from experiment.ranks import ALONE, Ranks, gradients
 from models.policy import Policy, PolicyOutput
 
 WEIGHT_NORM = "the norm of the weights"
 WEIGHT_SPREAD = "its differences between ranks"
 MAX_SPREAD = 1e-4  # ranks on unlike processors round differently
-DIVERGENCE, LAG = "policy/first_to_last_pass_kl_nats", "learner/lag_updates"
+DIVERGENCE = "policy/first_to_last_pass_kl_nats"
 TOTAL_LOSS, GRADIENT_NORM = "loss/total", "loss/gradient_norm"
 FIGURES = (*(f"loss/{name}" for name in Loss._fields), GRADIENT_NORM)
 """What every update says of itself, by metric tag."""
@@ -261,7 +263,7 @@ class Learner:
     def state_dict(self) -> dict[str, Any]:
         """Returns everything the next update depends on, except the rollout and the weights."""
         return {
-            "optimizer": list(self.optimizer.state_dict()["state"].values()),
+            "optimizer": optimizer_state(self.optimizer),
             "generator": self.generator.get_state(),
             "version": self.version,
             "frames": self.frames,
@@ -272,9 +274,7 @@ class Learner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what `state_dict` returned; the optimiser's settings stay those of `config`."""
         self._graphed = None  # its optimiser's tensors are replaced
-        settings = self.optimizer.state_dict()["param_groups"]
-        moments = dict(enumerate(state["optimizer"]))
-        self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
+        restore_optimizer(self.optimizer, state["optimizer"])
         self.generator.set_state(state["generator"])
         self.version = state["version"]
         self.frames = state["frames"]

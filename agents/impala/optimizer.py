@@ -1,25 +1,9 @@
-"""The optimiser of a policy, and what it remembers."""
-
-from collections.abc import Sequence
+"""The optimiser of a policy."""
 
 import torch
-from torch import Tensor
 
 from agents.impala.config import LearnerConfig
 from models.policy import Policy
-
-MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
-"""What torch's optimisers remember of every parameter, beside the number of their steps."""
-
-
-def optimizer_state_of(
-    parameters: Sequence[Tensor], config: LearnerConfig
-) -> list[dict[str, Tensor]]:
-    """Returns what a learner saves of an optimiser that has made a step, in structure."""
-    return [
-        {"step": torch.zeros(())} | dict.fromkeys(MOMENTS[config.optimizer], parameter)
-        for parameter in parameters
-    ]
 
 
 def make_optimizer(policy: Policy, config: LearnerConfig) -> torch.optim.Optimizer:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agents.impala.episodes import Episode
+from agents.impala.shown import RETURN_TAG
 from experiment.ranks import Ranks
 
 PARTS = ("env", "inference", "learner")
-GAMES_IN_MEAN = 100
+GAMES_IN_MEAN = 100  # as RETURN_TAG says
 
 
 class Played:
@@ -45,7 +46,7 @@ class Played:
         if games:
             row["length/new_games_steps"] = sum(game.length_steps for game in games) / len(games)
         if recent := self._recent_returns:
-            row["return/last_100_games_points"] = sum(recent) / len(recent)
+            row[RETURN_TAG] = sum(recent) / len(recent)
         return row
 
     def _gather(self) -> None:

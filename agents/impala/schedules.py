@@ -15,7 +15,7 @@ def desired_kl(config: LearnerConfig, frames: int, total_frames: int) -> float |
     """Returns the KL in nats by which a rollout should move the policy, where one is set.
 
     It decays as the step size does: in a run whose step size was not led a rollout's KL fell about
-    so (docs/pong_recipe.md).
+    so (docs/pong_trials.md).
     """
     if config.desired_kl is None:
         return None

@@ -1,8 +1,9 @@
-"""What the display shows of a run of an agent."""
+"""What the display shows of a run of an agent, and the tags that others ask for."""
 
+RETURN_TAG = "return/last_100_games_points"
 LAG = "learner/lag_updates"
 SHOWN = (
-    ("return/last_100_games_points", "return of last 100 games", "{:.2f}"),
+    (RETURN_TAG, "return of last 100 games", "{:.2f}"),
     ("games", "games ended", "{:,}"),
     ("loss/entropy", "entropy", "{:.3f}"),
     ("share/env", "time in env", "{:.0%}"),

@@ -13,12 +13,12 @@ import torch
 from agents.impala.actor import Actor
 from agents.impala.config import TrainConfig
 from agents.impala.learner import Learner
-from agents.impala.optimizer import optimizer_state_of
 from agents.impala.resolve import make_policy
 from agents.impala.trainer import GAMES_DEPEND_ON
 from envs import make_env
 from envs.spec import StatefulVecEnv
 from experiment.device import check_random_state, choose_device
+from experiment.optimizer_state import optimizer_state_like
 from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.structure import ANY, ListOf, check_like
 
@@ -82,7 +82,7 @@ class StandIn:
         """Checks what the optimiser remembers, which it begins to with its first step."""
         has_stepped = learner["version"] > learner["skipped_updates"]
         parameters = list(self._learner.policy.parameters()) if has_stepped else []
-        like = optimizer_state_of(parameters, self._config.learner)
+        like = optimizer_state_like(self._config.learner.optimizer, parameters)
         check_like(learner["optimizer"], like, "trainable.learner.optimizer")
         self._learner.generator.set_state(learner["generator"])
 

@@ -29,7 +29,7 @@ from agents.impala.schedules import step_size
 from agents.impala.shown import LAG, SHOWN
 from agents.impala.spent import Spent
 from agents.impala.threads import ActorThreads
-from envs import canonical_game
+from envs import canonical_game, family_of
 from envs.spec import EnvSpec, VecEnv
 from experiment.device import choose_device
 from experiment.files import file_name
@@ -114,8 +114,12 @@ class Trainer(Trainable):
 
     @staticmethod
     def run_name(config: TrainConfig) -> str:
-        """Returns the name of a run's folder, where the settings name none."""
-        game = config.game.removesuffix("-v5")  # the version of all Atari games
+        """Returns the name of a run's folder, where the settings name none.
+
+        Raises:
+            ValueError: there is no such game.
+        """
+        game = family_of(config.game).short_name(canonical_game(config.game))
         return file_name(f"{game}-{config.core.kind}-{config.seed}".lower())
 
     @classmethod
@@ -198,8 +202,7 @@ class Trainer(Trainable):
     @property
     def frames_per_rollout(self) -> int:
         """Emulator frames in a rollout of the present sizes."""
-        learner = self.config.learner
-        return learner.unroll_length * learner.batch_size * self.spec.frame_skip
+        return self.config.learner.steps_per_rollout * self.spec.frame_skip
 
     @property
     def rollouts_left(self) -> int:

@@ -13,12 +13,17 @@ from envs.scene import Scene
 from envs.spec import VecEnv
 
 FRAMES_PER_SECOND = 60
+VERSION = "-v5"  # of all games
 
 
 def _canonical(game: str) -> str | None:
     """Returns "Pong-v5" for "Pong" and "Pong-v5"."""
-    name = game if game.endswith("-v5") else f"{game}-v5"
+    name = f"{_short_name(game)}{VERSION}"
     return name if name in atari_games() else None
+
+
+def _short_name(game: str) -> str:
+    return game.removesuffix(VERSION)
 
 
 def _make(game: str, config: EnvConfig, num_envs: int, seed: int) -> VecEnv:
@@ -59,6 +64,7 @@ FAMILY = Family(
     usage=f"Pong, Breakout and {len(atari_games()) - 2} others",
     games=atari_games(),
     canonical=_canonical,
+    short_name=_short_name,
     make=_make,
     make_in_gymnasium=_make_in_gymnasium,
     frame_skip=FRAME_SKIP,

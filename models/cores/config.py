@@ -28,7 +28,7 @@ class CoreConfig:
             a name runs that one or raises.
         num_layers: layers or residual blocks, each with a state of its own, >= 1.
         hidden_size: features between the layers, a multiple of num_heads where a core has heads.
-        num_heads: fast weight matrices per layer, each square with side hidden_size / num_heads.
+        num_heads: heads per layer, of hidden_size / num_heads features: a fast weight matrix each.
         feedforward_size: hidden units of the feed-forward half of a block, >= 1.
         parameters: of the core, within 5 %: decides hidden_size, and evens out by feedforward_size;
             null leaves both as they are.

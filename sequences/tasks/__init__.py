@@ -1,7 +1,6 @@
 """The families of tasks; each file ends in its spec, and a new family is one more line here."""
 
-from difflib import get_close_matches
-
+from experiment.complaints import close_hint
 from sequences.tasks import code_execution, formal, listops, text
 from sequences.tasks.base import (
     NO_ANSWER,
@@ -39,7 +38,6 @@ def find_task(name: str) -> TaskSpec:
         ValueError: there is none.
     """
     if name not in TASKS:
-        close = get_close_matches(name, TASKS, n=1)
-        hint = f"; close: {close[0]}" if close else ""
+        hint = close_hint(name, TASKS)
         raise ValueError(f"unknown task {name!r}; choose one of {', '.join(TASKS)}{hint}")
     return TASKS[name]

@@ -1,28 +1,19 @@
 """Result files, and tables in Markdown."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from experiment.files import read_json
+from experiment.metrics import read_metrics
 from experiment.provenance import ROOT
 
 BENCHMARKS = ROOT / "benchmarks" / "results"
 
 
-def read_json(path: Path) -> Any:
-    """Returns the content of a JSON file."""
-    return json.loads(path.read_text())
-
-
-def metric_rows(run: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a run's metrics."""
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
 def last_row(run: Path) -> dict[str, Any]:
     """Returns the last row of a run's metrics."""
-    return metric_rows(run)[-1]
+    return read_metrics(run / "metrics.jsonl")[-1]
 
 
 def reports(pattern: str) -> list[tuple[str, Any]]:

@@ -5,12 +5,14 @@ from typing import Any
 
 import yaml
 
+from agents.impala.shown import RETURN_TAG
 from benchmarks.kernels import LARGE
+from experiment.files import read_json
 from experiment.provenance import ROOT
-from tools.pages.files import last_row, link, read_json, reports, table
+from tools.pages.files import last_row, link, reports, table
 from tools.pages.gpu_first_run import first_run
 from tools.pages.gpu_trials import kernel_stages, loop_threads, loop_trials
-from tools.pages.pong import RETURN, row_that_reached
+from tools.pages.pong import row_that_reached
 
 Report = dict[str, Any]
 NOT_YET = "not yet measured since they were tuned: `make gpu`"
@@ -126,7 +128,7 @@ def _training_row(run: Path) -> list[str]:
         _shape(learner),
         f"{last['frames'] / 1e6:.2f} M",
         f"{last['wall_seconds']:.0f}",
-        f"{last[RETURN]:.1f}",
+        f"{last[RETURN_TAG]:.1f}",
         f"{read_json(run / 'evaluation.json')['mean_return']:.1f}",
         f"{reached['wall_seconds']:.0f}" if reached else "not reached",
     ]

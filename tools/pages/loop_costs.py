@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.loop_costs import cells, header
-from tools.pages.files import link, machine, metric_rows, reports, table
+from experiment.metrics import read_metrics
+from tools.pages.files import link, machine, reports, table
 from tools.pages.pong import RUNS, runs_by_core
 
 THIRDS = 3
@@ -55,7 +56,7 @@ def run_length_block() -> str:
 
 
 def _run_cells(run: Path) -> list[str]:
-    rows = metric_rows(run)
+    rows = read_metrics(run / "metrics.jsonl")
     thirds = [rows[len(rows) * k // THIRDS : len(rows) * (k + 1) // THIRDS] for k in range(THIRDS)]
     return [
         f"`{run.parent.name}`, {run.name.removeprefix('seed')}",

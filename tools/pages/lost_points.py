@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from experiment.files import read_json
 from tools.lost_points import AFTER, RESULTS
-from tools.pages.files import read_json, table
+from tools.pages.files import table
 
 HEADER = ("run", "core", "30 games", "least", "that begin a game", "after a won", "after a lost")
 

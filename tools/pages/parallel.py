@@ -4,7 +4,8 @@ import statistics
 from typing import Any
 
 from benchmarks.processes import cells
-from tools.pages.files import BENCHMARKS, link, machine, read_json, reports, table
+from experiment.files import read_json
+from tools.pages.files import BENCHMARKS, link, machine, reports, table
 
 GPU_LOOP = "gpu_first_run_nvidia-h100-80gb-hbm3_2026-11-26_1d4c09a.json"
 NETWORKS = {  # not measured: nominal bytes a second, and seconds a message

@@ -4,13 +4,15 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from agents.impala.shown import RETURN_TAG
+from experiment.files import read_json
+from experiment.metrics import read_metrics
 from experiment.provenance import ROOT
 from models.cores import CORES
-from tools.pages.files import last_row, link, machine, metric_rows, read_json, reports, table
+from tools.pages.files import last_row, link, machine, reports, table
 
 RUNS = ROOT / "results" / "pong"
 ENOUGH, LEAST = 18, -21  # points
-RETURN = "return/last_100_games_points"
 MEMORYLESS = "feedforward"
 HEADER = (
     *("core", "seed: mean ± standard error", f"frames to a mean of {ENOUGH} in training"),
@@ -96,7 +98,7 @@ def means(folders: list[Path]) -> str:
 
 def row_that_reached(run: Path) -> dict[str, Any] | None:
     """Returns the first row of metrics where the last 100 training games average `ENOUGH`."""
-    for row in metric_rows(run):
-        if row.get(RETURN, LEAST) >= ENOUGH:
+    for row in read_metrics(run / "metrics.jsonl"):
+        if row.get(RETURN_TAG, LEAST) >= ENOUGH:
             return row
     return None

@@ -3,9 +3,10 @@
 from typing import Any
 
 from agents.impala.config import config_from_values
+from experiment.files import read_json
 from experiment.provenance import ROOT
 from experiment.settings import flat_values, plain_values
-from tools.pages.files import read_json, table
+from tools.pages.files import table
 
 RESULTS = ROOT / "results" / "pong_tuning"
 FIRST = "a01-drnn101-shipped"

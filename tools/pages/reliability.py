@@ -3,7 +3,8 @@
 import statistics
 from typing import Any
 
-from tools.pages.files import BENCHMARKS, link, machine, read_json, reports, table
+from experiment.files import read_json
+from tools.pages.files import BENCHMARKS, link, machine, reports, table
 
 CAMPAIGN = "reliability.json"
 MODES = ("serial", "async")

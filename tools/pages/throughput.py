@@ -1,14 +1,13 @@
-"""The tables of training speed: the README's and those of docs/throughput.md."""
+"""The tables of training speed, for docs/throughput.md."""
 
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from agents.impala.config import TrainConfig, config_from_values
 from envs import canonical_game
 from experiment.provenance import ROOT
+from experiment.settings import load_yaml
 from models.cores import CORES, resolved
 from tools.pages.files import link, machine, reports, table
 from tools.pages.loop_costs import newest_costs
@@ -34,7 +33,7 @@ def newest(batch_size: int = BATCH_SIZE) -> dict[str, Named]:
 
 def recipe() -> TrainConfig:
     """Returns the settings that `make pong` trains with."""
-    return config_from_values(yaml.safe_load((ROOT / "configs/pong.yaml").read_text()))
+    return config_from_values(load_yaml((ROOT / "configs/pong.yaml").read_text()))
 
 
 def work(config: TrainConfig) -> tuple[object, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from comparison.statistics import mean_of_runs
+from experiment.files import read_json
 from models.cores import CORES
-from tools.pages.files import read_json
 from tools.pages.memory import runs_of_core
 from tools.pages.pong import RUNS, runs_by_core
 

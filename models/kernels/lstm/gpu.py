@@ -2,7 +2,7 @@
 
 A step is two launches: the product with W_hh, which cuBLAS spreads over the whole GPU, and a
 Triton kernel for everything else. One kernel over all steps would have to keep each batch row in
-one program, and so leave most of the GPU idle (docs/throughput.md).
+one program, and so leave most of the GPU idle (docs/gpu.md).
 
 The forward keeps h in float32, c and the four activations of every step, 24 T B N bytes
 (10 MB at T = 51, B = 32, N = 256). A call without gradients keeps only h. The gradient of W_hh is

@@ -1,7 +1,6 @@
 """The command line: train, sweep, evaluate, watch, compare, check, bench. No logic."""
 
 import json
-import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -56,7 +55,6 @@ def sweep_parser() -> ArgumentParser:
 
 def evaluate_parser() -> ArgumentParser:
     """Returns the parser of `evaluate`."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads sleep while games step
     from agents.evaluation.evaluate import EvaluationConfig
 
     parser = plain_parser("Play whole games with a saved policy.")
@@ -65,7 +63,11 @@ def evaluate_parser() -> ArgumentParser:
     _add_greedy(parser)
     add_plugin(parser)
     parser.add_argument(
-        "--num_threads", type=int, default=0, help="threads of the policy; 0 is torch's own choice"
+        "--num_threads",
+        type=int,
+        default=1,
+        help="threads of the policy: more are hardly faster, and far slower on a busy machine; "
+        "0 is torch's own choice",
     )
     parser.add_argument(
         "--out", type=Path | None, default=None, help="folder of the results; null is the policy's"

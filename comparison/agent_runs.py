@@ -12,7 +12,7 @@ from agents.impala.shown import RETURN_TAG
 from comparison.evaluation_record import Evaluation, made_on, sizes, unusual
 from comparison.foreign_values import finite, finite_numbers, part
 from comparison.run_kind import RunKind, Words
-from envs import Scores, canonical_game, family_of
+from envs import FAMILIES, Scores, canonical_game, family_of
 from experiment.settings import flat_values
 
 BEST_TAG = "return/best_last_100_games_points"
@@ -52,14 +52,14 @@ def _read_evaluation(result: Mapping[str, Any], where: str, config: TrainConfig)
     )
 
 
+GAMES = ", ".join(f"{family.name} {family.num_games}" for family in FAMILIES)
 WORDS = Words(
     measure="mean return",
     mean="Mean return",
     scores="A seed's return is the mean over the games of its newest evaluation with sampled "
-    "actions: 30 on Atari, 100 on a game of your own, 500 on a memory task. Score = (return - "
-    "floor) / (ceiling - floor): a random player and a human on Atari, guessing and perfection on "
-    "a memory task. In brackets: floor and ceiling, and scores that others published under their "
-    "own protocols, which are context, not a baseline.",
+    f"actions ({GAMES}). Score = (return - floor) / (ceiling - floor): a random player and a human "
+    "on Atari, guessing and perfection on a memory task. In brackets: floor and ceiling, and "
+    "scores that others published under their own protocols, which are context, not a baseline.",
     curve="Return",
     curves="Mean return of the last 100 training games",
     others_title="The same policies, played otherwise",

@@ -12,6 +12,7 @@ from comparison.figure_style import MUTED, Look, looks, svg
 from comparison.grouping import Task
 from comparison.numbers import Comparison
 from comparison.page_text import left_out
+from comparison.statistics import MIN_RUNS
 
 COLUMNS = ("task", "core", "seed", "x", "score", "low", "high")
 SCORE = COLUMNS.index("score")
@@ -48,8 +49,8 @@ def _curves(comparison: Comparison, name: str, axis: Axis) -> Plot | None:
         name=name,
         title=f"{comparison.kind.words.curve} over {axis.label}",
         caption=f"{comparison.kind.words.curves}: thin lines are seeds, thick lines their mean "
-        "where all of them have data, bands 95 % t intervals where there are five seeds or more. "
-        "Dotted: the floor of the task." + left_out(flat),
+        "where all of them have data, bands 95 % t intervals where there are "
+        f"{MIN_RUNS} seeds or more. Dotted: the floor of the task." + left_out(flat),
         panels=[*legend(name, comparison.cores, style), *panels],
         csv=as_csv([axis.column if name == "x" else name for name in COLUMNS], rows),
     )

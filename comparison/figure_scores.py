@@ -21,7 +21,7 @@ from comparison.figure_style import MUTED, Look, looks, svg
 from comparison.grouping import Task
 from comparison.numbers import Comparison
 from comparison.page_text import across, left_out
-from comparison.statistics import AGGREGATES, mean_of_runs
+from comparison.statistics import AGGREGATES, MIN_RUNS, mean_of_runs
 from envs import Scores
 
 BAND_OPACITY = 0.16
@@ -40,8 +40,8 @@ def scores(comparison: Comparison) -> Plot | None:
         name="scores",
         title="Scores of every run",
         caption="Final score of every seed (points), and their mean (marker) with a 95 % t "
-        "interval where there are five seeds or more. 0 is the floor of the task, 1 its ceiling."
-        + left_out(flat),
+        f"interval where there are {MIN_RUNS} seeds or more. 0 is the floor of the task, 1 its "
+        "ceiling." + left_out(flat),
         panels=panels,
         csv=as_csv(
             ("task", "core", "seed", "measured", "score", "low", "high"),
@@ -65,7 +65,7 @@ def aggregates(comparison: Comparison) -> Plot | None:
         name="aggregates",
         title=f"Scores {across(comparison)}",
         caption="With 95 % percentile intervals of a bootstrap that resamples the seeds of each "
-        "task, where every task has five seeds or more." + left_out(flat),
+        f"task, where every task has {MIN_RUNS} seeds or more." + left_out(flat),
         panels=panels,
         csv=as_csv(
             ("core", "statistic", "value", "low", "high"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from comparison.numbers import Comparison
+from comparison.statistics import MIN_RUNS, RESAMPLES
 
 MAX_NAMES = 5  # in a sentence or a title
 T_INTERVALS = (
@@ -21,12 +22,12 @@ AGGREGATES = (
     "optimality gap is how far runs stay below a score of 1 on average (Agarwal et al. 2021)."
 )
 INTERVALS = (
-    "Intervals across tasks are percentiles of 5,000 bootstrap resamples of the seeds of each "
-    "task, seeded. They are too narrow at few seeds: on normal scores, a nominal 95 % interval of "
-    "the mean of one task held the truth in 76 % of cases at 3 seeds, 84 % at 5 and 90 % at 10; "
-    "of the IQM of four tasks, 87 %, 91 % and 93 %. Below five seeds none is drawn. One without "
-    "width says that no resample changes the number, as where all seeds reach the ceiling; the "
-    "truth may differ."
+    f"Intervals across tasks are percentiles of {RESAMPLES:,} bootstrap resamples of the seeds of "
+    "each task, seeded. They are too narrow at few seeds: on normal scores, a nominal 95 % "
+    "interval of the mean of one task held the truth in 76 % of cases at 3 seeds, 84 % at 5 and "
+    "90 % at 10; of the IQM of four tasks, 87 %, 91 % and 93 %. Below "
+    f"{MIN_RUNS} seeds none is drawn. One without width says that no resample changes the number, "
+    "as where all seeds reach the ceiling; the truth may differ."
 )
 SETTINGS = "Within a task, only the core should differ; whatever else does is listed here."
 

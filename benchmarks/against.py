@@ -25,6 +25,7 @@ from rich.table import Table
 from benchmarks.result_file import show, write_result
 from benchmarks.timing import speed_over
 from experiment.arguments import fields_of
+from experiment.bounds import refuse_below
 from experiment.provenance import ROOT, provenance
 
 WORKER = Path(__file__).with_name("against_worker.py")
@@ -51,10 +52,8 @@ class Settings:
     rollouts: int = 3
 
     def __post_init__(self) -> None:
-        if self.rounds < 2 or self.rollouts < 1:
-            raise ValueError(
-                f"rounds must be at least 2 and rollouts 1, got {self.rounds}, {self.rollouts}"
-            )
+        refuse_below(self, 2, "rounds")
+        refuse_below(self, 1, "rollouts")
         if not (self.other / "agents").is_dir():
             raise ValueError(f"other must be a checkout of this repository, got {self.other}")
 

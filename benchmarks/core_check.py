@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from experiment.bounds import refuse_below
 from models.cores import CORES, Core, CoreConfig, make_core
 from models.cores.checks import Finding, check
 from models.size import model_size
@@ -34,9 +35,7 @@ class Settings:
     rounds: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("input_size", "rounds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        refuse_below(self, 1, "input_size", "rounds")
 
 
 @dataclass(frozen=True)

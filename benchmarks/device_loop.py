@@ -28,6 +28,7 @@ from benchmarks.result_file import RESULTS, ResultFile, show
 from benchmarks.timing import now
 from envs import make_env
 from experiment.arguments import fields_of
+from experiment.bounds import refuse_below
 from experiment.memory import peak_memory_bytes
 from experiment.provenance import ROOT, provenance
 from experiment.settings import load_yaml, plain_values
@@ -61,8 +62,7 @@ class Settings:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        if self.rollouts < 2:
-            raise ValueError(f"rollouts must be at least 2, got {self.rollouts}")
+        refuse_below(self, 2, "rollouts")
 
 
 def configured(settings: Settings) -> TrainConfig:

@@ -15,6 +15,7 @@ from rich.table import Table
 from benchmarks.result_file import show, write_result
 from comparison.statistics import Array, iqm, mean, percentile_interval, t_half_width
 from experiment.arguments import fields_of
+from experiment.bounds import refuse_below
 from experiment.provenance import provenance
 
 SEEDS = (3, 5, 10)
@@ -36,8 +37,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.repetitions < 1:
-            raise ValueError(f"repetitions must be at least 1, got {self.repetitions}")
+        refuse_below(self, 1, "repetitions")
 
 
 def t_coverage(scores: Array, truth: float) -> float:

@@ -33,6 +33,7 @@ from benchmarks.timing import (
     summarise,
     take_turns,
 )
+from experiment.bounds import refuse_below
 from models.cores import CORES, Core, CoreConfig, make_core
 
 Row = dict[str, object]
@@ -78,8 +79,7 @@ class Settings:
         if unknown or not self.ops:
             given = " ".join(sorted(unknown)) or "none"
             raise ValueError(f"ops must be among {', '.join(OPS)}, got {given}")
-        if self.rounds < 1:
-            raise ValueError(f"rounds must be >= 1, got {self.rounds}")
+        refuse_below(self, 1, "rounds")
 
 
 def time_kernels(settings: Settings, device: torch.device) -> Iterator[list[Row]]:

@@ -24,6 +24,7 @@ from benchmarks.result_file import show, write_result
 from benchmarks.throughput import time_loops
 from benchmarks.timing import speed_over
 from experiment.arguments import fields_of
+from experiment.bounds import refuse_below
 from experiment.provenance import ROOT, provenance
 from experiment.settings import load_yaml
 from models.cores import CORES
@@ -51,10 +52,8 @@ class Settings:
     late: int = 60
 
     def __post_init__(self) -> None:
-        if self.rounds < 2:
-            raise ValueError(f"rounds must be at least 2, got {self.rounds}")
-        if self.late < 1:
-            raise ValueError(f"late must be at least 1, got {self.late}")
+        refuse_below(self, 2, "rounds")
+        refuse_below(self, 1, "late")
 
 
 def variants(config: TrainConfig) -> dict[str, dict[str, TrainConfig]]:

@@ -35,6 +35,7 @@ from agents.impala.loss import impala_loss
 from agents.impala.trainer import Trainer
 from benchmarks.result_file import show, write_result
 from experiment.arguments import fields_of
+from experiment.bounds import refuse_below
 from experiment.metrics import read_metrics
 from experiment.provenance import ROOT, provenance, usable_cores
 from experiment.ranks import Ranks, joined
@@ -61,9 +62,7 @@ class Settings:
     rollouts: int = 4
 
     def __post_init__(self) -> None:
-        for name, least in (("rounds", 2), ("rollouts", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        refuse_below(self, 2, "rounds", "rollouts")
 
 
 def ways(cores: int) -> dict[str, list[str]]:

@@ -25,6 +25,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.result_file import show, write_result
 from benchmarks.timing import Sample, now, speed_over, take_turns
+from experiment.bounds import refuse_below
 from experiment.device import choose_device
 from experiment.provenance import provenance
 from models.cores import CORES, Core, CoreConfig, CoreState
@@ -68,8 +69,7 @@ class Settings:
     num_layers: int = 2
 
     def __post_init__(self) -> None:
-        if self.rounds < 2:
-            raise ValueError(f"rounds must be at least 2, got {self.rounds}")
+        refuse_below(self, 2, "rounds")
         for length in self.lengths:
             if length < 1 or self.tokens % length:
                 raise ValueError(f"tokens, {self.tokens}, must be a multiple of length {length}")

@@ -31,6 +31,7 @@ from benchmarks.plain_loop import CNNS, PlainLoop
 from benchmarks.timing import Sample, now, take_turns
 from envs import make_env
 from envs.spec import VecEnv
+from experiment.bounds import refuse_below
 from experiment.memory import peak_memory_bytes
 from experiment.provenance import usable_cores
 
@@ -56,8 +57,7 @@ class Settings:
     peers: bool = False
 
     def __post_init__(self) -> None:
-        if self.rounds < 2:
-            raise ValueError(f"rounds must be at least 2, got {self.rounds}")
+        refuse_below(self, 2, "rounds")
 
 
 def time_parts(config: TrainConfig, rounds: int) -> dict[str, Any]:

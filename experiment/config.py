@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from experiment.bounds import refuse_below
+
 MAX_THREADS = 1024
 """Where a process cannot begin its threads, the system ends it without a word."""
 
@@ -40,14 +42,12 @@ class RunConfig:
     track: Service = field(default="none", metadata={"role": "incidental"})
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        refuse_below(self, 0, "seed")
+        refuse_below(self, 1, "keep_checkpoints")
         refuse_threads(self.num_threads)
         for name in ("log_interval_seconds", "checkpoint_interval_seconds"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0 and finite, got {getattr(self, name)}")
-        if self.keep_checkpoints < 1:
-            raise ValueError(f"keep_checkpoints must be at least 1, got {self.keep_checkpoints}")
 
 
 def refuse_threads(number: int) -> None:

@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass
 
+from experiment.bounds import refuse_below, refuse_not_positive
 from experiment.stop_signals import StopRequest
 
 
@@ -30,12 +31,8 @@ class SessionConfig:
     rank_timeout_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.stop_after_updates is not None and self.stop_after_updates < 0:
-            raise ValueError(f"stop_after_updates must be >= 0, got {self.stop_after_updates}")
-        if self.max_seconds is not None and not self.max_seconds >= 0:
-            raise ValueError(f"max_seconds must be >= 0, got {self.max_seconds}")
-        if self.stall_seconds is not None and not self.stall_seconds > 0:
-            raise ValueError(f"stall_seconds must be > 0 or null, got {self.stall_seconds}")
+        refuse_below(self, 0, "stop_after_updates", "max_seconds")
+        refuse_not_positive(self, "stall_seconds")
         if not 0 < self.rank_timeout_seconds < math.inf:
             raise ValueError(
                 f"rank_timeout_seconds must be > 0 and finite, got {self.rank_timeout_seconds}"

@@ -93,7 +93,7 @@ def run_training(
 
     session = fields_of(SessionConfig, parsed)
     if parsed.processes < 1:
-        raise ValueError(f"processes must be at least 1, got {parsed.processes}")
+        raise ValueError(f"processes must be >= 1, got {parsed.processes}")
     settings = training.kind.Config
     folder = parsed.resume
     if folder is None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from experiment.bounds import refuse_below, refuse_not_positive
 from experiment.config import RunConfig
 from experiment.settings import settings_from_values
 from models.cores import CoreConfig, fitted
@@ -48,10 +49,7 @@ class BatchConfig:
     carry_state: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("sequences", "lanes", "segment_length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"batch.{name} must be >= 1, got {value}")
+        refuse_below(self, 1, "sequences", "lanes", "segment_length", group="batch.")
         if self.segment_length is None and self.lanes > self.sequences:
             raise ValueError(
                 f"batch.lanes must be at most batch.sequences, {self.sequences}, got {self.lanes}"
@@ -81,15 +79,12 @@ class LearnerConfig:
     max_gradient_norm: float | None = field(default=1.0, metadata=RESUMABLE)
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "adam_epsilon", "max_gradient_norm"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"learner.{name} must be > 0, got {value}")
+        above_0 = ("learning_rate", "adam_epsilon", "max_gradient_norm")
+        refuse_not_positive(self, *above_0, group="learner.")
+        refuse_below(self, 0, "warmup_tokens", group="learner.")
         for name in ("adam_beta1", "adam_beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"learner.{name} must be in [0, 1), got {getattr(self, name)}")
-        if self.warmup_tokens < 0:
-            raise ValueError(f"learner.warmup_tokens must be >= 0, got {self.warmup_tokens}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +106,7 @@ class SequenceConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.total_tokens < 1:
-            raise ValueError(f"total_tokens must be >= 1, got {self.total_tokens}")
+        refuse_below(self, 1, "total_tokens")
         find_task(self.task.kind)
 
 

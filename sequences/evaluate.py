@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from experiment.bounds import refuse_below
 from experiment.device import choose_device
 from experiment.provenance import provenance
 from models.cores.args import Value
@@ -47,10 +48,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
-        if self.examples < 1:
-            raise ValueError(f"examples must be at least 1, got {self.examples}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        refuse_below(self, 1, "examples")
+        refuse_below(self, 0, "seed")
 
 
 def evaluate(

@@ -20,6 +20,7 @@ from agents.impala.config import TrainConfig, config_from_values
 from agents.impala.crews import refuse_uneven
 from agents.plugins import BPTT_1
 from envs import canonical_game
+from experiment.bounds import refuse_below
 from experiment.files import file_name
 from experiment.plugins import LOADED
 from experiment.run_dir import read_config
@@ -83,11 +84,8 @@ class SweepConfig:
     print: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "jobs", "processes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.tune < 0:
-            raise ValueError(f"tune must be >= 0, got {self.tune}")
+        refuse_below(self, 1, "seeds", "jobs", "processes")
+        refuse_below(self, 0, "tune")
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"out must be a folder, {self.out} is a file")
 

@@ -40,5 +40,5 @@ def test_every_number_of_seeds_has_a_row_as_wide_as_the_header():
 
 
 def test_no_repetitions_are_refused():
-    with pytest.raises(ValueError, match="repetitions must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="repetitions must be >= 1, got 0"):
         Settings(repetitions=0)

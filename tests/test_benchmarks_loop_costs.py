@@ -76,7 +76,7 @@ def test_pages_show_what_was_measured():
 
 
 def test_one_round_is_refused():
-    with pytest.raises(ValueError, match="rounds must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="rounds must be >= 2, got 1"):
         loop_costs.Settings(rounds=1)
-    with pytest.raises(ValueError, match="late must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="late must be >= 1, got 0"):
         loop_costs.Settings(late=0)

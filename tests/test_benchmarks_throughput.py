@@ -181,7 +181,7 @@ def bench(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rounds", "1"], "rounds must be at least 2, got 1"),
+        (["--rounds", "1"], "rounds must be >= 2, got 1"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
         (["--core.kind", "rdm"], "rdm"),
     ],

@@ -388,7 +388,7 @@ def test_a_checkpoint_that_no_run_can_go_on_from_is_refused(run, damage, message
         ("train", "alone this would train listops lstm for"),
         ("evaluate nowhere", "nowhere"),
         ("show listops --split tset", "split must be one of train, validation, test, got tset"),
-        ("show listops --examples -1", "examples must be at least 1, got -1"),
+        ("show listops --examples -1", "examples must be >= 1, got -1"),
         ("show listops --seed -1", "seed must be >= 0, got -1"),
         ("shwo listops", "close: show"),
     ],

@@ -78,8 +78,8 @@ def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seeds": 0}, "seeds must be at least 1, got 0"),
-        ({"jobs": 0}, "jobs must be at least 1, got 0"),
+        ({"seeds": 0}, "seeds must be >= 1, got 0"),
+        ({"jobs": 0}, "jobs must be >= 1, got 0"),
         ({"out": SMOKE}, "out must be a folder, .*smoke.yaml is a file"),
         ({"cores": "rdm"}, "core.kind must be one of lstm, .*, got 'rdm'; close: rdn"),
         ({"cores": "lstm,"}, "core.kind"),
@@ -96,7 +96,7 @@ def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
         ({"set": ["num_actors=1"], "vary": ["num_actors=1,2"]}, "--set and --vary both give num_a"),
         ({"cores": "rdn,rdn"}, "two runs of the sweep are .*rdn/seed1"),
         ({"lengths": "40,x"}, "lengths must be whole numbers such as 40,100, got '40,x'"),
-        ({"lengths": "0"}, "length must be at least 1, got 0"),
+        ({"lengths": "0"}, "length must be >= 1, got 0"),
         ({"lengths": "40", "games": "key_value"}, "length 40 was asked for, but key_value has no"),
         ({"lengths": "40", "games": "Pong"}, "length 40 was asked for, but Pong-v5 has no length"),
         ({"config": Path("absent.yaml")}, "absent.yaml"),

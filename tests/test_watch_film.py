@@ -213,8 +213,8 @@ def test_a_place_that_is_taken_or_none_is_refused(runs, tmp_path, settings, mess
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"episodes": 0}, "episodes must be at least 1, got 0"),
-        ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
+        ({"episodes": 0}, "episodes must be >= 1, got 0"),
+        ({"max_steps": 0}, "max_steps must be >= 1, got 0"),
         ({"fps": 0.0}, r"fps must be in \(0, 240\], got 0.0"),
         ({"fps": float("nan")}, r"fps must be in \(0, 240\], got nan"),
         ({"seed": -1}, "seed must be >= 0, got -1"),

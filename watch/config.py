@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiment.bounds import refuse_below
+
 
 @dataclass(frozen=True, kw_only=True)
 class FilmConfig:
@@ -26,14 +28,10 @@ class FilmConfig:
     frames: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "max_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        refuse_below(self, 1, "episodes", "max_steps")
+        refuse_below(self, 0, "seed")
         if self.fps is not None and not 0 < self.fps <= 240:
             raise ValueError(f"fps must be in (0, 240], got {self.fps}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be >= 0, got {self.seed}")
 
 
 @dataclass(frozen=True, kw_only=True)

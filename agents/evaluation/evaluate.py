@@ -23,6 +23,7 @@ from agents.evaluation.saved_policy import SavedPolicy, load_policy
 from agents.impala.resolve import arithmetic
 from envs import Backend, EnvConfig, family_of
 from envs.spec import VecEnvInPart
+from experiment.bounds import refuse_below
 from experiment.device import choose_device
 from experiment.provenance import provenance
 from models.size import model_size
@@ -53,12 +54,8 @@ class EvaluationConfig:
     max_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "length", "max_steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be >= 0, got {self.seed}")
+        refuse_below(self, 1, "episodes", "length", "max_steps")
+        refuse_below(self, 0, "seed")
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from envs.config import EnvConfig
+from experiment.bounds import refuse_below, refuse_not_positive
 from experiment.config import MAX_THREADS, RunConfig
 from experiment.settings import settings_from_values
 from models.cores import CoreConfig, resolved
@@ -86,23 +87,17 @@ class LearnerConfig:
     skip_nonfinite: bool = field(default=False, metadata={"role": "resumable"})
 
     def __post_init__(self) -> None:
-        for name in ("unroll_length", "batch_size", "num_passes", "num_minibatches"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"learner.{name} must be at least 1, got {getattr(self, name)}")
+        whole = ("unroll_length", "batch_size", "num_passes", "num_minibatches")
+        refuse_below(self, 1, *whole, group="learner.")
+        costs = ("entropy_cost", "final_entropy_cost", "value_cost")
+        refuse_below(self, 0, "reward_clip", *costs, group="learner.")
+        above_0 = ("learning_rate", "optimizer_epsilon", "max_gradient_norm", "surrogate_clip")
+        refuse_not_positive(self, *above_0, "min_advantage_deviation", group="learner.")
         if self.batch_size % self.num_minibatches:
             raise ValueError(
                 f"learner.batch_size ({self.batch_size}) must be a multiple of "
                 f"learner.num_minibatches ({self.num_minibatches})"
             )
-        for name in (
-            "learning_rate",
-            "optimizer_epsilon",
-            "max_gradient_norm",
-            "surrogate_clip",
-            "min_advantage_deviation",
-        ):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"learner.{name} must be > 0, got {getattr(self, name)}")
         if self.desired_kl is not None and not (self.desired_kl > 0 and self.num_passes > 1):
             raise ValueError(
                 "learner.desired_kl must be > 0 or null, and needs learner.num_passes of 2 or "
@@ -113,10 +108,6 @@ class LearnerConfig:
         for name in ("discount", "vtrace_lambda", "rmsprop_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"learner.{name} must be in [0, 1], got {getattr(self, name)}")
-        for name in ("reward_clip", "entropy_cost", "final_entropy_cost", "value_cost"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ValueError(f"learner.{name} must be >= 0, got {value}")
         if not 0 < self.c_bar <= self.rho_bar:
             raise ValueError(
                 f"need 0 < learner.c_bar <= learner.rho_bar, got {self.c_bar} and {self.rho_bar}"
@@ -182,13 +173,9 @@ class TrainConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("num_actors", "num_groups", "total_frames"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.milestone_interval_frames is not None and self.milestone_interval_frames < 1:
-            raise ValueError(
-                f"milestone_interval_frames must be >= 1, got {self.milestone_interval_frames}"
-            )
+        refuse_below(self, 1, "num_actors", "num_groups", "total_frames", "exact_lag")
+        refuse_below(self, 1, "milestone_interval_frames")
+        refuse_below(self, 0, "max_policy_lag", "scatter_steps")
         resolved(self.core)  # or it raises
         if self.learner.batch_size % (self.num_groups * self.learner.num_minibatches):
             raise ValueError(
@@ -196,9 +183,6 @@ class TrainConfig(RunConfig):
                 f"num_groups ({self.num_groups}) * learner.num_minibatches "
                 f"({self.learner.num_minibatches}): a minibatch has as much of every group"
             )
-        for name in ("max_policy_lag", "scatter_steps"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if self.num_actors > MAX_THREADS:
             raise ValueError(f"num_actors must be at most {MAX_THREADS}, got {self.num_actors}")
         if self.mode == "serial" and (self.num_actors > 1 or self.exact_lag is not None):
@@ -209,8 +193,6 @@ class TrainConfig(RunConfig):
                 f"({self.learner.updates_per_rollout} = learner.num_passes * "
                 "learner.num_minibatches) in mode async, or 0 where acting is to wait for learning"
             )
-        if self.exact_lag is not None and self.exact_lag < 1:
-            raise ValueError(f"exact_lag must be at least 1 or null, got {self.exact_lag}")
         if (self.exact_lag or 0) * self.learner.updates_per_rollout > self.max_policy_lag:
             raise ValueError(
                 f"exact_lag of {self.exact_lag} rollouts of {self.learner.updates_per_rollout} "

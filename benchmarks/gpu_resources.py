@@ -40,7 +40,9 @@ OPTIONS = {f"rdn-{norm}": {"key_norm": norm} for norm in ("sum", "l2")}
 """Operators that compile to other code with other options: `<operator>-<what is different>`."""
 OPS = [*MODULES, *OPTIONS]
 ROOT = Path(__file__).resolve().parent.parent
-T, M, B, H = 51, 2, 32, 4
+T, B, H = 51, 32, 4
+NUM_WRITES = 2
+"""Of a step of `delta_product`."""
 POINTERS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.bool: "*i1"}
 WARP_REGISTERS = 65536 // 32
 # Shared memory of one multiprocessor and warps it can hold (CUDA C++ Programming Guide,
@@ -82,7 +84,7 @@ class Resources:
     occupancy: float
 
 
-def record(op: str, size: int, dtype: torch.dtype) -> list[Launch]:
+def record(op: str, size: int, dtype: torch.dtype, num_writes: int = NUM_WRITES) -> list[Launch]:
     """Returns the launches of one operator's forward and backward at T = 51, B = 32, H = 4.
 
     Of a kernel that is launched for every step, the first.
@@ -98,7 +100,9 @@ def record(op: str, size: int, dtype: torch.dtype) -> list[Launch]:
     try:
         module = MODULES[operator_of(op)]
         (fused,) = (b for b in module.BACKENDS if b.name == "triton")
-        y, *_ = fused.run(*_arguments(module.LAYOUT, size, dtype), **OPTIONS.get(op, {}))
+        y, *_ = fused.run(
+            *_arguments(module.LAYOUT, size, dtype, num_writes), **OPTIONS.get(op, {})
+        )
         y.float().sum().backward()
     finally:
         triton_launch.launch = original
@@ -110,8 +114,10 @@ def operator_of(op: str) -> str:
     return op.partition("-")[0]
 
 
-def _arguments(layout: dict[str, str], size: int, dtype: torch.dtype) -> Iterator[Tensor]:
-    sizes = {"T": T, "M": M, "B": B, "H": H} | dict.fromkeys("KVDN", size)
+def _arguments(
+    layout: dict[str, str], size: int, dtype: torch.dtype, num_writes: int
+) -> Iterator[Tensor]:
+    sizes = {"T": T, "M": num_writes, "B": B, "H": H} | dict.fromkeys("KVDN", size)
     for name, dims in layout.items():
         shape = [inputs.size_of(dim, sizes) for dim in dims.split()]
         if name == "start":
@@ -155,9 +161,11 @@ def _type(arg: Any, path: tuple[int, ...], constants: ByPath, attributes: ByPath
     return "i32" if arg < 2**31 else "i64"
 
 
-def measure(op: str, size: int, dtype: torch.dtype, sm: int) -> Iterator[Resources]:
+def measure(
+    op: str, size: int, dtype: torch.dtype, sm: int, num_writes: int = NUM_WRITES
+) -> Iterator[Resources]:
     """Yields the resources of each kernel of an operator at one head or hidden size."""
-    for launch in record(op, size, dtype):
+    for launch in record(op, size, dtype, num_writes):
         compiled = compile_launch(launch, sm)
         usage = _usage(compiled.asm["cubin"])
         shared = compiled.metadata.shared
@@ -237,6 +245,7 @@ def main() -> None:
         "--sizes", type=int, nargs="*", default=[16, 32, 64, 128], help="head sizes"
     )
     parser.add_argument("--hidden", type=int, nargs="*", default=[64, 128, 256])
+    parser.add_argument("--writes", type=int, default=NUM_WRITES, help="of delta_product, a step")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--sms", type=int, nargs="+", choices=SHARED_BYTES, default=[80, 90])
     parser.add_argument("--json", action="store_true", help="print JSON, write no file")
@@ -247,7 +256,7 @@ def main() -> None:
         for size in (args.sizes if has_heads(operator_of(op)) else args.hidden)
         for dtype in args.dtypes
         for sm in args.sms
-        for resources in measure(op, size, getattr(torch, dtype), sm)
+        for resources in measure(op, size, getattr(torch, dtype), sm, args.writes)
     ]
     if args.json:
         print(json.dumps([asdict(r) for r in rows]))

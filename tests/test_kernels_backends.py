@@ -39,11 +39,13 @@ SHAPES = [
     (15, 2, 3, 16, 16),
     (16, 1, 2, 24, 24),
     (17, 3, 1, 32, 32),
-    (33, 1, 1, 48, 48),
+    (33, 1, 3, 48, 48),
     (50, 1, 3, 32, 32),
     (17, 1, 1, 64, 64),
+    (2, 3, 3, 64, 64),
     (3, 3, 2, 20, 20),
     (18, 1, 1, 128, 128),
+    (1, 3, 3, 128, 128),
     (17, 3, 1, 13, 13),
     (17, 2, 1, 8, 64),
     (5, 1, 2, 48, 16),
@@ -303,14 +305,57 @@ def test_a_vector_too_short_for_a_direction_is_scaled_as_in_the_reference(op, ba
 
 
 @every_backend
-def test_the_last_state_alone_may_enter_the_loss(op, backend):
+def test_each_output_alone_may_enter_the_loss(op, backend):
     tensors = make_inputs(op, sizes(3, 2, 1, 8), torch.float32, device_of(backend), start_rate=0)
-    exact = widened(tensors)
-    first = "k" if "k" in op.floats else op.floats[0]
-    _, state, *_ = run(op, backend)(*tensors.values())
-    _, want, *_ = op.reference(*exact.values())
-    got, expected = (
-        torch.autograd.grad(x.sum(), inputs[first])[0]
-        for x, inputs in ((state, tensors), (want, exact))
+
+    def gradients(call, tensors, index):
+        loss = call(*tensors.values())[index].sum()
+        leaves = [tensors[name] for name in op.floats]
+        found = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+        return dict(zip(op.floats, found, strict=True))
+
+    for index, output in enumerate(["y", *op.states]):
+        got = gradients(run(op, backend), tensors, index)
+        want = gradients(op.reference, widened(tensors), index)
+        assert all(error < BOUND[torch.float32] for error in errors(got, want).values()), output
+
+
+@every_backend
+def test_gradients_may_lie_in_memory_in_any_order(op, backend):
+    tensors = make_inputs(op, sizes(3, 2, 2, 8), torch.float32, device_of(backend))
+    outputs = run(op, backend)(*tensors.values())
+    leaves = [tensors[name] for name in op.floats]
+    given = cotangents(outputs)
+    want, got = (
+        torch.autograd.grad(outputs, leaves, gradients, retain_graph=True)
+        for gradients in (given, [x.mT.contiguous().mT for x in given])
     )
-    assert errors({"d": got}, {"d": expected})["d"] < BOUND[torch.float32]
+    found = errors(*(dict(zip(op.floats, gradients, strict=True)) for gradients in (got, want)))
+    assert all(error < BOUND[torch.float32] for error in found.values())
+
+
+@pytest.mark.parametrize("T", [1, 5])  # of few steps a gated layer leaves the products to BLAS
+@every_compiled_backend
+def test_autocast_changes_no_bit(op, backend, T):
+    device = device_of(backend)
+    tensors = make_inputs(op, sizes(T, 2, 1, 8), torch.float32, device)
+    want = outputs_and_gradients(op, run(op, backend), tensors)
+    with torch.autocast(device, torch.bfloat16):
+        got = outputs_and_gradients(op, run(op, backend), tensors)
+    assert [name for name in op.results if not torch.equal(got[name], want[name])] == []
+
+
+@pytest.fixture
+def nan_in_new_memory():
+    """What a kernel allocates and does not write is NaN, in C++ as in Python."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("nan_in_new_memory")
+@every_backend
+def test_nothing_is_read_that_was_not_written(op, backend):
+    assert torch.empty(2).isnan().all()
+    tensors = make_inputs(op, sizes(3, 2, 1, 20), torch.float32, device_of(backend))
+    assert_matches_float64(op, backend, tensors)

@@ -25,6 +25,9 @@ OPERATORS = [
     "srwm",
 ]
 T, B, H = 51, 32, 4
+SMALLEST_SHARED_BYTES = (
+    99 * 1024
+)  # of a block, at compute capability 8.6 (CUDA C++ Programming Guide)
 
 
 def resources(op, *options):
@@ -72,6 +75,16 @@ def test_head_size_128_compiles(op, record_property):
     rows = resources([op], "--sizes", "128")
     assert_one_launch_each_way(rows, num_variants=2 * 2)
     record_property("spilling", spilling(rows))
+    assert all(row["shared_bytes"] <= SMALLEST_SHARED_BYTES for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_many_writes_a_step_need_no_more_shared_memory():
+    how = ("--sizes", "128", "--dtypes", "float32", "--writes", "8")
+    rows = resources(["delta_product"], *how)
+    assert_one_launch_each_way(rows, num_variants=2)
+    assert all(row["shared_bytes"] <= SMALLEST_SHARED_BYTES for row in rows)
 
 
 @pytest.mark.slow

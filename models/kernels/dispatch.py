@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from .autograd import without_autocast
+
 logger = logging.getLogger(__name__)
 _logged: set[str] = set()
 
@@ -125,7 +127,8 @@ def run(
         raise NotImplementedError(
             f"{kernel}: {backend.name} has no forward-mode derivatives; the reference kernel has"
         )
-    return backend.run(*args, bptt=bptt, **options)
+    with without_autocast(args[-1].device):
+        return backend.run(*args, bptt=bptt, **options)
 
 
 def _is_forward_mode(tensors: tuple[Tensor, ...]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import native
+from . import limits
 
 MAX_TILE_COLUMNS = 32
 STAGES = 3
@@ -26,6 +26,8 @@ IS_INSTALLED = importlib.util.find_spec("triton") is not None
 
 def unavailable() -> str | None:
     """Returns why Triton cannot be used here, or None; `dispatch.py` looks at the device."""
+    if torch.version.hip:
+        return "its launches are tuned for NVIDIA's GPUs"
     return None if IS_INSTALLED else "triton is not installed"
 
 
@@ -114,7 +116,7 @@ def rejects_heads(
 ) -> str | None:
     """Returns why a kernel over heads of these sizes cannot take the call, or None."""
     return (
-        unavailable() or native.rejects_dtypes(inputs, states) or native.rejects_head_sizes(*sizes)
+        unavailable() or limits.rejects_dtypes(inputs, states) or limits.rejects_head_sizes(*sizes)
     )
 
 
@@ -125,7 +127,7 @@ def new_partials(like: Tensor, num_tiles: int) -> Tensor:
 
 
 def sum_partials(partials: Tensor, like: Tensor) -> Tensor:
-    """Returns the sum over tiles, in the order of the tiles and in the dtype of `like`."""
+    """Returns the sum over tiles, in a fixed order and in the dtype of `like`."""
     if len(partials) == 1:
         return partials.squeeze(0)
     return partials.sum(0).to(like.dtype)

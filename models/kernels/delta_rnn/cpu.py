@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native
+from .. import autograd, limits, native
 from ..dispatch import Bptt
 
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `delta_rnn`."""
     h, state_w, state_r, state_h, *_ = torch.ops.fast_weights.delta_rnn(
-        *args, bptt == 1, native.needs_grad(*args)
+        *args, bptt == 1, autograd.needs_grad(*args)
     )
     return h, state_w, state_r, state_h
 
@@ -20,8 +20,8 @@ def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor, Ten
 def rejects(*args: Tensor) -> str | None:
     """Returns why the compiled kernel cannot take this call, or None."""
     return (
-        native.rejects_dtypes(args[:7], args[7:10])
-        or native.rejects_head_sizes(args[0].shape[-1])
+        limits.rejects_dtypes(args[:7], args[7:10])
+        or limits.rejects_head_sizes(args[0].shape[-1])
         or load()
     )
 
@@ -46,7 +46,7 @@ def _fake_backward(dh: Tensor, *args: Any) -> tuple[Tensor, ...]:
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     q, k, _, beta, rk, _, rbeta, _, _, _, start, ctx.truncate, _ = inputs
-    native.keep_outputs(ctx, output[:4], output[4:])
+    autograd.keep_outputs(ctx, output[:4], output[4:])
     ctx.dtypes = [x.dtype for x in inputs[:10]]
     ctx.save_for_backward(q, k, beta, rk, rbeta, start, *output[4:])
 
@@ -54,7 +54,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     floats = torch.ops.fast_weights.delta_rnn_backward(
-        *native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
+        *autograd.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
     )
     cast = (x.to(dtype) for x, dtype in zip(floats, ctx.dtypes, strict=True))
     return (*cast, None, None, None)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native, triton_launch
+from .. import autograd, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
 
@@ -22,7 +22,7 @@ Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `delta_rnn`."""
-    h, state_w, state_r, state_h, *_ = _forward(*args, bptt == 1, native.needs_grad(*args))
+    h, state_w, state_r, state_h, *_ = _forward(*args, bptt == 1, autograd.needs_grad(*args))
     return h, state_w, state_r, state_h
 
 
@@ -128,14 +128,14 @@ def _fake_backward(
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.truncate = inputs[11]
-    native.keep_outputs(ctx, output[:4], output[4:])
+    autograd.keep_outputs(ctx, output[:4], output[4:])
     ctx.save_for_backward(*inputs[:7], inputs[10], *output[4:])
 
 
 def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
-    gradients = _backward(*native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate)
+    gradients = _backward(*autograd.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate)
     return (*gradients, None, None, None)
 
 
-_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)
+_forward.register_autograd(autograd.once_differentiable(_autograd), setup_context=_save)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native
+from .. import autograd, limits, native
 from ..dispatch import Bptt
 
 
@@ -22,7 +22,7 @@ def run(
 ) -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `reference.run`."""
     args = (q, k, v, beta, alpha, state, start)
-    y, state, *_ = torch.ops.fast_weights.delta_rule(*args, bptt == 1, native.needs_grad(*args))
+    y, state, *_ = torch.ops.fast_weights.delta_rule(*args, bptt == 1, autograd.needs_grad(*args))
     return y, state
 
 
@@ -30,8 +30,8 @@ def rejects(*args: Tensor) -> str | None:
     """Returns why the compiled kernel cannot take this call of any of its operators, or None."""
     *sequences, state, _ = args
     return (
-        native.rejects_dtypes(sequences, (state,))
-        or native.rejects_head_sizes(*state.shape[-2:])
+        limits.rejects_dtypes(sequences, (state,))
+        or limits.rejects_head_sizes(*state.shape[-2:])
         or load()
     )
 
@@ -57,14 +57,14 @@ def _fake_backward(dy: Tensor, dstate: Tensor, *args: Any) -> tuple[Tensor, ...]
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     q, k, _, beta, alpha, _, start, ctx.truncate, _ = inputs
     y, state, missing, checkpoints = output
-    native.keep_outputs(ctx, (y, state), (missing, checkpoints))
+    autograd.keep_outputs(ctx, (y, state), (missing, checkpoints))
     ctx.dtype = q.dtype
     ctx.save_for_backward(q, k, beta, alpha, start, missing, checkpoints)
 
 
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     q, k, beta, alpha, *rest = ctx.saved_tensors
-    dy, dstate = native.materialised(ctx, grads, rest[-1])
+    dy, dstate = autograd.materialised(ctx, grads, rest[-1])
     *inputs, dstate = torch.ops.fast_weights.delta_rule_backward(
         dy, dstate, q, k, beta, alpha, *rest, ctx.truncate
     )

@@ -1,8 +1,8 @@
 """The delta rule in Triton for cuda tensors: the operator around `gpu_kernels.py`.
 
-The forward keeps the matrix before every write, 4 T B H K V bytes (26.7 MB at T = 51, B = 32,
-H = 4, K = V = 32), so that the backward reads it instead of replaying segments. A call without
-gradients keeps nothing.
+The forward keeps the matrix before every write, 4 S B H K V bytes for S writes (26.7 MB at S = 51,
+B = 32, H = 4, K = V = 32), so that the backward reads it instead of replaying segments. A call
+without gradients keeps nothing.
 """
 
 from typing import Any
@@ -10,9 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native, triton_launch
+from .. import autograd, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
+
+MAX_PIPELINED_WRITES = 2
+"""Of a step: each has a matrix in flight, and with more the backward runs out of shared memory."""
 
 
 def run(
@@ -28,7 +31,7 @@ def run(
 ) -> tuple[Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `reference.run`."""
     args = (q, k, v, beta, alpha, state, start)
-    y, state, _ = _forward(*args, bptt == 1, native.needs_grad(*args))
+    y, state, _ = _forward(*args, bptt == 1, autograd.needs_grad(*args))
     return y, state
 
 
@@ -41,6 +44,12 @@ def rejects(*args: Tensor) -> str | None:
 def _decay(alpha: Tensor | None, beta: Tensor) -> Tensor:
     """Returns alpha, or something empty of its dtype where nothing decays."""
     return beta[:0] if alpha is None else alpha
+
+
+def _writes(num_writes: int) -> dict[str, int]:
+    """Returns the launch constants of a step of so many writes."""
+    stages = triton_launch.STAGES if num_writes <= MAX_PIPELINED_WRITES else 1
+    return {"M": num_writes, "STAGES": stages}
 
 
 @torch.library.custom_op("fast_weights_triton::delta_rule", mutates_args=())
@@ -72,8 +81,7 @@ def _forward(
         B * H * K * V,
         T,
         H,
-        M=len(k) // T,
-        STAGES=triton_launch.STAGES,
+        **_writes(len(k) // T),
         DECAYS=alpha is not None,
         SAVE=save,
         **blocks,
@@ -128,8 +136,7 @@ def _backward(
         B,
         T,
         H,
-        M=len(k) // T,
-        STAGES=triton_launch.STAGES,
+        **_writes(len(k) // T),
         DECAYS=alpha is not None,
         TRUNCATE=truncate,
         **blocks,
@@ -147,7 +154,7 @@ def _fake_backward(_dy: Tensor, dstate: Tensor, *args: Any) -> tuple[Tensor, ...
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     q, k, v, beta, alpha, _, start, ctx.truncate, _ = inputs
-    native.keep_outputs(ctx, output[:2], output[2:])
+    autograd.keep_outputs(ctx, output[:2], output[2:])
     ctx.save_for_backward(q, k, v, beta, alpha, start, output[2])
 
 
@@ -155,9 +162,9 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     has_alpha = saved[4] is not None
     *inputs, dalpha, dstate = _backward(
-        *native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
+        *autograd.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
     )
     return (*inputs, dalpha if has_alpha else None, dstate, None, None, None)
 
 
-_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)
+_forward.register_autograd(autograd.once_differentiable(_autograd), setup_context=_save)

@@ -1,7 +1,7 @@
 """The delta rule in Triton: one program per head and tile of columns of W, over all T steps.
 
 Columns of W do not depend on each other given the keys, so tiles need no communication.
-Gradients that sum over columns (dq, dk, dbeta) leave one partial sum per tile.
+Gradients that sum over columns (dq, dk, dbeta, dalpha) leave one partial sum per tile.
 """
 
 # Triton gives a kernel its types when it compiles it.

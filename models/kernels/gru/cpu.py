@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native
+from .. import autograd, limits, native
 from ..dispatch import Bptt
-from ..lstm.cpu import rejects_hidden_size
+from ..gated import rejects_hidden_size
 
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `gru`."""
-    h, state_h, *_ = torch.ops.fast_weights.gru(*args, bptt == 1, native.needs_grad(*args))
+    h, state_h, *_ = torch.ops.fast_weights.gru(*args, bptt == 1, autograd.needs_grad(*args))
     return h, state_h
 
 
@@ -22,7 +22,7 @@ def rejects(
     """Returns why the compiled kernel cannot take this call, or None."""
     return (
         rejects_hidden_size(w_hh)
-        or native.rejects_dtypes((gates, w_hh, b_hh), (state_h,))
+        or limits.rejects_dtypes((gates, w_hh, b_hh), (state_h,))
         or load()
     )
 
@@ -51,7 +51,7 @@ def _fake_backward(dh: Tensor, dstate_h: Tensor, w_hh: Tensor, *_: Any) -> tuple
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     gates, w_hh, b_hh, _, start, ctx.truncate, _ = inputs
-    native.keep_outputs(ctx, output[:2], output[2:])
+    autograd.keep_outputs(ctx, output[:2], output[2:])
     ctx.dtypes = [x.dtype for x in (gates, w_hh, b_hh)]
     ctx.save_for_backward(w_hh, start, *output[2:])
 
@@ -59,7 +59,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     *floats, dstate_h = torch.ops.fast_weights.gru_backward(
-        *native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
+        *autograd.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
     )
     narrow = (x.to(dtype) for x, dtype in zip(floats, ctx.dtypes, strict=True))
     return (*narrow, dstate_h, None, None, None)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native, triton_launch
+from .. import autograd, limits, triton_launch
 from ..dispatch import Bptt
-from ..lstm.gpu import launch_step
+from ..gated import entered, launch_step
 from ..triton_launch import leading_strides, rows
 
 Outputs = tuple[Tensor, Tensor, Tensor]
@@ -21,7 +21,7 @@ Gradients = tuple[Tensor, Tensor, Tensor]
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the Triton kernels; arguments and results as in `gru`."""
-    y, state_h, _ = _forward(*args, bptt == 1, native.needs_grad(*args))
+    y, state_h, _ = _forward(*args, bptt == 1, autograd.needs_grad(*args))
     return y.to(args[0].dtype), state_h
 
 
@@ -29,7 +29,7 @@ def rejects(
     gates: Tensor, w_hh: Tensor, b_hh: Tensor, state_h: Tensor, start: Tensor
 ) -> str | None:
     """Returns why the Triton kernels cannot take this call, or None."""
-    return triton_launch.unavailable() or native.rejects_dtypes((gates,), (w_hh, b_hh, state_h))
+    return triton_launch.unavailable() or limits.rejects_dtypes((gates,), (w_hh, b_hh, state_h))
 
 
 @torch.library.custom_op("fast_weights_triton::gru", mutates_args=())
@@ -87,7 +87,8 @@ def _backward(
     dgates = activations.new_empty(T, B, 3 * N)
     dproducts = torch.empty_like(dgates)
     # Of h: what reaches it through the products with W_hh, and through z alone.
-    dh, direct = dstate_h.clone(), torch.zeros_like(dstate_h)
+    dh = dstate_h.clone(memory_format=torch.contiguous_format)
+    direct = torch.zeros_like(dh)
     strides = leading_strides(start, 2), leading_strides(dy, 2)
     for t in reversed(range(T)):
         last_h = y[t - 1] if t else state_h
@@ -113,20 +114,19 @@ def _fake_backward(dy: Tensor, dstate_h: Tensor, *_: Any) -> Gradients:
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     gates, w_hh, _, state_h, start, ctx.truncate, _ = inputs
     ctx.dtype = gates.dtype
-    native.keep_outputs(ctx, output[:2], output[2:])
+    autograd.keep_outputs(ctx, output[:2], output[2:])
     ctx.save_for_backward(w_hh, state_h, start, output[0], *output[2:])
 
 
 def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     w_hh, state_h, start, y, activations = ctx.saved_tensors
     dgates, dproducts, dstate_h = _backward(
-        *native.materialised(ctx, grads, y),
+        *autograd.materialised(ctx, grads, y),
         *(w_hh, state_h, start, y, activations, ctx.truncate),
     )
-    entered = torch.cat((state_h[None], y[:-1])).masked_fill(start[..., None], 0.0)
     all_steps = dproducts.flatten(0, 1)
-    dw_hh = all_steps.t() @ entered.flatten(0, 1)
+    dw_hh = all_steps.t() @ entered(state_h, y, start).flatten(0, 1)
     return dgates.to(ctx.dtype), dw_hh, all_steps.sum(0), dstate_h, None, None, None
 
 
-_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)
+_forward.register_autograd(autograd.once_differentiable(_autograd), setup_context=_save)

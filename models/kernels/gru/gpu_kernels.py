@@ -10,7 +10,7 @@ from cuBLAS.
 import triton
 import triton.language as tl
 
-from ..lstm.gpu_kernels import carries_over, units
+from ..triton_gates import carries_over, units
 from ..triton_steps import tanh
 
 
@@ -50,10 +50,11 @@ def forward(
     SAVE: tl.constexpr,
 ):
     """Writes h of step t and, if SAVE, what the backward needs."""
+    t = tl.cast(t, tl.int64)
     row, unit, inside = units(B, N, BLOCK)
-    step = tl.cast(t, tl.int64) * B + row
+    step = t * B + row
     carries = carries_over(start, start_strides, t, row, inside)
-    gate = tl.cast(t, tl.int64) * gates_strides[0] + row * gates_strides[1] + unit
+    gate = t * gates_strides[0] + row * gates_strides[1] + unit
     r, z, n = load_three(gates + gate, inside, N)
     s_r, s_z, s_n = load_three(recurrent + row * 3 * N + unit, carries, N)
     b_r, b_z, b_n = load_three(b_hh + unit, inside, N)
@@ -89,8 +90,9 @@ def backward(
     TRUNCATE: tl.constexpr,
 ):
     """Writes the gradients of the gates and products of step t, and of the h before through z."""
+    t = tl.cast(t, tl.int64)
     row, unit, inside = units(B, N, BLOCK)
-    step = tl.cast(t, tl.int64) * B + row
+    step = t * B + row
     state = row * N + unit
     carries = carries_over(start, start_strides, t, row, inside)
     kept = activations + step * 4 * N + unit
@@ -101,7 +103,7 @@ def backward(
     reaches = inside if t == T - 1 else carries_over(start, start_strides, t + 1, row, inside)
     d_h = tl.load(dh + state, mask=reaches, other=0.0)
     d_h += tl.load(direct + state, mask=inside, other=0.0)
-    dy_step = tl.cast(t, tl.int64) * dy_strides[0] + row * dy_strides[1] + unit
+    dy_step = t * dy_strides[0] + row * dy_strides[1] + unit
     d_h += tl.load(dy + dy_step, mask=inside, other=0.0).to(tl.float32)
     d_n = d_h * (1 - z) * (1 - n * n)
     d_r = d_n * scaled * r * (1 - r)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native
+from .. import autograd, limits, native
 from ..dispatch import Bptt
 
 
@@ -18,8 +18,8 @@ def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
 def rejects(q: Tensor, k: Tensor, v: Tensor, state: Tensor, start: Tensor) -> str | None:
     """Returns why the compiled kernel cannot take this call, or None."""
     return (
-        native.rejects_dtypes((q, k, v), (state,))
-        or native.rejects_head_sizes(k.shape[-1], v.shape[-1])
+        limits.rejects_dtypes((q, k, v), (state,))
+        or limits.rejects_head_sizes(k.shape[-1], v.shape[-1])
         or load()
     )
 
@@ -36,7 +36,7 @@ def _fake_backward(dy: Tensor, dstate: Tensor, *args: Any) -> tuple[Tensor, ...]
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    native.keep_outputs(ctx, output, ())
+    autograd.keep_outputs(ctx, output, ())
     ctx.truncate = inputs[-1]
     ctx.dtypes = [x.dtype for x in inputs[:4]]
     ctx.save_for_backward(*inputs[:5])
@@ -46,7 +46,7 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     state = saved[3]
     floats = torch.ops.fast_weights.linear_attention_backward(
-        *native.materialised(ctx, grads, state), *saved, ctx.truncate
+        *autograd.materialised(ctx, grads, state), *saved, ctx.truncate
     )
     cast = (x.to(dtype) for x, dtype in zip(floats, ctx.dtypes, strict=True))
     return (*cast, None, None)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native, triton_launch
+from .. import autograd, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
 
@@ -103,14 +103,14 @@ def _fake_backward(_dy: Tensor, _dstate: Tensor, *args: Any) -> tuple[Tensor, ..
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *tensors, ctx.truncate = inputs
-    native.keep_outputs(ctx, output, ())
+    autograd.keep_outputs(ctx, output, ())
     ctx.save_for_backward(*tensors)
 
 
 def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     q, k, v, state, start = ctx.saved_tensors
-    dy, dstate = native.materialised(ctx, grads, state)
+    dy, dstate = autograd.materialised(ctx, grads, state)
     return (*_backward(dy, dstate, q, k, v, state, start, ctx.truncate), None, None)
 
 
-_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)
+_forward.register_autograd(autograd.once_differentiable(_autograd), setup_context=_save)

@@ -5,16 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native
+from .. import autograd, limits, native
 from ..dispatch import Bptt
-
-MAX_HIDDEN_SIZE = 512
+from ..gated import rejects_hidden_size
 
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `lstm`."""
     h, state_h, state_c, *_ = torch.ops.fast_weights.lstm(
-        *args, bptt == 1, native.needs_grad(*args)
+        *args, bptt == 1, autograd.needs_grad(*args)
     )
     return h, state_h, state_c
 
@@ -25,16 +24,9 @@ def rejects(
     """Returns why the compiled kernel cannot take this call, or None."""
     return (
         rejects_hidden_size(w_hh)
-        or native.rejects_dtypes((gates, w_hh), (state_h, state_c))
+        or limits.rejects_dtypes((gates, w_hh), (state_h, state_c))
         or load()
     )
-
-
-def rejects_hidden_size(w_hh: Tensor) -> str | None:
-    """Returns why a recurrent matrix [.., N] cannot be used, or None."""
-    if w_hh.shape[1] <= MAX_HIDDEN_SIZE:
-        return None
-    return f"takes hidden sizes to {MAX_HIDDEN_SIZE}, got {w_hh.shape[1]}"
 
 
 def _fake(*args: Any) -> tuple[Tensor, ...]:
@@ -64,7 +56,7 @@ def _fake_backward(
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     gates, w_hh, _, state_c, start, ctx.truncate, _ = inputs
-    native.keep_outputs(ctx, output[:3], output[3:])
+    autograd.keep_outputs(ctx, output[:3], output[3:])
     ctx.dtypes = (gates.dtype, w_hh.dtype)
     ctx.save_for_backward(w_hh, state_c, start, *output[3:])
 
@@ -72,7 +64,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     dgates, dw_hh, dstate_h, dstate_c = torch.ops.fast_weights.lstm_backward(
-        *native.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
+        *autograd.materialised(ctx, grads, saved[-1]), *saved, ctx.truncate
     )
     gates_dtype, w_dtype = ctx.dtypes
     return dgates.to(gates_dtype), dw_hh.to(w_dtype), dstate_h, dstate_c, None, None, None

@@ -14,12 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native, triton_launch
+from .. import autograd, limits, triton_launch
 from ..dispatch import Bptt
+from ..gated import entered, launch_step
 from ..triton_launch import leading_strides, rows
-
-BLOCK = 256
-"""Elements of a program."""
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 Gradients = tuple[Tensor, Tensor, Tensor]
@@ -27,7 +25,7 @@ Gradients = tuple[Tensor, Tensor, Tensor]
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor, Tensor]:
     """Runs the Triton kernels; arguments and results as in `lstm`."""
-    y, state_h, state_c, *_ = _forward(*args, bptt == 1, native.needs_grad(*args))
+    y, state_h, state_c, *_ = _forward(*args, bptt == 1, autograd.needs_grad(*args))
     return y.to(args[0].dtype), state_h, state_c
 
 
@@ -35,14 +33,7 @@ def rejects(
     gates: Tensor, w_hh: Tensor, state_h: Tensor, state_c: Tensor, start: Tensor
 ) -> str | None:
     """Returns why the Triton kernels cannot take this call, or None."""
-    return triton_launch.unavailable() or native.rejects_dtypes((gates,), (w_hh, state_h, state_c))
-
-
-def launch_step(kernel: Any, *args: Any, t: int, T: int, state: Tensor, **constants: Any) -> None:
-    """Launches a kernel of one step over every element of a state [B, N]."""
-    B, N = state.shape
-    grid = (-(-B * N // BLOCK),)
-    triton_launch.launch(kernel, grid, *args, t, T, B, N=N, BLOCK=BLOCK, num_warps=4, **constants)
+    return triton_launch.unavailable() or limits.rejects_dtypes((gates,), (w_hh, state_h, state_c))
 
 
 @torch.library.custom_op("fast_weights_triton::lstm", mutates_args=())
@@ -102,7 +93,7 @@ def _backward(
     dy = rows(dy)
     T = len(dy)
     dgates = torch.empty_like(activations)
-    dh, dc = dstate_h.clone(), dstate_c.clone()
+    dh, dc = (d.clone(memory_format=torch.contiguous_format) for d in (dstate_h, dstate_c))
     strides = leading_strides(start, 2), leading_strides(dy, 2)
     for t in reversed(range(T)):
         tensors = (state_c, start, c_states, activations, dy, dh, dc, dgates)
@@ -127,19 +118,18 @@ def _fake_backward(dy: Tensor, dstate_h: Tensor, dstate_c: Tensor, *_: Any) -> G
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     gates, w_hh, state_h, state_c, start, ctx.truncate, _ = inputs
     ctx.dtype = gates.dtype
-    native.keep_outputs(ctx, output[:3], output[3:])
+    autograd.keep_outputs(ctx, output[:3], output[3:])
     ctx.save_for_backward(w_hh, state_h, state_c, start, output[0], *output[3:])
 
 
 def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     w_hh, state_h, state_c, start, y, c_states, activations = ctx.saved_tensors
     dgates, dstate_h, dstate_c = _backward(
-        *native.materialised(ctx, grads, y),
+        *autograd.materialised(ctx, grads, y),
         *(w_hh, state_c, start, c_states, activations, ctx.truncate),
     )
-    entered = torch.cat((state_h[None], y[:-1])).masked_fill(start[..., None], 0.0)
-    dw_hh = dgates.flatten(0, 1).t() @ entered.flatten(0, 1)
+    dw_hh = dgates.flatten(0, 1).t() @ entered(state_h, y, start).flatten(0, 1)
     return dgates.to(ctx.dtype), dw_hh, dstate_h, dstate_c, None, None, None
 
 
-_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)
+_forward.register_autograd(autograd.once_differentiable(_autograd), setup_context=_save)

@@ -10,21 +10,8 @@ spreads it over the whole GPU; here the gates take effect, and what a start cuts
 import triton
 import triton.language as tl
 
+from ..triton_gates import carries_over, units
 from ..triton_steps import tanh
-
-
-@triton.jit
-def units(B, N: tl.constexpr, BLOCK: tl.constexpr):
-    """Returns batch row, hidden unit and presence of this program's elements, as int64."""
-    element = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    return element // N, element % N, element < B * N
-
-
-@triton.jit
-def carries_over(start, strides, t, row, inside):
-    """Returns whether the state enters step t: an element, and no start."""
-    begins = tl.load(start + t * strides[0] + row * strides[1], mask=inside, other=1)
-    return inside & (begins == 0)
 
 
 @triton.jit
@@ -66,10 +53,11 @@ def forward(
     SAVE: tl.constexpr,
 ):
     """Writes h and c of step t and, if SAVE, what the backward needs."""
+    t = tl.cast(t, tl.int64)
     row, unit, inside = units(B, N, BLOCK)
-    step = tl.cast(t, tl.int64) * B + row
+    step = t * B + row
     carries = carries_over(start, start_strides, t, row, inside)
-    gate = tl.cast(t, tl.int64) * gates_strides[0] + row * gates_strides[1] + unit
+    gate = t * gates_strides[0] + row * gates_strides[1] + unit
     i, f, g, o = load_gates(gates + gate, inside, N)
     r_i, r_f, r_g, r_o = load_gates(recurrent + row * 4 * N + unit, carries, N)
     i = tl.sigmoid(i + r_i)
@@ -105,8 +93,9 @@ def backward(
     TRUNCATE: tl.constexpr,
 ):
     """Writes the gradients of the gates of step t and of the c that entered it."""
+    t = tl.cast(t, tl.int64)
     row, unit, inside = units(B, N, BLOCK)
-    step = tl.cast(t, tl.int64) * B + row
+    step = t * B + row
     state = row * N + unit
     carries = carries_over(start, start_strides, t, row, inside)
     i, f, g, o = load_gates(activations + step * 4 * N + unit, inside, N)
@@ -116,7 +105,7 @@ def backward(
     # Zero times a non-finite weight must not reach the last step of an episode.
     reaches = inside if t == T - 1 else carries_over(start, start_strides, t + 1, row, inside)
     d_h = tl.load(dh + state, mask=reaches, other=0.0)
-    dy_step = tl.cast(t, tl.int64) * dy_strides[0] + row * dy_strides[1] + unit
+    dy_step = t * dy_strides[0] + row * dy_strides[1] + unit
     d_h += tl.load(dy + dy_step, mask=inside, other=0.0).to(tl.float32)
     d_c = tl.load(dc + state, mask=inside, other=0.0) + d_h * o * (1 - squashed * squashed)
     d_i = d_c * g * i * (1 - i)

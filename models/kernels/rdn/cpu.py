@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native
+from .. import autograd, limits, native
 from ..dispatch import Bptt
 from ..keys import KeyNorm
 
@@ -15,7 +15,7 @@ def run(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `rdn`."""
     y, state_w, state_y, *_ = torch.ops.fast_weights.rdn(
-        *args, key_norm, beta_range, bptt == 1, native.needs_grad(*args)
+        *args, key_norm, beta_range, bptt == 1, autograd.needs_grad(*args)
     )
     return y, state_w, state_y
 
@@ -23,8 +23,8 @@ def run(
 def rejects(*args: Tensor) -> str | None:
     """Returns why the compiled kernel cannot take this call, or None."""
     return (
-        native.rejects_dtypes(args[:8], args[8:10])
-        or native.rejects_head_sizes(args[0].shape[-1])
+        limits.rejects_dtypes(args[:8], args[8:10])
+        or limits.rejects_head_sizes(args[0].shape[-1])
         or load()
     )
 
@@ -57,7 +57,7 @@ def _fake_backward(dy: Tensor, dstate_w: Tensor, dstate_y: Tensor, *_: Any) -> t
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *floats, _, _, start, key_norm, beta_range, truncate, _ = inputs
-    native.keep_outputs(ctx, output[:3], output[3:])
+    autograd.keep_outputs(ctx, output[:3], output[3:])
     ctx.dtypes = [x.dtype for x in floats]
     ctx.options = key_norm, beta_range, truncate
     ctx.save_for_backward(*floats[4:], start, *output[3:])
@@ -66,7 +66,7 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     dinputs, dmatrices, dstate_w, dstate_y = torch.ops.fast_weights.rdn_backward(
-        *native.materialised(ctx, grads, saved[-1]), *saved, *ctx.options
+        *autograd.materialised(ctx, grads, saved[-1]), *saved, *ctx.options
     )
     D = dinputs.shape[-1] // 3
     floats = [

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native, triton_launch
+from .. import autograd, triton_launch
 from ..dispatch import Bptt
 from ..keys import KeyNorm
 from ..triton_launch import leading_strides, rows
@@ -30,7 +30,7 @@ def run(
     *args: Tensor, key_norm: KeyNorm = "softmax", beta_range: int = 1, bptt: Bptt = "full"
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `rdn`."""
-    options = key_norm, beta_range, bptt == 1, native.needs_grad(*args)
+    options = key_norm, beta_range, bptt == 1, autograd.needs_grad(*args)
     y, state_w, state_y, *_ = _forward(*args, *options)
     return y, state_w, state_y
 
@@ -147,7 +147,7 @@ def _fake_backward(dy: Tensor, dstate_w: Tensor, dstate_y: Tensor, *_: Any) -> G
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.options, ctx.dtype = inputs[11:14], inputs[0].dtype
-    native.keep_outputs(ctx, output[:3], output[3:])
+    autograd.keep_outputs(ctx, output[:3], output[3:])
     ctx.save_for_backward(*inputs[4:8], inputs[10], *output[3:])
 
 
@@ -155,7 +155,8 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     rows_saved = saved[-2]
     D = rows_saved.shape[-1]
-    dslow, *dstates = _backward(*native.materialised(ctx, grads, rows_saved), *saved, *ctx.options)
+    grads_of_all = autograd.materialised(ctx, grads, rows_saved)
+    dslow, *dstates = _backward(*grads_of_all, *saved, *ctx.options)
     # A product for each step, then their sum: as one product over T B rows, H programs do it all.
     drecurrent = torch.einsum("tbhi,tbhj->thij", rows_saved[..., 0, :], dslow).sum(0)
     dr_q, dr_k, dr_v, dr_b = torch.split(drecurrent, [D, D, D, 1], dim=-1)
@@ -167,4 +168,4 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     )
 
 
-_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)
+_forward.register_autograd(autograd.once_differentiable(_autograd), setup_context=_save)

@@ -5,20 +5,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native
+from .. import autograd, limits, native
 from ..dispatch import Bptt
 
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the compiled kernel; arguments and results as in `srwm`."""
-    y, state, *_ = torch.ops.fast_weights.srwm(*args, bptt == 1, native.needs_grad(*args))
+    y, state, *_ = torch.ops.fast_weights.srwm(*args, bptt == 1, autograd.needs_grad(*args))
     return y, state
 
 
 def rejects(x: Tensor, w: Tensor, state: Tensor, start: Tensor) -> str | None:
     """Returns why the compiled kernel cannot take this call, or None."""
     return (
-        native.rejects_dtypes((x,), (w, state)) or native.rejects_head_sizes(x.shape[-1]) or load()
+        limits.rejects_dtypes((x,), (w, state)) or limits.rejects_head_sizes(x.shape[-1]) or load()
     )
 
 
@@ -44,7 +44,7 @@ def _fake_backward(dy: Tensor, dstate: Tensor, *_: Any) -> tuple[Tensor, ...]:
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     x, w, _, start, ctx.truncate, _ = inputs
-    native.keep_outputs(ctx, output[:2], output[2:])
+    autograd.keep_outputs(ctx, output[:2], output[2:])
     ctx.save_for_backward(x, w, start, *output[2:])
 
 
@@ -52,7 +52,7 @@ def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     x, rows = saved[0], saved[3]
     dx, doutputs, dstate = torch.ops.fast_weights.srwm_backward(
-        *native.materialised(ctx, grads, rows), *saved, ctx.truncate
+        *autograd.materialised(ctx, grads, rows), *saved, ctx.truncate
     )
     D, key = x.shape[-1], native.padded(x.shape[-1])
     difference = rows[..., :D] - rows[..., key : key + D]

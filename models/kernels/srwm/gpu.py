@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import native, triton_launch
+from .. import autograd, triton_launch
 from ..dispatch import Bptt
 from ..triton_launch import leading_strides, rows
 
@@ -26,7 +26,7 @@ Gradients = tuple[Tensor, Tensor, Tensor]
 
 def run(*args: Tensor, bptt: Bptt = "full") -> tuple[Tensor, Tensor]:
     """Runs the Triton kernel; arguments and results as in `srwm`."""
-    y, state, *_ = _forward(*args, bptt == 1, native.needs_grad(*args))
+    y, state, *_ = _forward(*args, bptt == 1, autograd.needs_grad(*args))
     return y, state
 
 
@@ -113,7 +113,7 @@ def _fake_backward(dy: Tensor, dstate: Tensor, *_: Any) -> Gradients:
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     x, _, _, start, ctx.truncate, _ = inputs
-    native.keep_outputs(ctx, output[:2], output[2:])
+    autograd.keep_outputs(ctx, output[:2], output[2:])
     ctx.save_for_backward(x, start, *output[2:])
 
 
@@ -121,7 +121,7 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     x, rows_saved = saved[0], saved[-1]
     dx, doutputs, dstate = _backward(
-        *native.materialised(ctx, grads, rows_saved), *saved, ctx.truncate
+        *autograd.materialised(ctx, grads, rows_saved), *saved, ctx.truncate
     )
     query, key, _ = rows_saved.split([x.shape[-1], x.shape[-1], 4], dim=-1)
     multiplied = torch.stack((x.float(), query - key), dim=3)
@@ -130,4 +130,4 @@ def _autograd(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     return dx.to(x.dtype), dw, dstate, None, None, None
 
 
-_forward.register_autograd(native.once_differentiable(_autograd), setup_context=_save)
+_forward.register_autograd(autograd.once_differentiable(_autograd), setup_context=_save)

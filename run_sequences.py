@@ -125,7 +125,7 @@ def run_show(parser: ArgumentParser, arguments: list[str]) -> None:
     """Prints examples."""
     if arguments and not arguments[0].startswith("-"):
         _use_named(parser, ["--task.kind", arguments[0]])
-    parsed = _parse(parser, arguments)
+    parsed = parser.instantiate(parser.parse_args(in_order(arguments)))
     from sequences.config import TaskConfig, make_task
     from sequences.evaluate import EvaluationConfig
     from sequences.show import show

@@ -9,6 +9,7 @@ is trained: each commit plays with its own files of those published policies, in
 import argparse
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -88,7 +89,10 @@ def _check_out(commit: str, tree: Path) -> str:
 def _said(folder: Path, program: str | None, *arguments: str) -> str:
     """Returns what a program of Python, or a command of its own, prints in a folder."""
     command = [*arguments] if program is None else [sys.executable, program, *arguments]
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # another number may round otherwise
+    done = subprocess.run(
+        command, cwd=folder, env=one_thread, stdout=subprocess.PIPE, text=True, check=True
+    )
     return done.stdout
 
 

@@ -52,14 +52,15 @@ def _read_evaluation(result: Mapping[str, Any], where: str, config: TrainConfig)
     )
 
 
-GAMES = ", ".join(f"{family.name} {family.num_games}" for family in FAMILIES)
+GAMES = ", ".join(f"{family.num_games} of {family.name}" for family in FAMILIES)
 WORDS = Words(
     measure="mean return",
     mean="Mean return",
     scores="A seed's return is the mean over the games of its newest evaluation with sampled "
-    f"actions ({GAMES}). Score = (return - floor) / (ceiling - floor): a random player and a human "
-    "on Atari, guessing and perfection on a memory task. In brackets: floor and ceiling, and "
-    "scores that others published under their own protocols, which are context, not a baseline.",
+    f"actions, by default {GAMES}. Score = (return - floor) / (ceiling - floor): a random player "
+    "and a human on Atari, guessing and perfection on a memory task. In brackets: floor and "
+    "ceiling, and scores that others published under their own protocols, which are context, not "
+    "a baseline.",
     curve="Return",
     curves="Mean return of the last 100 training games",
     others_title="The same policies, played otherwise",

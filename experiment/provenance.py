@@ -51,9 +51,10 @@ def origin_of_code() -> dict[str, Any]:
 
 def program() -> list[str]:
     """Returns which program of the repository runs: a path within it, or a module of Python's."""
-    if spec := sys.modules["__main__"].__spec__:
-        return ["python", "-m", spec.name]
     path = Path(sys.argv[0]).resolve()
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # where python -m began it
+    if spec and spec.origin and Path(spec.origin).resolve() == path:
+        return ["python", "-m", spec.name.removesuffix(".__main__")]
     return [path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name]
 
 

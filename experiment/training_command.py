@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from experiment.arguments import fields_of, typed
+from experiment.bounds import refuse_below
 from experiment.command_line import add_plugin
 
 if TYPE_CHECKING:  # a parser must not wait for PyTorch
@@ -92,8 +93,7 @@ def run_training(
     from experiment.torchrun import is_rank
 
     session = fields_of(SessionConfig, parsed)
-    if parsed.processes < 1:
-        raise ValueError(f"processes must be >= 1, got {parsed.processes}")
+    refuse_below(parsed, 1, "processes")
     settings = training.kind.Config
     folder = parsed.resume
     if folder is None:

@@ -25,8 +25,13 @@ def test_a_command_is_recorded_as_it_can_be_typed(monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(ROOT / "run_atari.py")])
     module.__spec__ = None
     assert program() == ["run_atari.py"]
-    module.__spec__ = ModuleSpec("benchmarks.startup", None)
+    module.__spec__ = ModuleSpec("cProfile", None, origin="elsewhere/cProfile.py")
+    assert program() == ["run_atari.py"]
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "benchmarks/startup.py")])
+    module.__spec__ = ModuleSpec("benchmarks.startup", None, origin=sys.argv[0])
     assert program() == ["python", "-m", "benchmarks.startup"]
+    del module.__spec__  # as under pdb
+    assert program() == ["benchmarks/startup.py"]
 
 
 def test_a_new_run_records_its_settings_and_origin(tmp_path):

@@ -25,9 +25,8 @@ OPERATORS = [
     "srwm",
 ]
 T, B, H = 51, 32, 4
-SMALLEST_SHARED_BYTES = (
-    99 * 1024
-)  # of a block, at compute capability 8.6 (CUDA C++ Programming Guide)
+# Of a block, at compute capability 8.6 (CUDA C++ Programming Guide).
+SMALLEST_SHARED_BYTES = 99 * 1024
 
 
 def resources(op, *options):

@@ -152,6 +152,11 @@ def test_a_call_does_not_look_for_triton(monkeypatch):
     triton_launch.unavailable()
 
 
+def test_triton_refuses_a_gpu_that_is_not_of_nvidia(monkeypatch):
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    assert "NVIDIA" in triton_launch.unavailable()
+
+
 def test_the_error_lists_every_reason():
     with pytest.raises(ValueError, match=r"op: cannot run \(a: too big; b: too small\)"):
         dispatch.choose("op", backends(a="too big", b="too small"), "auto", torch.zeros(1))

@@ -209,14 +209,16 @@ def test_torch_library_finds_nothing_wrong_with_the_registered_operators(op, bac
     torch.library.opcheck(backward, *backward_args, test_utils=("test_schema", "test_faketensor"))
 
 
+@pytest.mark.parametrize("autocast", [False, True])
 @every_compiled_backend
-def test_torch_compile_takes_the_operator_whole(op, backend):
+def test_torch_compile_takes_the_operator_whole(op, backend, autocast):
     if is_interpreted(backend):
         pytest.skip("the interpreter cannot be traced")
     tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))
     run(op, backend)(*tensors.values())  # builds and loads what is loaded on first use
     torch._dynamo.reset()  # it counts how often it compiled what all operators share
     compiled = torch.compile(run(op, backend), fullgraph=True, backend="aot_eager")
-    got = outputs_and_gradients(op, compiled, tensors)
+    with torch.autocast(device_of(backend), torch.bfloat16, enabled=autocast):
+        got = outputs_and_gradients(op, compiled, tensors)
     want = outputs_and_gradients(op, run(op, backend), tensors)
     assert all(torch.equal(got[name], want[name]) for name in op.results)

@@ -15,7 +15,7 @@ from tools.pages.loop_costs import newest_costs
 Report = dict[str, Any]
 Named = list[tuple[str, Report]]
 BATCH_SIZE = 32
-"""Environments of the runs in the tables; the other settings are those of `configs/pong.yaml`."""
+"""Environments of the runs in all tables but that of the recipe, which has its own."""
 
 
 def newest(batch_size: int = BATCH_SIZE) -> dict[str, Named]:
@@ -54,16 +54,20 @@ def _order(key: tuple[str, ...]) -> tuple[bool, bool, int]:
 
 
 def speed_block() -> str:
-    """Returns the README's short tables: small encoder, serial mode."""
+    """Returns the short tables: small encoder, serial mode."""
     return "\n\n".join(
         part
         for name, named in newest().items()
         for part in (
-            f"{name}:",
+            f"{name}, {_dates(named)}:",
             _speed_table([report for _, report in named], _over_lstm(name)),
             *peer_lines(named),
         )
     )
+
+
+def _dates(named: Named) -> str:
+    return ", ".join(sorted({report["date"][:10] for _, report in named}))
 
 
 def _speed_table(of_machine: list[Report], over_lstm: dict[str, str]) -> str:

@@ -9,15 +9,12 @@ from experiment.files import read_json
 from experiment.metrics import read_metrics
 from experiment.provenance import ROOT
 from models.cores import CORES
-from tools.pages.files import last_row, link, machine, reports, table
+from tools.pages.files import link, machine, reports, table
 
 RUNS = ROOT / "results" / "pong"
 ENOUGH, LEAST = 18, -21  # points
 MEMORYLESS = "feedforward"
-HEADER = (
-    *("core", "seed: mean ± standard error", f"frames to a mean of {ENOUGH} in training"),
-    *("minutes to it", "minutes in all"),
-)
+HEADER = ("core", "seed: mean ± standard error", f"frames to a mean of {ENOUGH} in training")
 
 
 def pong_block() -> str:
@@ -77,13 +74,10 @@ def _after(reached: list[int]) -> str:
 
 def _row(name: str, folders: list[Path]) -> list[str]:
     firsts = [row_that_reached(folder) for folder in folders]
-    minutes = [last_row(folder)["wall_seconds"] / 60 for folder in folders]
     return [
         f"`{name}`",
         means(folders),
         ", ".join("not yet" if row is None else f"{row['frames'] / 1e6:.1f} M" for row in firsts),
-        ", ".join("" if row is None else f"{row['wall_seconds'] / 60:.1f}" for row in firsts),
-        ", ".join(f"{m:.1f}" for m in minutes),
     ]
 
 

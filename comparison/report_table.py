@@ -9,7 +9,8 @@ from comparison.statistics import Estimate
 NONE = "-"
 MAX_WORD = 24  # characters that stand together; a longer word may be broken
 BREAKPOINTS = (480, 640, 800, 960, 1120, 1280)  # pixels of room; the last is more than there is
-CHARACTER, PADDING = 7.6, 22.0  # pixels: the width of a digit of the page, the sides of a cell
+CHARACTER, BOLD = 7.6, 9.2  # pixels, in DejaVu Sans: a digit of the page, a letter of its header
+PADDING = 22.0  # pixels: the sides of a cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,13 @@ class Table:
         """Pixels of room below which each row is shown as a card: the columns would not fit."""
         columns = zip(*self.rows, strict=True)
         widths = [
-            max(_least_width(name), *(_least_width(cell, i >= self.num_labels) for cell in column))
+            max(
+                BOLD * _least_width(name),
+                *(CHARACTER * _least_width(cell, i >= self.num_labels) for cell in column),
+            )
             for i, (name, column) in enumerate(zip(self.header, columns, strict=True))
         ]
-        needed = sum(CHARACTER * width + PADDING for width in widths)
+        needed = sum(widths) + PADDING * len(widths)
         return next((room for room in BREAKPOINTS if needed <= room), BREAKPOINTS[-1])
 
     @property

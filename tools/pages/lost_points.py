@@ -17,7 +17,7 @@ def lost_points_block() -> str:
 
 def _row(name: str, run: dict[str, Any]) -> list[str]:
     return [
-        f"[`{name.partition('-')[0]}`](/results/lost_points/{name}.json)",
+        f"[`{name}`](/results/lost_points/{name}.json)",
         f"`{run['core']}`",
         f"{run['mean_return']:.2f} ({run['standard_error']:.2f})",
         f"{run['min_return']:.0f}",

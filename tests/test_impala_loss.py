@@ -49,23 +49,33 @@ def hand_gradients(output, rollout, config):
     taken = torch.nn.functional.one_hot(rollout.action, A).double()
     log_probs = (log_pi * taken).sum(-1)
     log_rhos = log_probs - rollout.behaviour_log_prob
+    limit = config.reward_clip or torch.inf
     targets = vtrace_targets(
         log_rhos,
         rollout.discount,
-        rollout.reward.clamp(-1, 1),
+        rollout.reward.clamp(-limit, limit),
         known[:-1],
         known[-1],
         rollout.valid,
+        rho_bar=config.rho_bar,
+        c_bar=config.c_bar,
+        lambda_=config.vtrace_lambda,
     )
+    advantages = targets.advantages
+    if config.normalise_advantages:
+        of_valid = advantages[rollout.valid]
+        advantages = (advantages - of_valid.mean()) / of_valid.std().clamp(
+            min=config.min_advantage_deviation
+        )
     if config.policy_loss == "plain":
-        slope = -log_rhos.exp().clamp(max=1.0) * targets.advantages  # of log pi(a)
+        slope = -log_rhos.exp().clamp(max=config.rho_bar) * advantages  # of log pi(a)
     else:
         first = log_probs if rollout.log_prob.isnan().any() else rollout.log_prob
-        weights = (first - rollout.behaviour_log_prob).exp().clamp(max=1.0)
+        weights = (first - rollout.behaviour_log_prob).exp().clamp(max=config.rho_bar)
         ratio = (log_probs - first).exp()
         clipped = ratio.clamp(1 - config.surrogate_clip, 1 + config.surrogate_clip)
-        active = ratio * targets.advantages <= clipped * targets.advantages
-        slope = -weights * torch.where(active, ratio * targets.advantages, 0.0)
+        active = ratio * advantages <= clipped * advantages
+        slope = -weights * torch.where(active, ratio * advantages, 0.0)
     d_logits = slope[..., None] * (taken - pi)
     entropy = -(pi * log_pi).sum(-1, keepdim=True)
     d_logits = d_logits + config.entropy_cost * pi * (log_pi + entropy)
@@ -91,14 +101,25 @@ def test_gradients_are_the_hand_derived_ones(case, policy_loss, reduction):
     torch.testing.assert_close(output.value.grad, d_values)
 
 
+OTHER_SETTINGS = {
+    "vtrace": {"rho_bar": 1.5, "c_bar": 0.7, "vtrace_lambda": 0.8},
+    "raw rewards": {"reward_clip": 0.0},
+    "rewards clipped at another size": {"reward_clip": 0.5},
+    "weights": {"value_cost": 0.3, "surrogate_clip": 0.05},
+    "normalised": {"normalise_advantages": True},
+    "normalised by no less": {"normalise_advantages": True, "min_advantage_deviation": 20.0},
+}
+
+
+@pytest.mark.parametrize("settings", [{}, *OTHER_SETTINGS.values()], ids=["", *OTHER_SETTINGS])
 @pytest.mark.parametrize("policy_loss", ["plain", "surrogate"])
-def test_later_passes_go_by_the_values_and_the_policy_of_the_first(case, policy_loss):
+def test_later_passes_go_by_the_values_and_the_policy_of_the_first(case, policy_loss, settings):
     output, rollout = case
     rollout.value = output.value.detach() + torch.linspace(-1, 1, B, dtype=torch.float64)
     log_policy = output.logits[:-1].detach().log_softmax(-1)
     log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
     rollout.log_prob = log_probs + torch.linspace(-0.4, 0.4, T, dtype=torch.float64)[:, None]
-    config = LearnerConfig(policy_loss=policy_loss)
+    config = LearnerConfig(policy_loss=policy_loss, **settings)
     total, _ = impala_loss(output, rollout, config, config.entropy_cost)
     total.backward()
     d_logits, d_values = hand_gradients(output, rollout, config)

@@ -145,3 +145,10 @@ def test_wrong_shape_is_named():
     inputs = random_inputs(seed=3, dtype=torch.float32)
     with pytest.raises(ValueError, match=r"rewards must be \[T, B\] = \(7, 3\), got \(3, 7\)"):
         vtrace_targets(**inputs | {"rewards": inputs["rewards"].T})
+
+
+@pytest.mark.parametrize(("rho_bar", "c_bar"), [(1.0, 1.1), (1.0, 0.0), (float("nan"), 1.0)])
+def test_ceilings_that_contradict_each_other_are_refused(rho_bar, c_bar):
+    inputs = random_inputs(seed=3, dtype=torch.float32)
+    with pytest.raises(ValueError, match=f"c_bar={c_bar}, rho_bar={rho_bar}"):
+        vtrace_targets(**inputs, rho_bar=rho_bar, c_bar=c_bar)

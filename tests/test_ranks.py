@@ -21,7 +21,7 @@ from models.cores.registry import CORES
 from models.encoders import EncoderConfig
 from models.policy import Policy, PolicyConfig
 from tests.rank_runs import call_in_ranks
-from tests.test_impala_trainer import CONFIG
+from tests.small_runs import CONFIG
 
 SPEC = EnvSpec(
     game="recorded",

@@ -1,0 +1,33 @@
+"""A small agent on a small task, trained in no time, for tests of the learning loop."""
+
+import torch
+
+from agents.impala.config import LearnerConfig, TrainConfig
+from envs import EnvConfig
+from models.cores import CoreConfig
+from models.encoders import EncoderConfig
+
+CORE = CoreConfig(kind="rdn", hidden_size=32, num_heads=2, num_layers=1, feedforward_size=32)
+LEARNER = LearnerConfig(unroll_length=9, batch_size=4, num_passes=2, num_minibatches=2)
+CONFIG = TrainConfig(
+    game="tmaze",
+    env=EnvConfig(length=5),
+    core=CORE,
+    encoder=EncoderConfig(kind="mlp"),
+    learner=LEARNER,
+    total_frames=10_000,
+    seed=3,
+)
+
+
+def train(trainer, num_rollouts):
+    rows = []
+    for row in trainer.rows():
+        rows.append({k: v for k, v in row.items() if not k.endswith("seconds")})
+        if len(rows) == num_rollouts:
+            break
+    return rows
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten().clone() for p in trainer.policy.parameters()])

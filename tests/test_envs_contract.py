@@ -6,22 +6,23 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs import EnvConfig, StatefulVecEnv, guest, make_env
+from envs import FAMILIES, EnvConfig, StatefulVecEnv, family_of, guest, make_env
 from envs.atari.presets import PRESETS
+from envs.memory.tasks import TASKS
 from envs.spec import EnvStep
 
 NUM_ENVS, NUM_STEPS = 3, 180
-MEMORY = ["tmaze", "endless_tmaze", "memory_length", "key_value", "repeat_previous", "parity"]
-MEMORY += ["word_problem_s3", "control"]
+MEMORY = list(TASKS)
 MINIGRID = "MiniGrid-MemoryS7-v0"
 GUEST = "gymnasium:CartPole-v1"
 LIFE_LOSS = ["ignore", "zero_discount", "end_episode"]
-CASES = [
-    *[(game, "envpool", "ignore") for game in (*MEMORY, MINIGRID, GUEST)],
+WITH_LIVES = [
     *[("probe", "envpool", life_loss) for life_loss in LIFE_LOSS],
     *[("Breakout", "envpool", life_loss) for life_loss in LIFE_LOSS],
     ("Breakout", "gymnasium", "end_episode"),
 ]
+CUT = [(GUEST, "envpool", "ignore"), *WITH_LIVES]
+CASES = [*[(game, "envpool", "ignore") for game in (*MEMORY, MINIGRID)], *CUT]
 
 
 @pytest.fixture(params=CASES, ids="-".join)
@@ -87,13 +88,20 @@ def test_a_game_begins_on_the_row_after_an_end_and_nowhere_else(make):
     np.testing.assert_array_equal(rows.start, begins | wiped)
 
 
-def test_atari_probe_and_guest_end_in_every_way(make):
+@pytest.mark.parametrize("make", CUT, ids="-".join, indirect=True)
+def test_games_are_over_and_cut(make):
     rows = stacked(make[0]())
-    if make[0]().spec.game not in (*MEMORY, MINIGRID):
-        assert rows.game_over.any()
-        assert rows.truncated.any()
-    if make[0]().spec.game not in (*MEMORY, MINIGRID, GUEST):
-        assert (np.diff(rows.lives, axis=0) < 0).any()
+    assert rows.game_over.any()
+    assert rows.truncated.any()
+
+
+@pytest.mark.parametrize("make", WITH_LIVES, ids="-".join, indirect=True)
+def test_lives_are_lost(make):
+    assert (np.diff(stacked(make[0]()).lives, axis=0) < 0).any()
+
+
+def test_every_family_is_played():
+    assert {family_of(game) for game, *_ in CASES} == set(FAMILIES)
 
 
 def test_the_action_sent_for_a_terminal_row_is_discarded(make):

@@ -194,12 +194,20 @@ def test_first_weights_are_orthogonal_and_keep_a_signals_size(kind, shape, symbo
         assert not layer.bias.any()
 
 
-def test_auto_is_bfloat16_where_the_device_has_it():
+@pytest.mark.parametrize("has_it", [False, True])
+def test_auto_is_bfloat16_where_the_device_has_it(monkeypatch, has_it):
+    monkeypatch.setattr("models.precision.has_bfloat16", lambda device_type: has_it)
     for device in map(torch.device, ("cpu", "cuda")):
-        auto = torch.bfloat16 if has_bfloat16(device.type) else torch.float32
-        assert compute_dtype("auto", device) == auto
+        assert compute_dtype("auto", device) == (torch.bfloat16 if has_it else torch.float32)
         assert compute_dtype("float32", device) == torch.float32
         assert compute_dtype("bfloat16", device) == torch.bfloat16
+
+
+@pytest.mark.parametrize(("avx512", "amx"), [(False, False), (True, False), (False, True)])
+def test_a_cpu_has_bfloat16_by_either_of_two_sets_of_instructions(monkeypatch, avx512, amx):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert has_bfloat16.__wrapped__("cpu") is (avx512 or amx)
 
 
 def test_an_encoder_says_what_it_computes_in(monkeypatch):

@@ -133,6 +133,7 @@ def test_used_variables_are_uniform_among_those_assigned():
         known = {words[0] for words in statements(tokens)[:-1] if words[1] == "="}
         if len(known) == 3:
             used[tokens[-2]] += 1
+    assert len(used) == 3
     assert chisquare(list(used.values())).pvalue > SURE
 
 

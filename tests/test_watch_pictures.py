@@ -334,9 +334,13 @@ def test_many_keys_and_values_can_be_drawn(num_pairs, num_values):
     assert drawn.draw(shown, True, 0, NO_QUESTION, lambda _: told).shape == (630, 480, 3)
 
 
-def test_long_episodes_stay_within_the_picture():
-    drawn = TaskPicture(TASKS["parity"](EnvConfig()))
-    for t in range(120):
-        observation = np.eye(2, dtype=np.float32)[t % 2]
-        frame = drawn.draw(observation, t == 0, 1, t % 2, lambda asked: asked)
+def test_of_a_long_episode_the_last_rows_are_on_the_tape():
+    def last_frame(right):
+        drawn = TaskPicture(TASKS["parity"](EnvConfig()))
+        for t in range(119):
+            drawn.draw(np.eye(2, dtype=np.float32)[t % 2], t == 0, 1, t % 2, lambda asked: asked)
+        return drawn.draw(np.eye(2, dtype=np.float32)[0], False, 1, right, lambda asked: asked)
+
+    frame = last_frame(1)
     assert frame.shape == (630, 480, 3)
+    assert (frame[190:] != last_frame(0)[190:]).any()  # of the tape, which has moved on

@@ -26,7 +26,7 @@ test: lint
 	$(PYTEST) -m "not slow" --durations=10
 
 test-slow: .venv/test
-	$(PYTEST) -m "slow and not faults"
+	$(PYTEST) -m "slow and not campaign"
 
 faults: .venv/test
 	rm -f build/reliability.json && mkdir -p build

@@ -15,6 +15,9 @@ def write(folder, *, after, frames, loss=1.0):
     for f in frames:
         writer.write({"frames": f, "loss/total": loss})
     writer.close()
+
+
+def next_second():
     time.sleep(1.1)  # files of TensorBoard are in order by the second
 
 
@@ -37,12 +40,14 @@ def test_resumed_metrics_lose_what_lies_beyond_the_checkpoint(tmp_path):
 
 def test_tensorboard_shows_no_step_twice_after_a_resume(tmp_path):
     write(tmp_path, after=0, frames=(100, 200, 300))
+    next_second()
     write(tmp_path, after=200, frames=(250, 300), loss=2.0)
     assert board_steps(tmp_path) == [(100, 1.0), (200, 1.0), (250, 2.0), (300, 2.0)]
 
 
 def test_a_run_that_begins_anew_begins_its_metrics_anew(tmp_path):
     write(tmp_path, after=0, frames=(100, 200))
+    next_second()
     write(tmp_path, after=0, frames=(100,), loss=2.0)
     assert [row["loss/total"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [2.0]
     assert board_steps(tmp_path) == [(100, 2.0)]

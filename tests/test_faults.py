@@ -103,11 +103,14 @@ def test_a_hang_is_named_and_the_run_goes_on(whole, tmp_path):
     check_fault(whole, tmp_path, {"serial": "learner hangs", "async": "env hangs"}[whole.mode], 7)
 
 
-def check_disk(whole, folder, kind, after):
-    """Lets the disk fail from one operation on; the last checkpoint and all before it stay."""
+def disk_failed(whole, folder, kind, after):
+    """Lets the disk fail from one operation on; the last checkpoint and all before it stay.
+
+    Returns whether it did: a run may need fewer operations.
+    """
     subject = Subject(folder, whole.mode)
     ended = subject.go(fault=Fault(kind, after))
-    if ended.code != 0:  # the run needed more operations than that
+    if ended.code != 0:
         assert ended.code in (1, 2), ended.stderr
         assert ON_DISK[kind] in ended.stderr
         assert len(ended.stderr.splitlines()) == 1, ended.stderr
@@ -115,13 +118,13 @@ def check_disk(whole, folder, kind, after):
         load_newest(subject.run / "checkpoints")
     subject.finish()
     subject.check_like(whole)
-    return ended
+    return ended.code != 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "after"), [("ENOSPC", 55), ("EROFS", 0), ("EIO", 90)])
 def test_a_failing_disk_is_named_and_the_last_checkpoint_stays(whole, tmp_path, kind, after):
-    check_disk(whole, tmp_path, kind, after)
+    assert disk_failed(whole, tmp_path, kind, after)
 
 
 def check_vanished(whole, folder, after):
@@ -147,12 +150,14 @@ def test_a_second_control_c_ends_a_run_at_once(tmp_path):
     subject.finish()
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 def test_many_killed_runs_go_on(whole, tmp_path):
     tally = campaign_of_kills(tmp_path, whole.mode, whole, LONG[whole.mode], seed=3)
     Report().publish("kills", whole.mode, asdict(tally))
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("number", LONG_SIGNALS, ids=lambda n: n.name)
 def test_many_signals_end_runs_that_go_on(whole, tmp_path, number):
@@ -160,6 +165,7 @@ def test_many_signals_end_runs_that_go_on(whole, tmp_path, number):
     Report().publish("signals", f"{number.name} {whole.mode}", asdict(tally))
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SAID)
 def test_each_fault_at_several_moments(whole, tmp_path, kind):
@@ -173,17 +179,17 @@ def test_each_fault_at_several_moments(whole, tmp_path, kind):
     )
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ON_DISK)
 def test_the_disk_fails_at_many_operations(whole, tmp_path, kind):
     moments = range(3, 300, 50)
-    for after in moments:
-        check_disk(whole, tmp_path / str(after), kind, after)
-    Report().publish(
-        "disk", f"{kind} {whole.mode}", {"trials": len(moments), "message": ON_DISK[kind]}
-    )
+    trials = sum(disk_failed(whole, tmp_path / str(after), kind, after) for after in moments)
+    assert trials > len(moments) / 2
+    Report().publish("disk", f"{kind} {whole.mode}", {"trials": trials, "message": ON_DISK[kind]})
 
 
+@pytest.mark.campaign
 @pytest.mark.slow
 def test_the_folder_vanishes_at_many_operations(whole, tmp_path):
     moments = range(40, 200, 40)

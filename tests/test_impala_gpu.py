@@ -21,11 +21,10 @@ from envs.spec import EnvSpec
 from experiment.metrics import read_metrics
 from experiment.nonfinite import NonFiniteUpdate
 from experiment.session import SessionConfig
-from models.cores import CoreConfig
+from models.cores import CORES, CoreConfig
 from models.encoders import EncoderConfig
 from models.policy import NO_ACTION
 
-CORES = ("feedforward", "lstm", "linear_transformer", "delta_net", "delta_rnn", "rdn")
 B = 6
 PIXELS = EnvSpec(
     game="Pong-v5",

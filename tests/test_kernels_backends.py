@@ -145,7 +145,7 @@ STARTS = {
     "never": lambda T: [],
     "first": lambda T: [0],
     "middle": lambda T: [T // 2],
-    "checkpoint": lambda T: [T - 3],
+    "checkpoint": lambda T: [16 if T > 16 else T - 2],
     "last": lambda T: [T - 1],
     "everywhere": lambda T: list(range(T)),
 }

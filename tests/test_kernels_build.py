@@ -14,7 +14,7 @@ import torch
 
 from models.kernels import build, native
 from models.kernels.rdn import cpu
-from tests.kernel_cases import OPERATORS
+from tests.kernel_cases import OPERATORS, make_inputs, sizes
 
 ROOT = Path(__file__).parent.parent
 # Keeps a line per call and "compiles" to whatever follows -o; a pause lets two builds meet.
@@ -123,45 +123,14 @@ def test_a_backend_without_its_library_is_refused(monkeypatch):
     assert [load(), load()] == ["no C++ compiler"] * 2
 
 
-def rdn_inputs(T=20, B=3, H=2, D=16, dtype=torch.float32):
-    rng = torch.Generator().manual_seed(0)
-
-    def randn(*shape):
-        return torch.randn(*shape, generator=rng).to(dtype)
-
-    sequences = [randn(T, B, H, D) for _ in range(3)]
-    weights = [randn(H, D, D) for _ in range(3)]
-    start = torch.rand(T, B, generator=rng) < 0.1
-    states = [torch.zeros(B, H, D, D), torch.zeros(B, H, D)]
-    return [*sequences, randn(T, B, H), *weights, randn(H, D), *states, start]
-
-
 @pytest.mark.skipif(build.unavailable() is not None, reason="no C++ compiler")
-class TestCompiled:
-    def test_refuses_what_it_cannot_compute(self):
-        assert cpu.rejects(*rdn_inputs()) is None
-        assert "float64" in cpu.rejects(*rdn_inputs(dtype=torch.float64))
-        assert "8 to 128, got 136" in cpu.rejects(*rdn_inputs(D=136))
-        assert "8 to 128, got 4" in cpu.rejects(*rdn_inputs(D=4))
-
-    def test_the_number_of_threads_does_not_change_a_bit(self):
-        inputs = rdn_inputs(T=64, B=32)
-        before = torch.get_num_threads()
-        results = []
-        try:
-            for num_threads in (1, 3):
-                torch.set_num_threads(num_threads)
-                results.append(cpu.run(*inputs))
-        finally:
-            torch.set_num_threads(before)
-        assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
-
-    @pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc")
-    def test_the_process_has_one_openmp_runtime(self):
-        cpu.run(*rdn_inputs())
-        mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
-        runtimes = [path for path in mapped if "gomp" in path or "iomp" in path]
-        assert len(runtimes) == 1, runtimes
+@pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc")
+def test_the_process_has_one_openmp_runtime():
+    op = next(op for op in OPERATORS if op.name == "rdn")
+    cpu.run(*make_inputs(op, sizes(3, 2, 2, 8), torch.float32).values())
+    mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    runtimes = [path for path in mapped if "gomp" in path or "iomp" in path]
+    assert len(runtimes) == 1, runtimes
 
 
 # Worst relative RMS error seen: 2.1e-7 (AVX-512, 2026-11-24).

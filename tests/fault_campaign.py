@@ -6,7 +6,6 @@ by row. What the long campaign counts goes to the file that $FAULTS_REPORT names
 
 import json
 import os
-import re
 import signal
 import time
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from experiment.stop_signals import SIGNALS
 from experiment.training_command import REQUEUE
 from tests import fault_runs, rank_runs
 from tests.fault_runs import Fault
+from tests.processes import handles
 
 CONFIG = Path(__file__).parent / "data" / "faults.yaml"
 MODES = {"serial": [], "async": ["--mode", "async", "--num_actors", "2", "--max_policy_lag", "4"]}
@@ -61,7 +61,7 @@ class Subject:
         With `handled` they count from the moment at which the session handles all signals.
         """
         process = fault_runs.start(self.arguments(*more), self.folder)
-        while handled and process.is_alive() and not _handles(process.pid, SIGNALS[-1]):
+        while handled and process.is_alive() and not handles(process.pid, SIGNALS[-1]):
             time.sleep(0.005)
         cpu_seconds += handled and _cpu_seconds(process.pid)
         while process.is_alive() and _cpu_seconds(process.pid) < cpu_seconds:
@@ -77,7 +77,7 @@ class Subject:
         while not (metrics.exists() and metrics.read_text()):
             time.sleep(0.01)
         os.kill(process.pid, number)
-        while _handles(process.pid, number):
+        while handles(process.pid, number):
             time.sleep(0.01)
         assert process.is_alive()
         os.kill(process.pid, number)
@@ -114,15 +114,6 @@ def _cpu_seconds(pid):
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except (FileNotFoundError, ProcessLookupError):
         return float("inf")
-
-
-def _handles(pid, number):
-    """Whether a process has a handler of its own for a signal."""
-    try:
-        caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 def assert_same(a, b, at="checkpoint"):

@@ -20,12 +20,12 @@ from experiment.provenance import provenance
 from experiment.run_dir import read_status
 from tests.fault_campaign import CONFIG, FRAMES, MODES, Report, campaign_of_rank_kills
 from tests.fault_runs import Fault
+from tests.processes import PATIENCE_SECONDS, wait_for
 from tests.rank_runs import call_in_ranks, environments, run_ranks, start_ranks, wait_ranks
 
 pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parents[1]
 SOON_SECONDS = 10.0
-PATIENCE_SECONDS = 120.0
 ENDLESS = ["--total_frames", "1000000000"]
 
 
@@ -36,13 +36,6 @@ def arguments(folder, *more):
 
 def go_on(folder, *more):
     return ["train", "--resume", folder / "run", *more]
-
-
-def wait_for(condition):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.01)
 
 
 def wait_for_rows(folder):

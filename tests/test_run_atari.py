@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -330,18 +329,6 @@ def test_a_run_has_a_folder_of_its_own_and_ends_with_what_is_next(tmp_path):
     rest = ["--resume", "runs/tmaze-rdn-1", "--total_frames", 800]
     assert check("train", *rest, cwd=tmp_path).splitlines()[-1] == (
         "next: python run_atari.py evaluate runs/tmaze-rdn-1"
-    )
-
-
-@pytest.mark.slow
-def test_the_step_size_of_a_longer_run_is_said(tmp_path):
-    check("train", *SMOKE, "--total_frames", 1024, "--run_dir", "run", cwd=tmp_path)
-    done = run_atari("train", "--resume", "run", "--total_frames", 2048, cwd=tmp_path)
-    assert done.code == 0
-    assert "learning rate at 1,024 frames: 0 before, 0.0015 now" in done.stderr
-    rates = [row["learner/learning_rate"] for row in read_metrics(tmp_path / "run/metrics.jsonl")]
-    np.testing.assert_allclose(
-        rates, [0.003, 0.00225, 0.0015, 0.00075, 0.0015, 0.001125, 0.00075, 0.000375], rtol=1e-6
     )
 
 

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import re
 import shutil
 import signal
 import subprocess
@@ -14,24 +13,10 @@ import pytest
 
 from experiment.checkpoint import newest_number
 from experiment.run_dir import read_status
+from tests.processes import PATIENCE_SECONDS, handles, wait_for
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ROOT / "configs/smoke.yaml"
-PATIENCE_SECONDS = 120
-
-
-def wait_for(condition):
-    """Waits until a condition holds."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.01)
-
-
-def handles(process, number):
-    """Whether a process has a handler of its own for a signal."""
-    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
-    return bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 def start(folder, *arguments, stdout=subprocess.DEVNULL):
@@ -70,7 +55,7 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_control_c_while_a_command_starts_is_one_line(policy, command, seconds):
     process = start(policy.parent, *COMMANDS[command])
-    wait_for(lambda: handles(process, signal.SIGTERM))
+    wait_for(lambda: handles(process.pid, signal.SIGTERM))
     time.sleep(seconds)
     stop(process, signal.SIGINT)
     assert not (policy.parent / "run/config.yaml").exists()

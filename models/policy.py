@@ -19,10 +19,12 @@ LAST_REWARD_LIMIT = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyConfig:
-    """What a policy sees beside observations and the last reward, and what its heads are given.
+    """What a policy sees beside observations, and what its heads are given.
 
     Args:
-        last_action: also its own last action, as one-hot; nothing at the start of a memory. Many
+        last_reward: the reward that arrived with the observation, as the agents of 2021 do. Where
+            it tells what is to be remembered, as the parity of bits, memory can do without it.
+        last_action: its own last action, as one-hot; nothing at the start of a memory. Many
             partially observable games cannot be solved without it.
         head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
             biases 0, so that a small one begins near uniform (Andrychowicz et al. 2020,
@@ -36,6 +38,7 @@ class PolicyConfig:
             learned gain is Bachlechner et al.'s (2020, https://arxiv.org/abs/2003.04887).
     """
 
+    last_reward: bool = True
     last_action: bool = False
     head_gain: float | None = None
     centre_features: bool = False
@@ -48,7 +51,7 @@ class PolicyConfig:
 
 def core_input_size(encoder_size: int, num_actions: int, config: PolicyConfig) -> int:
     """Returns the features of a row of the core: the encoder's, the last reward, last action."""
-    return encoder_size + 1 + num_actions * config.last_action
+    return encoder_size + config.last_reward + num_actions * config.last_action
 
 
 class PolicyOutput(NamedTuple):
@@ -87,6 +90,7 @@ class Policy(nn.Module):
         super().__init__()
         self.num_actions = num_actions
         config = config or PolicyConfig()
+        self.sees_last_reward = config.last_reward
         self.sees_last_action = config.last_action
         self.encoder = make_encoder(encoder, observation_shape, observation_dtype, symbols)
         input_size = core_input_size(self.encoder.output_size, num_actions, config)
@@ -125,7 +129,7 @@ class Policy(nn.Module):
         Args:
             observation: [T, B, *observation_shape] in the environment's dtype.
             last_reward: [T, B] float32 raw reward that arrived with the observation; clipped here
-                to `LAST_REWARD_LIMIT`.
+                to `LAST_REWARD_LIMIT`. Unread unless `PolicyConfig.last_reward`.
             last_action: [T, B] int64 action that led to the observation; `NO_ACTION` where memory
                 begins anew. Unread unless `PolicyConfig.last_action`.
             start: [T, B] bool, true where memory begins anew at this row.
@@ -134,8 +138,10 @@ class Policy(nn.Module):
         Returns:
             Logits and values, and the core state after row T - 1.
         """
-        reward = last_reward.clamp(-LAST_REWARD_LIMIT, LAST_REWARD_LIMIT).unsqueeze(-1)
-        parts = [self.encode(observation), reward]
+        parts = [self.encode(observation)]
+        if self.sees_last_reward:
+            reward = last_reward.clamp(-LAST_REWARD_LIMIT, LAST_REWARD_LIMIT)
+            parts.append(reward.unsqueeze(-1))
         if self.sees_last_action:
             actions = torch.arange(self.num_actions, device=last_action.device)
             parts.append((last_action.unsqueeze(-1) == actions).float())

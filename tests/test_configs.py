@@ -45,6 +45,14 @@ def test_the_commands_of_the_2021_protocol_differ_in_their_core_alone():
     assert all(replace(config, core=found[0].core) == found[0] for config in found)
 
 
+@pytest.mark.parametrize("name", ["parity", "word_problem"])
+def test_where_reward_and_action_tell_the_state_the_policy_sees_neither(name):
+    values = yaml.safe_load((ROOT / f"configs/memory/{name}.yaml").read_text())
+    config = settings_from_values(TrainConfig, values)
+    assert not config.policy.last_reward
+    assert not config.policy.last_action
+
+
 def test_the_recipe_is_the_same_with_one_frame_and_in_other_games():
     pong, one, atari = (
         settings_from_values(TrainConfig, yaml.safe_load((ROOT / "configs" / name).read_text()))

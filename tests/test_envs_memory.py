@@ -243,3 +243,16 @@ def test_every_episode_is_drawn_anew():
 def test_repeat_previous_must_fit_its_episode():
     with pytest.raises(ValueError, match="k < length, got k=5, length=5"):
         make_env("repeat_previous", EnvConfig(k=5, length=5), 1, 0)
+
+
+def test_the_last_reward_tells_the_parity_to_a_policy_without_memory():
+    """Simulated apart over 20,000 episodes of 20: 0.679."""
+    env = make_env("parity", EnvConfig(length=20), 4000, seed=0)
+    total = 0.0
+    for step_index in range(20):
+        step = env.recv()
+        in_view = step.observation.argmax(-1)
+        knows_zero = (step.reward == 0) | (step_index == 0)
+        env.send(np.where(knows_zero, in_view, 1))
+        total += env.recv().reward.mean()
+    assert total == pytest.approx(0.679, abs=0.005)

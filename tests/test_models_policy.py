@@ -71,6 +71,15 @@ def test_the_last_reward_enters_clipped():
     assert not torch.allclose(logits(0.5), logits(1.0))
 
 
+def test_the_last_reward_can_be_left_out():
+    policy = build("feedforward", config=PolicyConfig(last_reward=False))
+    observation, last_reward, last_action, start = unroll()
+    seen = {}
+    policy.core.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))
+    policy(observation, last_reward, last_action, start, ())
+    assert torch.equal(seen["x"], policy.encode(observation))
+
+
 def test_the_last_action_enters_as_one_hot_behind_features_and_reward():
     policy = build("feedforward", config=PolicyConfig(last_action=True))
     observation, last_reward, last_action, start = unroll()

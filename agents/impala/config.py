@@ -131,7 +131,7 @@ class TrainConfig(RunConfig):
     Args:
         game: such as "Pong" or "Pong-v5" (Atari), "tmaze" (a memory task); a wrong name lists more.
         env: the environment's protocol and sizes.
-        policy: what the policy sees beside observations.
+        policy: what the policy sees beside observations, and what its heads are given.
         core: memory of the policy; the only field that differs between compared runs.
         encoder: what turns observations into features.
         learner: how rollouts become updates.

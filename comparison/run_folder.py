@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.impala.shown import GAMES_IN_MEAN
 from comparison.evaluations import read_evaluations
 from comparison.foreign_values import finite, optional_json
 from comparison.kinds import kind_of
@@ -63,7 +64,7 @@ def thinned_metrics(path: Path, kind: RunKind) -> Metrics:
     """
     rows: list[tuple[float, float, float]] = []
     last: dict[str, Any] = {}
-    every, num_rows, best = 1, 0, -math.inf
+    every, num_rows, num_games, best = 1, 0, 0, -math.inf
     size = path.stat().st_size if path.exists() else 0
     if size > MAX_METRICS_BYTES:
         raise ValueError(f"{path} is larger than {MAX_METRICS_BYTES:,} bytes")
@@ -71,7 +72,11 @@ def thinned_metrics(path: Path, kind: RunKind) -> Metrics:
         shown = next((tag for tag in kind.curve_tags if tag in last), None)
         if shown is None:
             continue
-        best = max(best, finite(last[shown], shown, str(path)))
+        score = finite(last[shown], shown, str(path))
+        games = last.get("games")  # not kept in what is published
+        num_games += len(games) if isinstance(games, list) else GAMES_IN_MEAN
+        if num_games >= GAMES_IN_MEAN:
+            best = max(best, score)
         if num_rows % every == 0:
             tags = (kind.unit, "wall_seconds", shown)
             done, seconds, value = (finite(last.get(tag), tag, str(path)) for tag in tags)
@@ -86,7 +91,7 @@ def thinned_metrics(path: Path, kind: RunKind) -> Metrics:
         seconds=curve[:, 1],
         scores=curve[:, 2],
         is_cut=size > 0 and not _ends_in_line_break(path),
-        end=end | ({kind.best_tag: best} if rows and kind.best_tag else {}),
+        end=end | ({kind.best_tag: best} if best > -math.inf and kind.best_tag else {}),
     )
 
 

@@ -37,7 +37,13 @@ def pack(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> bytes:
     Args:
         tensors: of any shape and device; copied where they share memory or are not contiguous.
         values: plain values that JSON can hold, by name.
+
+    Raises:
+        ValueError: it would be larger than what `read` takes.
     """
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    if size > MAX_BYTES:
+        raise ValueError(f"{size:,} bytes of tensors, a file holds at most {MAX_BYTES:,}")
     own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     header, tensor_bytes = _parts(save(own))
     header[METADATA] = {name: json.dumps(value) for name, value in values.items()}

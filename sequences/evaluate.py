@@ -31,7 +31,8 @@ class EvaluationConfig:
     """How a model is evaluated.
 
     Args:
-        split: train, validation or test; no example is in two of them.
+        split: train, validation or test. No document of a text is in two of them; examples that are
+            drawn can be: there are only so many small ones, of `aa` one string per length.
         examples: sequences of a task that makes them as it is asked; of a text, all are read.
         seed: of the sequences.
         context: of a text: the state is carried from segment to segment of a document, or empty
@@ -78,6 +79,7 @@ def evaluate(
         "seconds": time.monotonic() - began,
         "task": saved.config.task.kind,
         "task_args": dict(saved.config.task.args),
+        "source_hash": saved.task.source_hash,
         "core": saved.config.core.kind,
         "tokens": saved.tokens,
         "updates": saved.updates,

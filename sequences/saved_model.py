@@ -1,5 +1,6 @@
 """A model as a run saved it: its weights, and the settings that trained it."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from sequences.stand_in import check_vocabulary
 from sequences.tasks import Task
 from sequences.trainer import make_model, vocabulary
 
+logger = logging.getLogger(__name__)
 PARTS = ("config", "vocabulary", "policy", "progress")
 PROGRESS = {"updates": 0, "tokens": 0}
 
@@ -49,6 +51,9 @@ def load_model(source: Path) -> SavedModel:
         check_vocabulary(read["vocabulary"], vocabulary(task))
     except ValueError as error:
         raise ValueError(f"{source} {error}") from None
+    read_from = read.get("trainable", {}).get("source_hash", task.source_hash)
+    if read_from != task.source_hash:
+        logger.warning("%s learned from another text than the one that is there now", source)
     model = make_model(config, task)
     model.load_state_dict(read["policy"])
     progress = read["progress"]

@@ -105,6 +105,19 @@ def test_a_long_curve_is_thinned_evenly_and_keeps_its_end(tmp_path):
     assert curve.end["frames"] == 10 * MAX_CURVE_POINTS
 
 
+def test_a_mean_of_fewer_games_than_it_says_is_not_the_best(tmp_path):
+    values = (9.0, 1.0, 2.0)
+    rows = [
+        row | {RETURN_TAG: value, "games": [[value, 5]] * 60}
+        for row, value in zip(metrics(1.0)[:3], values, strict=True)
+    ]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert thinned_metrics(path, AGENTS).end[BEST_TAG] == 2.0
+    path.write_text(json.dumps(rows[0]) + "\n")
+    assert BEST_TAG not in thinned_metrics(path, AGENTS).end
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, "1", True, 10**400])
 def test_a_return_that_is_no_number_is_refused(tmp_path, value):
     run = write_run(tmp_path / "run")

@@ -19,6 +19,8 @@ def game_scores(game):
         ("Skiing-v5", -17098.09, -4336.9),
         ("MontezumaRevenge-v5", 0.0, 4753.3),
         ("Alien-v5", 227.75, 7127.7),
+        ("SpaceInvaders-v5", 148.0, 1668.7),
+        ("VideoPinball-v5", 16256.9, 17667.9),
         ("Zaxxon-v5", 32.5, 9173.3),
     ],
 )

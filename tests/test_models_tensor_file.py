@@ -82,6 +82,13 @@ def test_a_value_that_is_no_json_is_refused_though_the_checksum_fits(tmp_path):
 def test_no_file_and_a_huge_one_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="no file at"):
         tensor_file.read(tmp_path / "missing.safetensors")
+    path = written(tmp_path)
     monkeypatch.setattr(tensor_file, "MAX_BYTES", 100)
     with pytest.raises(ValueError, match="larger than 100 bytes"):
-        tensor_file.read(written(tmp_path))
+        tensor_file.read(path)
+
+
+def test_what_could_not_be_read_again_is_not_written(monkeypatch):
+    monkeypatch.setattr(tensor_file, "MAX_BYTES", 100)
+    with pytest.raises(ValueError, match="a file holds at most 100"):
+        tensor_file.pack({"a": torch.zeros(26)}, {})

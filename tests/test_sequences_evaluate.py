@@ -96,6 +96,17 @@ def test_a_text_that_has_become_another_has_another_vocabulary(tmp_path, text, c
         load_model(run)
 
 
+def test_a_text_that_has_become_another_is_said_and_recorded(tmp_path, text, caplog):
+    run = train(settings(text, CARRIED, total_tokens=50, run_dir=str(tmp_path / "run")))
+    before = evaluate(run, EvaluationConfig())["source_hash"]
+    assert "another text" not in caplog.text
+    next((tmp_path / "corpus").iterdir()).write_text("y = 1\n")
+    after = evaluate(run, EvaluationConfig())["source_hash"]
+    assert f"{run} learned from another text than the one that is there now" in caplog.text
+    assert len(before) == 64
+    assert after != before
+
+
 def test_a_task_is_made_once_as_it_was_trained_and_once_as_it_is_asked_for(run, monkeypatch):
     made = []
 

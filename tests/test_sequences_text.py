@@ -12,8 +12,8 @@ TEXT = find_task("text")
 WIKITEXT = {
     "wiki.train.tokens": " \n = One = \n \n the cat , <unk> sat \n = = Part = = \n more \n"
     " = Two = \n the dog \n",
-    "wiki.valid.tokens": " \n = Three = \n the cat \n",
-    "wiki.test.tokens": " \n = Four = \n the zebra \n",
+    "wiki.valid.tokens": " \n = Two = \n the cat \n",
+    "wiki.test.tokens": " \n = One = \n the <unk> \n",
 }
 
 
@@ -120,7 +120,7 @@ def test_byte_pairs_are_shorter_than_bytes_and_spell_the_text(small_folder):
 def test_wikitext_is_split_by_file_and_cut_into_articles(tmp_path):
     task = make(source=folder_of(tmp_path, WIKITEXT), unit="words")
     assert task.num_examples == {"train": 2, "validation": 1, "test": 1}
-    assert answered(task, "test") == [["=", "<unk>", "=", "<eos>", "the", "<unk>", "<eos>"]]
+    assert answered(task, "test") == [["=", "One", "=", "<eos>", "the", "<unk>", "<eos>"]]
     train = [[task.answers[a] for a in task.example("train", 0, i).answers] for i in range(2)]
     assert sorted(words[1] for words in train) == ["One", "Two"]
     assert task.answers[0] == "="  # the most frequent word comes first
@@ -130,7 +130,7 @@ def test_wikitext_is_split_by_file_and_cut_into_articles(tmp_path):
 def test_wikitext_can_be_read_as_bytes(tmp_path):
     task = make(source=folder_of(tmp_path, WIKITEXT), unit="bytes")
     (example,) = examples(task, "validation", 0)
-    assert bytes(example.answers.tolist()) == b" = Three = \n the cat \n"
+    assert bytes(example.answers.tolist()) == b" = Two = \n the cat \n"
 
 
 def test_no_answer_is_left_out(small_folder):
@@ -151,9 +151,9 @@ def test_no_answer_is_left_out(small_folder):
             "has no wiki.test.tokens, which belongs to WikiText-103",
         ),
         (
-            WIKITEXT | {"wiki.train.tokens": " = A = \n the cat \n"},
+            WIKITEXT | {"wiki.test.tokens": " = One = \n the zebra \n"},
             {"unit": "words"},
-            "the word 'Three' is outside the vocabulary of 5 words, which has no <unk>",
+            "the word 'zebra' is outside the vocabulary of 12 words: raise",
         ),
         (WIKITEXT | {"wiki.test.tokens": b"\xff"}, {"unit": "words"}, "a text is not UTF-8"),
         ({}, {"unit": "letters"}, "unit must be one of bytes, byte_pairs, words, got 'letters'"),

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agents.impala.episodes import Episode
-from agents.impala.shown import RETURN_TAG
+from agents.impala.shown import GAMES_IN_MEAN, RETURN_TAG
 from experiment.ranks import Ranks
 
 PARTS = ("env", "inference", "learner")
-GAMES_IN_MEAN = 100  # as RETURN_TAG says
 
 
 class Played:

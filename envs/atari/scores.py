@@ -3,7 +3,8 @@
 Source of the scores in `games.csv`: random and human are the constants of `atari_data.py` in
 dqn_zoo (Google DeepMind); `impala_deep_200m` is table C.1 of Espeholt et al. 2018 (deep network,
 feed-forward, 200 M frames), `r2d2_10b` is Kapturowski et al. 2019 (10 B frames). All were read
-from the data set that accompanies Atari-5 (Aitchison et al. 2022). The games are those of ale-py.
+from the data set that accompanies Atari-5 (Aitchison et al. 2022), but for the random scores of
+SpaceInvaders and VideoPinball, where it has other numbers. The games are those of ale-py.
 """
 
 import csv

@@ -14,6 +14,7 @@ uniformly among the members (of reset Dyck-1: see `_reset_dyck`).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,16 +103,22 @@ def _depth(word: Symbols, opening: int = 0) -> Symbols:
 
 def _shuffle(rng: np.random.Generator, length: int) -> Symbols:
     """An interleaving of a Dyck word in () and one in [], uniformly among all of a length."""
-    pairs = length // 2
-    ways = [math.comb(length, 2 * k) * _catalan(k) * _catalan(pairs - k) for k in range(pairs + 1)]
-    total = sum(ways)
-    k = int(rng.choice(pairs + 1, p=[way / total for way in ways]))
+    k = int(rng.choice(length // 2 + 1, p=_shares_of_round(length)))
     word = np.empty(length, np.int64)
     is_round = np.zeros(length, np.bool_)
     is_round[rng.permutation(length)[: 2 * k]] = True
     word[is_round] = _dyck(rng, 2 * k)
     word[~is_round] = 2 + _dyck(rng, length - 2 * k)
     return word
+
+
+@cache
+def _shares_of_round(length: int) -> list[float]:
+    """Returns the share of the shuffles of a length that have k pairs of (), for every k."""
+    pairs = length // 2
+    ways = [math.comb(length, 2 * k) * _catalan(k) * _catalan(pairs - k) for k in range(pairs + 1)]
+    total = sum(ways)
+    return [way / total for way in ways]
 
 
 def _catalan(n: int) -> int:

@@ -78,12 +78,13 @@ def split_of(path: str) -> Split:
 
 def cut(text: bytes) -> list[bytes]:
     """Returns a text in documents of at most DOCUMENT_BYTES, cut after a line where one ends."""
-    documents = []
-    while len(text) > DOCUMENT_BYTES:
-        size = text.rfind(b"\n", 0, DOCUMENT_BYTES) + 1 or DOCUMENT_BYTES
-        documents.append(text[:size])
-        text = text[size:]
-    return [*documents, text] if text else documents
+    documents, begin = [], 0
+    while begin < len(text):
+        most = begin + DOCUMENT_BYTES
+        end = len(text) if len(text) <= most else text.rfind(b"\n", begin, most) + 1 or most
+        documents.append(text[begin:end])
+        begin = end
+    return documents
 
 
 def read_documents(settings: TextSettings) -> Documents:

@@ -89,14 +89,18 @@ class Words:
         self._numbers = {word: number for number, word in enumerate(frequent)}
 
     def encode(self, text: bytes) -> NDArray[np.int32]:
-        """Returns the numbers of the words; `<unk>`, where there is such, for unknown ones."""
-        unknown = self._numbers.get(UNKNOWN)
-        numbers = [self._numbers.get(word, unknown) for word in _words(text)]
+        """Returns the numbers of the words.
+
+        Raises:
+            ValueError: a word is outside the vocabulary. One number for all such words would make
+                the text another one, with fewer bits.
+        """
+        numbers = [self._numbers.get(word) for word in _words(text)]
         if None in numbers:
             word = _words(text)[numbers.index(None)]
             raise ValueError(
-                f"the word {word!r} is outside the vocabulary of {len(self.units)} words, which "
-                f"has no {UNKNOWN}"
+                f"the word {word!r} is outside the vocabulary of {len(self.units):,} words: raise "
+                f"task.args.vocabulary_size, or write {UNKNOWN} in the text"
             )
         return np.array(numbers, np.int32)
 

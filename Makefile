@@ -26,7 +26,8 @@ test: lint
 	$(PYTEST) -m "not slow" --durations=10
 
 test-slow: .venv/test
-	$(PYTEST) -m "slow and not campaign"
+	$(PYTEST) -m "slow and not faults"
+	$(BIN)/python -m pytest -m "slow and faults and not campaign"  # clocked: one at a time
 
 faults: .venv/test
 	rm -f build/reliability.json && mkdir -p build

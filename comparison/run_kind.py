@@ -62,7 +62,8 @@ class RunKind:
         num_examples: what a file of runs calls the number of examples behind an evaluation.
         curve: what a file of runs calls the columns of a learning curve.
         curve_tags: of rows of metrics: a curve is of the first that they have.
-        best_tag: of the highest value of a curve, of full means alone; None keeps none.
+        best_tag: of the highest value of a curve, of full means alone where the games are
+            known; None keeps none.
         end_tags: of the last row, what is kept.
         sizes: settings of an evaluation that make a task larger, by the full name of the setting
             that was trained with.

@@ -30,30 +30,6 @@ def write_atomically(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_new(path: Path, content: bytes) -> Path:
-    """Writes a file that nothing is replaced by; returns where, the first of name, name-2, ...
-
-    Of two processes that write at once each gets a name of its own.
-    """
-    while True:
-        unused = unused_path(path)
-        try:
-            file = unused.open("xb")
-        except FileExistsError:  # another process was faster
-            continue
-        break
-    try:
-        with file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        unused.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-    return unused
-
-
 def temporary_of(path: Path) -> Path:
     """Returns where `write_atomically` prepares a file; a crash may leave it behind."""
     return path.with_name(f".{path.name}.tmp")

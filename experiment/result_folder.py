@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from experiment.files import readable_json, refuse_unwritable, refuse_way_out, write_new
+from experiment.files import refuse_unwritable, refuse_way_out, unused_path, write_json
 
 RESULTS = "evaluation"  # folder of the results of a run
 
@@ -35,4 +35,6 @@ def result_folder(source: Path, out: Path | None = None) -> Path:
 def write_result(folder: Path, name: str, result: dict[str, Any]) -> Path:
     """Writes a result, never over an earlier one of the name; returns where."""
     folder.mkdir(parents=True, exist_ok=True)
-    return write_new(folder / name, (readable_json(result) + "\n").encode())
+    path = unused_path(folder / name)
+    write_json(path, result)
+    return path

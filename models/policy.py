@@ -23,7 +23,7 @@ class PolicyConfig:
 
     Args:
         last_reward: the reward that arrived with the observation, as the agents of 2021 do. Where
-            it tells what is to be remembered, as the parity of bits, memory can do without it.
+            it tells what is to be remembered, as the parity of bits, no memory is needed to use it.
         last_action: its own last action, as one-hot; nothing at the start of a memory. Many
             partially observable games cannot be solved without it.
         head_gain: the policy head's first weights are orthogonal with this gain, > 0, and its
@@ -50,7 +50,7 @@ class PolicyConfig:
 
 
 def core_input_size(encoder_size: int, num_actions: int, config: PolicyConfig) -> int:
-    """Returns the features of a row of the core: the encoder's, the last reward, last action."""
+    """Returns the features of a row of the core: the encoder's, and of what else is seen."""
     return encoder_size + config.last_reward + num_actions * config.last_action
 
 

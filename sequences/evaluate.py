@@ -1,4 +1,4 @@
-"""How right a saved model answers sequences that it has not learned from."""
+"""How right a saved model answers sequences of a split of its own."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

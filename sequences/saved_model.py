@@ -17,7 +17,7 @@ from sequences.tasks import Task
 from sequences.trainer import make_model, vocabulary
 
 logger = logging.getLogger(__name__)
-PARTS = ("config", "vocabulary", "policy", "progress")
+PARTS = ("config", "vocabulary", "policy", "progress", "trainable")
 PROGRESS = {"updates": 0, "tokens": 0}
 
 
@@ -51,8 +51,7 @@ def load_model(source: Path) -> SavedModel:
         check_vocabulary(read["vocabulary"], vocabulary(task))
     except ValueError as error:
         raise ValueError(f"{source} {error}") from None
-    read_from = read.get("trainable", {}).get("source_hash", task.source_hash)
-    if read_from != task.source_hash:
+    if read["trainable"].get("source_hash", task.source_hash) != task.source_hash:
         logger.warning("%s learned from another text than the one that is there now", source)
     model = make_model(config, task)
     model.load_state_dict(read["policy"])

@@ -23,7 +23,7 @@ from experiment.stop_signals import SIGNALS
 from experiment.training_command import REQUEUE
 from tests import fault_runs, rank_runs
 from tests.fault_runs import Fault
-from tests.processes import handles
+from tests.processes import handles, wait_for
 
 CONFIG = Path(__file__).parent / "data" / "faults.yaml"
 MODES = {"serial": [], "async": ["--mode", "async", "--num_actors", "2", "--max_policy_lag", "4"]}
@@ -74,11 +74,9 @@ class Subject:
         """Sends a signal to a session that hangs once it has written a row, and then another."""
         process = fault_runs.start(self.arguments(), self.folder, fault)
         metrics = self.run / "metrics.jsonl"
-        while not (metrics.exists() and metrics.read_text()):
-            time.sleep(0.01)
+        wait_for(lambda: metrics.exists() and metrics.read_text())
         os.kill(process.pid, number)
-        while handles(process.pid, number):
-            time.sleep(0.01)
+        wait_for(lambda: not handles(process.pid, number))
         assert process.is_alive()
         os.kill(process.pid, number)
         return fault_runs.wait(process, self.folder)

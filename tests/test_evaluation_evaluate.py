@@ -257,7 +257,7 @@ def test_a_result_is_printed_where_the_disk_fails_and_goes_where_out_says(
     def fail(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("experiment.result_folder.write_new", fail)
+    monkeypatch.setattr("experiment.result_folder.write_json", fail)
     assert main(how) == 2
     said = capsys.readouterr()
     assert "mean return" in said.out.partition("written to")[2]

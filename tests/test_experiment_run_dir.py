@@ -11,7 +11,7 @@ import torch
 
 from experiment import run_dir
 from experiment.checkpoint import load_newest
-from experiment.files import unused_folder, unused_path, write_new
+from experiment.files import unused_folder, unused_path
 from experiment.memory import peak_memory_bytes
 from experiment.provenance import ROOT, program, provenance, source_hash
 from experiment.run_dir import RunDir, read_config, read_status
@@ -155,12 +155,3 @@ def test_the_number_of_a_folder_stands_behind_its_whole_name(tmp_path):
     assert unused_path(tmp_path / "film.mp4") == tmp_path / "film.mp4"
     (tmp_path / "film.mp4").touch()
     assert unused_path(tmp_path / "film.mp4") == tmp_path / "film-2.mp4"
-
-
-def test_of_two_that_write_at_once_each_gets_a_name_of_its_own(tmp_path, monkeypatch):
-    path = tmp_path / "result.json"
-    assert write_new(path, b"first") == path
-    seen = iter([path, tmp_path / "result-2.json"])  # the first has just been taken
-    monkeypatch.setattr("experiment.files.unused_path", lambda path: next(seen))
-    assert write_new(path, b"second") == tmp_path / "result-2.json"
-    assert path.read_bytes() == b"first"

@@ -1,6 +1,7 @@
 """Whatever befalls a run, it goes on or says why it cannot, and nothing is lost.
 
-The default suite runs the quick part; `make faults` runs the long one and writes its figures.
+The default suite runs the quick part, `make test-slow` more; `make faults` runs the long campaign
+and writes its figures.
 """
 
 import signal

@@ -153,7 +153,7 @@ def test_no_answer_is_left_out(small_folder):
         (
             WIKITEXT | {"wiki.test.tokens": " = One = \n the zebra \n"},
             {"unit": "words"},
-            "the word 'zebra' is outside the vocabulary of 12 words: raise",
+            "the word 'zebra' is not among the 12 words of the vocabulary",
         ),
         (WIKITEXT | {"wiki.test.tokens": b"\xff"}, {"unit": "words"}, "a text is not UTF-8"),
         ({}, {"unit": "letters"}, "unit must be one of bytes, byte_pairs, words, got 'letters'"),

@@ -16,7 +16,7 @@ def rows(tmp_path):
         for seed, value in enumerate(returns, 1):
             run = write_run(tmp_path / f"runs/{core}/{seed}", value, core=core, seed=seed)
             if core != "gru":
-                write_evaluation(run, evaluation([value / 2] * 500, length=100), "longer")
+                write_evaluation(run, evaluation([value - 0.6] * 500, length=100), "longer")
             runs.append(read_run_folder(run))
     file = tmp_path / RESULTS / "tmaze.json"
     file.parent.mkdir(parents=True)
@@ -38,7 +38,7 @@ def test_a_cell_is_the_mean_and_bold_are_all_that_read_the_best(rows):
 def test_another_size_is_a_row_of_its_own_and_what_is_missing_is_named(rows):
     by_task, text = rows
     longer = dict(zip(by_task["task"], by_task["at length=100"], strict=True))
-    assert (longer["lstm"], longer["rdn"], longer["gru"]) == ("**0.48**", "**0.48**", "-")
+    assert (longer["lstm"], longer["rdn"], longer["gru"]) == ("**0.35**", "**0.35**", "-")
     state = dict(zip(by_task["task"], by_task["state, bytes"], strict=True))
     assert (state["rdn"], state["lru"]) == ("512", "-")
     missing = text.rpartition("Not run yet: ")[2]

@@ -1,7 +1,7 @@
 """What the display shows of a run of an agent, and the tags that others ask for."""
 
 RETURN_TAG = "return/last_100_games_points"
-GAMES_IN_MEAN = 100  # as it says
+GAMES_IN_MEAN = 100  # of RETURN_TAG
 LAG = "learner/lag_updates"
 SHOWN = (
     (RETURN_TAG, "return of last 100 games", "{:.2f}"),

@@ -51,7 +51,8 @@ class TextSettings:
         files: names of the files of a folder that are read, as a pattern.
         unit: what is predicted: bytes, byte pairs (needs the package `tokenizers`) or words
             between blanks.
-        vocabulary_size: byte pairs and words: how many at most; the most frequent.
+        vocabulary_size: byte pairs and words: how many at most, the most frequent. No word of the
+            text may be outside, so that rare ones have to stand in it as "<unk>".
     """
 
     source: str = STANDARD_LIBRARY

@@ -99,8 +99,9 @@ class Words:
         if None in numbers:
             word = _words(text)[numbers.index(None)]
             raise ValueError(
-                f"the word {word!r} is outside the vocabulary of {len(self.units):,} words: raise "
-                f"task.args.vocabulary_size, or write {UNKNOWN} in the text"
+                f"the word {word!r} is not among the {len(self.units):,} words of the vocabulary, "
+                f"which are the most frequent of the train split, task.args.vocabulary_size at "
+                f"most: write {UNKNOWN} for rare words"
             )
         return np.array(numbers, np.int32)
 

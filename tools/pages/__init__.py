@@ -13,6 +13,7 @@ from tools.pages.against import against_block
 from tools.pages.answers import answers_block, formal_block
 from tools.pages.atari import games_block, one_frame_block
 from tools.pages.compare_cost import compare_block
+from tools.pages.core_table import core_table_block
 from tools.pages.coverage import coverage_block
 from tools.pages.encoder import encoder_block
 from tools.pages.gpu import gpu_block
@@ -41,6 +42,7 @@ PAGES = (
     "docs/pong_trials.md",
     "docs/atari.md",
     "docs/memory.md",
+    "docs/table.md",
     "docs/kernels.md",
     "docs/cores.md",
     "docs/throughput.md",
@@ -63,6 +65,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "skip": skip_block,
     "lost_points": lost_points_block,
     "memory": memory_block,
+    "core_table": core_table_block,
     "kernels": kernel_block,
     "registers": registers_block,
     "keys": keys_block,

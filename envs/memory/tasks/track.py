@@ -14,7 +14,7 @@ def parity(config: EnvConfig) -> Task:
 
     Observation: one-hot of the bit. Chance is 1/2. A policy that sees its last reward needs no
     memory to do better: one that always answers 1, but the bit in view where it was not right last,
-    is right in 0.68 of 20. With its last action in view it is always right. So
+    has a share of 0.68 right at length 20. With its last action in view it is always right. So
     `configs/memory/parity.yaml` shows neither.
     """
     length = config.length

@@ -159,7 +159,12 @@ def test_the_report_says_what_its_intervals_were_measured_to_be_worth():
         assert said in page_text.INTERVALS
 
 
-REPORTS = [("report", "memory"), ("report_pong", "pong"), ("report_atari", "atari")]
+REPORTS = [
+    ("report", "memory"),
+    ("report_pong", "pong"),
+    ("report_atari", "atari"),
+    ("report_table", "table"),
+]
 
 
 @pytest.mark.parametrize(("report", "of"), REPORTS)

@@ -30,12 +30,14 @@ def close_hint(given: str, known: Collection[str], most: int = 1) -> str:
 
 
 def _unknown(found: re.Match[str], known: Sequence[str], arguments: Sequence[str]) -> str:
-    """Offers names of the same group whose last word is spelt alike, or is abbreviated so."""
-    group, name = found["group"] or "", found["name"].rpartition(".")[2]
+    """Offers names whose last word is spelt alike or abbreviated so; of the same group first."""
+    group = found["group"] or ""
+    given_group, _, name = found["name"].rpartition(".")
     last_word = {k: k.rpartition(".")[2] for k in known if k.startswith(group)}
     close = get_close_matches(name, last_word.values(), n=3)
     initials = {k: "".join(part[0] for part in word.split("_")) for k, word in last_word.items()}
     offered = [k for k in last_word if last_word[k] in close or initials[k] == name != last_word[k]]
+    offered = [k for k in offered if k.startswith(f"{given_group}.")] or offered
     message = found.string + (f"; close: {', '.join(offered)}" if offered else "; see --help")
     return message if message.startswith("unrecognized") else _in_file(message, arguments)
 

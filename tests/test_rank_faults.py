@@ -25,7 +25,7 @@ from tests.rank_runs import call_in_ranks, environments, run_ranks, start_ranks,
 
 pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parents[1]
-SOON_SECONDS = 20.0  # twice what it takes on two busy cores
+SOON_SECONDS = 20.0  # of which two idle cores take 8 (2026-11-28)
 ENDLESS = ["--total_frames", "1000000000"]
 
 

@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 
 from experiment.arguments import typed_values
 
-MEANT = {"gpu": "cuda"}  # what people call a choice that is spelt otherwise
+MEANT = {"gpu": "cuda", "lr": "learning_rate"}  # what people call what is spelt otherwise
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
@@ -30,14 +30,11 @@ def close_hint(given: str, known: Collection[str], most: int = 1) -> str:
 
 
 def _unknown(found: re.Match[str], known: Sequence[str], arguments: Sequence[str]) -> str:
-    """Offers names whose last word is spelt alike or abbreviated so; of the same group first."""
-    group = found["group"] or ""
-    given_group, _, name = found["name"].rpartition(".")
+    """Offers names of the same group whose last word is spelt alike."""
+    group, name = found["group"] or "", found["name"].rpartition(".")[2]
     last_word = {k: k.rpartition(".")[2] for k in known if k.startswith(group)}
-    close = get_close_matches(name, last_word.values(), n=3)
-    initials = {k: "".join(part[0] for part in word.split("_")) for k, word in last_word.items()}
-    offered = [k for k in last_word if last_word[k] in close or initials[k] == name != last_word[k]]
-    offered = [k for k in offered if k.startswith(f"{given_group}.")] or offered
+    close = get_close_matches(MEANT.get(name, name), last_word.values(), n=3)
+    offered = [k for k in last_word if last_word[k] in close]
     message = found.string + (f"; close: {', '.join(offered)}" if offered else "; see --help")
     return message if message.startswith("unrecognized") else _in_file(message, arguments)
 

@@ -250,7 +250,7 @@ def test_help_explains_every_field(tmp_path):
         (["train", "--device", "gpu"], "must be one of auto, cpu, cuda, got gpu; close: cuda"),
         (["train", "--config", "broken.yaml"], "(in broken.yaml)"),
         (["train", "--config", "kid.yaml"], "'kid'; close: core.kind (in kid.yaml)"),
-        (["train", "--lr", "0.1"], "--lr 0.1; close: policy.last_reward, learner.learning_rate"),
+        (["train", "--lr", "0.1"], "--lr 0.1; close: learner.learning_rate"),
         (["bench", "kernels", "--ops", "grv"], "srwm, got grv"),
         (["evaluate", str(ROOT / "results/pong")], "runs in it: "),
         (["trian"], "got 'trian'; close: train"),

@@ -29,5 +29,17 @@ def train(trainer, num_rollouts):
     return rows
 
 
+def output_on(policy, rollout):
+    """Returns what a policy says of a whole rollout."""
+    output, _ = policy(
+        rollout.observation,
+        rollout.last_reward,
+        rollout.last_action,
+        rollout.start,
+        rollout.core_state,
+    )
+    return output
+
+
 def weights(trainer):
     return torch.cat([p.detach().flatten().clone() for p in trainer.policy.parameters()])

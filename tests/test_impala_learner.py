@@ -11,7 +11,7 @@ from agents.impala.actor import collect
 from agents.impala.loss import impala_loss
 from agents.impala.trainer import Trainer
 from models.policy import PolicyConfig
-from tests.small_runs import CONFIG, LEARNER, train, weights
+from tests.small_runs import CONFIG, LEARNER, output_on, train, weights
 
 
 def rmsprop_step(gradient, learner):
@@ -46,13 +46,7 @@ def test_one_update_is_the_formula_and_the_actor_gets_it(optimizer, step, max_gr
     collect(trainer.crews[0], rollout)
     before = weights(trainer)
     parameters = list(trainer.policy.parameters())
-    output, _ = trainer.policy(
-        rollout.observation,
-        rollout.last_reward,
-        rollout.last_action,
-        rollout.start,
-        rollout.core_state,
-    )
+    output = output_on(trainer.policy, rollout)
     loss, _ = impala_loss(output, rollout, learner, learner.entropy_cost)
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)])
     norm = gradient.norm()

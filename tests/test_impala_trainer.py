@@ -12,7 +12,7 @@ from agents.impala.trainer import Trainer
 from envs import EnvConfig
 from models.encoders import EncoderConfig
 from models.policy import PolicyConfig
-from tests.small_runs import CONFIG, CORE, LEARNER, train, weights
+from tests.small_runs import CONFIG, CORE, LEARNER, output_on, train, weights
 
 
 def test_the_encoder_has_the_size_that_is_asked_for():
@@ -28,13 +28,7 @@ def test_a_learner_agrees_with_the_behaviour_policy_that_it_equals(last_action):
         rollout = trainer._allocate()
         collect(trainer.crews[0], rollout)
         with torch.no_grad():
-            output, _ = trainer.policy(
-                rollout.observation,
-                rollout.last_reward,
-                rollout.last_action,
-                rollout.start,
-                rollout.core_state,
-            )
+            output = output_on(trainer.policy, rollout)
         log_policy = output.logits[:-1].log_softmax(-1)
         log_probs = log_policy.gather(-1, rollout.action[..., None])[..., 0]
         # Worst over ten seeds: 1.8e-7 (2026-11-24, CPU).

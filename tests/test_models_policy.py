@@ -71,27 +71,31 @@ def test_the_last_reward_enters_clipped():
     assert not torch.allclose(logits(0.5), logits(1.0))
 
 
-def test_the_last_reward_can_be_left_out():
-    policy = build("feedforward", config=PolicyConfig(last_reward=False))
-    observation, last_reward, last_action, start = unroll()
+def core_input(policy, given):
+    """Returns what the core is given of an unroll."""
     seen = {}
     policy.core.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))
-    policy(observation, last_reward, last_action, start, ())
-    assert torch.equal(seen["x"], policy.encode(observation))
+    policy(*given, ())
+    return seen["x"]
+
+
+def test_the_last_reward_can_be_left_out():
+    policy = build("feedforward", config=PolicyConfig(last_reward=False))
+    given = unroll()
+    assert torch.equal(core_input(policy, given), policy.encode(given[0]))
 
 
 def test_the_last_action_enters_as_one_hot_behind_features_and_reward():
     policy = build("feedforward", config=PolicyConfig(last_action=True))
-    observation, last_reward, last_action, start = unroll()
-    seen = {}
-    policy.core.register_forward_pre_hook(lambda _, args: seen.update(x=args[0]))
-    policy(observation, last_reward, last_action, start, ())
-    assert seen["x"].shape == (T, B, 16 + 1 + A)
+    given = unroll()
+    _, _, last_action, start = given
+    x = core_input(policy, given)
+    assert x.shape == (T, B, 16 + 1 + A)
     for t in range(T):
         for b in range(B):
             expected = [float(last_action[t, b] == a) for a in range(A)]
-            assert seen["x"][t, b, -A:].tolist() == expected
-    assert not seen["x"][start, -A:].any()
+            assert x[t, b, -A:].tolist() == expected
+    assert not x[start, -A:].any()
 
 
 def test_the_last_action_is_not_seen_unless_asked_for():

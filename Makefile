@@ -27,7 +27,6 @@ test: lint
 
 test-slow: .venv/test
 	$(PYTEST) -m "slow and not faults"
-	$(BIN)/python -m pytest -m "slow and faults and not campaign"  # clocked: one at a time
 
 faults: .venv/test
 	rm -f build/reliability.json && mkdir -p build

@@ -1,7 +1,6 @@
 """Whatever befalls a run, it goes on or says why it cannot, and nothing is lost.
 
-The default suite runs the quick part, `make test-slow` more; `make faults` runs the long campaign
-and writes its figures.
+The default suite runs the quick part; `make faults` runs the long one and writes its figures.
 """
 
 import signal
@@ -151,14 +150,12 @@ def test_a_second_control_c_ends_a_run_at_once(tmp_path):
     subject.finish()
 
 
-@pytest.mark.campaign
 @pytest.mark.slow
 def test_many_killed_runs_go_on(whole, tmp_path):
     tally = campaign_of_kills(tmp_path, whole.mode, whole, LONG[whole.mode], seed=3)
     Report().publish("kills", whole.mode, asdict(tally))
 
 
-@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("number", LONG_SIGNALS, ids=lambda n: n.name)
 def test_many_signals_end_runs_that_go_on(whole, tmp_path, number):
@@ -166,7 +163,6 @@ def test_many_signals_end_runs_that_go_on(whole, tmp_path, number):
     Report().publish("signals", f"{number.name} {whole.mode}", asdict(tally))
 
 
-@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SAID)
 def test_each_fault_at_several_moments(whole, tmp_path, kind):
@@ -180,7 +176,6 @@ def test_each_fault_at_several_moments(whole, tmp_path, kind):
     )
 
 
-@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ON_DISK)
 def test_the_disk_fails_at_many_operations(whole, tmp_path, kind):
@@ -190,7 +185,6 @@ def test_the_disk_fails_at_many_operations(whole, tmp_path, kind):
     Report().publish("disk", f"{kind} {whole.mode}", {"trials": trials, "message": ON_DISK[kind]})
 
 
-@pytest.mark.campaign
 @pytest.mark.slow
 def test_the_folder_vanishes_at_many_operations(whole, tmp_path):
     moments = range(40, 200, 40)

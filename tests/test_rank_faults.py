@@ -314,7 +314,6 @@ def test_what_one_machine_cannot_do_is_refused_before_anything_starts(tmp_path):
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_many_runs_with_killed_ranks_go_on(tmp_path, mode):

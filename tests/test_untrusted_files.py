@@ -132,7 +132,6 @@ def test_mutated_files_are_refused_in_one_line_or_read(tmp_path, kind):
     try_mutants(tmp_path, kind, QUICK[kind], seed=1)
 
 
-@pytest.mark.campaign
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("kind", LONG)

@@ -60,7 +60,7 @@ WORDS = Words(
     " count, whose exponential is the perplexity.",
     curve="Score in training",
     curves="In training, before each update: the share of sequences without a mistake, or bits per "
-    "byte, of examples not learned from yet",
+    "byte, of examples not learned from yet, but for a text that is read more than once",
     others_title="The same models, asked otherwise",
     others="The same models under other settings than those of the score: longer or deeper "
     "sequences than in training, or a text read with an empty state at the beginning of each "

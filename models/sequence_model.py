@@ -23,8 +23,8 @@ class SequenceModelConfig:
 
     Args:
         embedding_size: features of a token, >= 1.
-        dropout: share zeroed in training of the embedding's outputs, of what each half of a core's
-            residual blocks adds, and of the core's outputs, in [0, 1).
+        dropout: share zeroed in training, in [0, 1), where the 2021 code has it: in a core's
+            residual blocks, or, of a core without them, what goes into it and comes out.
         cutoffs: numbers of the answers at which an adaptive softmax begins its clusters, for tens
             of thousands of answers of which the first are the most frequent; none is a plain
             softmax. Irie et al. 2021 have 20000, 40000 and 200000 of 267735 words.
@@ -58,7 +58,7 @@ class SequenceModel(nn.Module):
         core: core settings.
 
     Raises:
-        ValueError: no such core, or cutoffs that do not fit its outputs or the answers.
+        ValueError: no such core, or cutoffs that do not fit the answers.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(num_tokens, config.embedding_size)
         self.core = make_core(core, config.embedding_size)
-        for module in self.core.modules():
-            if isinstance(module, Block):
-                module.dropout = config.dropout
-        self.dropout = nn.Dropout(config.dropout)
+        blocks = [module for module in self.core.modules() if isinstance(module, Block)]
+        for block in blocks:
+            block.dropout = config.dropout
+        self.dropout = nn.Dropout(0.0 if blocks else config.dropout)
         self.output = make_output(self.core.output_size, num_answers, config.cutoffs)
         self.precision = config.precision
         for module in self.modules():
@@ -131,17 +131,15 @@ class Softmax(Output):
 
 
 class AdaptiveSoftmax(Output):
-    """Rare answers share clusters of few features; PyTorch's own.
+    """Rare answers share clusters, all with a core's features; PyTorch's own.
 
-    Source: Grave et al. 2017 (https://arxiv.org/abs/1609.04309).
+    Source: Grave et al. 2017 (https://arxiv.org/abs/1609.04309). As in the 2021 code no cluster has
+    fewer features than another; there the weights are those of the embedding too, here not.
     """
-
-    SHRINK = 4
-    """Each cluster has this many times fewer features than the one before."""
 
     def __init__(self, size: int, num_answers: int, cutoffs: tuple[int, ...]) -> None:
         super().__init__()
-        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(size, num_answers, list(cutoffs), self.SHRINK)
+        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(size, num_answers, list(cutoffs), div_value=1)
 
     def log_prob(self, y: Tensor, answer: Tensor) -> Tensor:
         """See `Output.log_prob`."""
@@ -157,16 +155,12 @@ def make_output(size: int, num_answers: int, cutoffs: tuple[int, ...]) -> Output
     """Returns the output layer for a core's outputs of a size.
 
     Raises:
-        ValueError: a cutoff beyond the answers, or more clusters than the core has features for.
+        ValueError: a cutoff beyond the answers.
     """
     if not cutoffs:
         return Softmax(size, num_answers)
     if cutoffs[-1] >= num_answers:
         raise ValueError(
             f"model.cutoffs must be below the number of answers, {num_answers}, got {cutoffs[-1]}"
-        )
-    if size < (least := AdaptiveSoftmax.SHRINK ** len(cutoffs)):
-        raise ValueError(
-            f"{len(cutoffs)} model.cutoffs need a core of at least {least} features, got {size}"
         )
     return AdaptiveSoftmax(size, num_answers, cutoffs)

@@ -38,7 +38,7 @@ class BatchConfig:
         sequences: whole sequences, laid end to end into the lanes; where segment_length is set,
             the lanes decide instead.
         lanes: B, read side by side; as many as there are sequences pads each in a lane of its own.
-        segment_length: T, tokens of each lane; null takes whole sequences.
+        segment_length: T, tokens of each lane, for texts; null takes whole sequences, for the rest.
         carry_state: with segments: the state goes on from one segment to the next; else each
             segment begins with an empty one.
     """
@@ -107,6 +107,11 @@ class SequenceConfig(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_below(self, 1, "total_tokens")
+        if self.learner.warmup_tokens >= self.total_tokens:
+            raise ValueError(
+                f"learner.warmup_tokens, {self.learner.warmup_tokens:,}, must be below "
+                f"total_tokens, {self.total_tokens:,}"
+            )
         find_task(self.task.kind)
 
 
@@ -114,12 +119,19 @@ def complete_settings(config: SequenceConfig) -> SequenceConfig:
     """Returns settings that name a value for all that depends on the task and the core.
 
     Raises:
-        ValueError: an own setting of either that cannot be, or segments where answers are rare.
+        ValueError: an own setting of either that cannot be, segments where answers are rare, or
+            none of a text.
     """
-    if config.batch.segment_length is not None and not find_task(config.task.kind).has_segments:
+    has_segments = find_task(config.task.kind).has_segments
+    if config.batch.segment_length is not None and not has_segments:
         raise ValueError(
             f"batch.segment_length is for texts, which ask at every token; {config.task.kind} is "
             "read in whole sequences: leave it null"
+        )
+    if config.batch.segment_length is None and has_segments:
+        raise ValueError(
+            f"documents of {config.task.kind} are too long to be read whole: set "
+            "batch.segment_length, 64 in configs/sequences/text.yaml"
         )
     task = replace(config.task, args=own_settings(config.task))
     return replace(config, task=task, core=fitted(config.core, config.model.embedding_size))

@@ -135,11 +135,16 @@ def batches(task: Task, saved: SavedModel, config: EvaluationConfig) -> Iterator
     if task.answer_bytes is not None:
         if config.split == "train":
             raise ValueError("the train split of a text has no end: choose validation or test")
-        num_steps = sizes.segment_length or 256
+        num_steps = sizes.segment_length
+        assert num_steps is not None  # a text is trained on in segments
         yield from Segments(
             task, config.split, config.seed, num_lanes=sizes.lanes, num_steps=num_steps
         )
         return
+    if config.context == "reset":
+        raise ValueError(
+            f"context reset is for texts; {saved.config.task.kind} is read in whole sequences"
+        )
     drawn = islice(examples(task, config.split, config.seed), config.examples)
     while some := list(islice(drawn, sizes.sequences)):
         yield pack(some, sizes.lanes)

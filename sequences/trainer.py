@@ -179,13 +179,13 @@ class SequenceTrainer(Trainable):
         return norm.item()
 
     def _accuracy(self, shares: Mapping[str, float]) -> dict[str, float]:
-        """Returns the shares of a batch by metric tag; of sequences where they are whole."""
+        """Returns the shares of a batch by metric tag."""
         if "bits_per_byte" in shares:
             return {"loss/bits_per_byte": shares["bits_per_byte"]}
-        found = {"accuracy/answers_share": shares["answer_accuracy"]}
-        if self.config.batch.segment_length is None:
-            found["accuracy/sequences_share"] = shares["accuracy"]
-        return found
+        return {
+            "accuracy/answers_share": shares["answer_accuracy"],
+            "accuracy/sequences_share": shares["accuracy"],
+        }
 
     def take_row(self, elapsed_seconds: float) -> dict[str, Any]:
         """Returns nothing: the rows of `rows` say it all."""

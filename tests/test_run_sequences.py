@@ -5,13 +5,17 @@ import pytest
 from run_sequences import main, show_parser
 from sequences.tasks import TASKS
 
+TRAIN_TEXT = "train --task.kind text --batch.segment_length 8"
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("train --task.kind listop", "unknown task 'listop'"),
-        ("train --task.kind text --task.args.source nowhere", "no folder nowhere"),
-        ("train --task.kind text --task.args.source empty", "no text for train in the 0 files"),
+        (f"{TRAIN_TEXT} --task.args.source nowhere", "no folder nowhere"),
+        (f"{TRAIN_TEXT} --task.args.source empty", "no text for train in the 0 files"),
+        (f"{TRAIN_TEXT} --task.args.files /x/*", "files must be a pattern within the folder"),
+        ("train --task.kind text", "too long to be read whole: set batch.segment_length"),
         (
             "train --task.kind listops --task.args.value_probability 1.0",
             "a tree of depth 10 cannot be drawn",
@@ -28,6 +32,10 @@ from sequences.tasks import TASKS
         (
             "train --task.kind listops --batch.lanes 3 --processes 2",
             "must be a multiple of the number of processes",
+        ),
+        (
+            "train --task.kind listops --learner.warmup_tokens 1000000",
+            "learner.warmup_tokens, 1,000,000, must be below total_tokens, 1,000,000",
         ),
         ("train", "alone this would train listops lstm for"),
         ("train --task.kind formal --task.args.max_length 0", "need 1 <= min_length"),

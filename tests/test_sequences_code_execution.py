@@ -127,14 +127,40 @@ def test_kinds_variables_and_relations_are_uniform():
         assert chisquare(list(counts.values())).pvalue > SURE
 
 
+def use_of(words):
+    """Returns what a statement does and the variable that it does it to or asks for."""
+    if words[0] in ("print", "if"):
+        return words[0], words[1]
+    return words[1], words[0]
+
+
 def test_used_variables_are_uniform_among_those_assigned():
-    used = Counter()
-    for tokens, _ in draw(5_000, num_statements=20):
-        known = {words[0] for words in statements(tokens)[:-1] if words[1] == "="}
-        if len(known) == 3:
-            used[tokens[-2]] += 1
-    assert len(used) == 3
-    assert chisquare(list(used.values())).pvalue > SURE
+    """Counted where all three have a value: by their name and by which had one first."""
+    used = {use: Counter() for use in ("print", "if", "++", "--", "inner print", "inner change")}
+    for tokens, _ in draw(10_000, num_statements=12):
+        known = []
+        for words in statements(tokens):
+            use, variable = use_of(words)
+            if len(known) == 3 and use != "=":
+                used[use][variable, known.index(variable)] += 1
+            if len(known) == 3 and use == "if" and (inner := use_of(words[5:]))[0] != "=":
+                name = "inner print" if inner[0] == "print" else "inner change"
+                used[name][inner[1], known.index(inner[1])] += 1
+            if use == "=" and variable not in known:
+                known.append(variable)
+    for counts in used.values():
+        assert len(counts) == 9
+        assert chisquare(list(counts.values())).pvalue > SURE
+
+
+def test_changes_go_up_as_often_as_down():
+    """Counted right after an assignment of 0 to 9, where no step is turned round."""
+    steps = Counter()
+    for tokens, _ in draw(20_000, num_statements=3):
+        _, middle, _ = statements(tokens)
+        change = middle[5:] if middle[0] == "if" else middle
+        steps[change[1]] += 1
+    assert chisquare([steps["++"], steps["--"]]).pvalue > SURE
 
 
 @pytest.mark.parametrize(("value", "text"), [(HIGHEST, "--"), (LOWEST, "++")])

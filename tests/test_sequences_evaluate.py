@@ -158,3 +158,9 @@ def test_a_text_that_reaches_over_batches_is_counted_by_its_documents(text, tmp_
     assert evaluate(run, EvaluationConfig(split="validation"))["sequences"] == documents
     with pytest.raises(ValueError, match="train split of a text has no end"):
         evaluate(run, EvaluationConfig(split="train"))
+
+
+def test_whole_sequences_have_no_state_to_reset(tmp_path):
+    run = train(settings(total_tokens=100, run_dir=str(tmp_path / "run")))
+    with pytest.raises(ValueError, match="context reset is for texts; listops is read in whole"):
+        evaluate(run, EvaluationConfig(context="reset"))

@@ -105,6 +105,12 @@ def same_distribution(ours, theirs):
     return chi2_contingency(table[:, table.sum(0) > 0]).pvalue
 
 
+def test_chances_too_small_for_a_float_are_no_fault():
+    """0.0005 to the power of 99, the chance of a hundred digits but one, is 0 in float64."""
+    sizes = {len(t) for t, _ in draw(100, depth=1, max_arguments=100, value_probability=5e-4)}
+    assert sizes == {4}  # of two arguments
+
+
 @pytest.mark.parametrize("depth_wanted", [1, 2, 10, 15])
 def test_depth_is_exact_and_the_answer_is_the_value(depth_wanted):
     for tokens, answer in draw(300, depth=depth_wanted):

@@ -17,6 +17,17 @@ WIKITEXT = {
 }
 
 
+def names_of_each_split():
+    """Returns a file name of each split."""
+    names = {}
+    for number in range(1000):
+        names.setdefault(split_of(f"{number}.txt"), f"{number}.txt")
+    return [names[split] for split in SPLITS]
+
+
+NAMES = names_of_each_split()
+
+
 def make(**settings):
     return TEXT.make(TEXT.settings(**settings))
 
@@ -28,18 +39,10 @@ def folder_of(tmp_path, files):
     return str(tmp_path)
 
 
-def names_of_each_split():
-    """Returns a file name of each split."""
-    names = {}
-    for number in range(1000):
-        names.setdefault(split_of(f"{number}.txt"), f"{number}.txt")
-    return [names[split] for split in SPLITS]
-
-
 @pytest.fixture
 def small_folder(tmp_path):
     texts = ("café\n" * 30, "tea\n", "milk\n")
-    return folder_of(tmp_path, dict(zip(names_of_each_split(), texts, strict=True)))
+    return folder_of(tmp_path, dict(zip(NAMES, texts, strict=True)))
 
 
 def answered(task, split):
@@ -101,6 +104,29 @@ def test_a_long_file_is_cut_after_lines_and_nothing_is_lost():
     assert cut(b"") == []
 
 
+def test_a_long_line_is_cut_after_a_word_and_a_long_word_before_a_character():
+    words = b"x" + b"seven ! " * (DOCUMENT_BYTES // 8) + b"seven"
+    assert cut(words) == [words[:-7], b"! seven"]
+    for text in ("é" * DOCUMENT_BYTES, "x" + "é" * DOCUMENT_BYTES, "x" + "€" * DOCUMENT_BYTES):
+        parts = cut(text.encode())
+        assert "".join(part.decode() for part in parts) == text
+        assert all(len(part) > DOCUMENT_BYTES - 4 for part in parts[:-1])
+    broken = b"\x80" * (DOCUMENT_BYTES + 1)  # no UTF-8
+    assert b"".join(cut(broken)) == broken
+
+
+def test_words_are_the_text_with_a_blank_after_each(tmp_path):
+    """A form feed ends no line, and a text without a last line end has none."""
+    texts = ["the cat \nthe \x0c dog \n", "the cat", "dog\n"]
+    source = folder_of(tmp_path, dict(zip(NAMES, texts, strict=True)))
+    task = make(source=source, files="*.txt", unit="words")
+    assert answered(task, "validation") == [["the", "cat"]]
+    (example,) = islice(examples(task, "train", 0), 1)
+    said = [task.answers[answer] for answer in example.answers]
+    assert said == ["the", "cat", "<eos>", "the", "dog", "<eos>"]
+    assert task.answer_bytes[example.answers].sum() == len("the cat \nthe dog \n")
+
+
 @pytest.mark.parametrize("unit", ["bytes", "byte_pairs"])
 def test_units_cover_the_text(small_folder, unit):
     task = make(source=small_folder, files="*.txt", unit=unit, vocabulary_size=300)
@@ -145,6 +171,7 @@ def test_no_answer_is_left_out(small_folder):
         ({}, {}, r"no text for train in the 0 files that match \*.py"),
         ({"empty.py": ""}, {}, r"no text for train in the 1 files that match \*.py"),
         (WIKITEXT | {"wiki.valid.tokens": ""}, {}, "wiki.valid.tokens is empty"),
+        (dict(zip(NAMES, "a  ", strict=True)), {"unit": "words", "files": "*.txt"}, "is blank"),
         (
             {k: v for k, v in WIKITEXT.items() if "test" not in k},
             {},

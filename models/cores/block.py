@@ -5,7 +5,7 @@
                 h <- h + W_2 relu(W_1 LayerNorm(h))
 
 W_slow and W_o have no bias, the others have one. No positional encoding, no final LayerNorm. Who
-owns the core may have it drop out of what is added to h.
+owns the core may have it drop out of the relu's outputs and of what is added to h.
 
 Source: Irie et al. 2021 (https://arxiv.org/abs/2106.06295), as its code builds it.
 
@@ -91,7 +91,7 @@ class Block(nn.Module):
     """One layer: a mixer and a feed-forward net, each behind a LayerNorm and a residual."""
 
     dropout = 0.0
-    """Share of what each half adds that is zeroed in training."""
+    """Share zeroed in training of what each half adds, and of the feed-forward's hidden units."""
 
     def __init__(self, config: CoreConfig, mixer: Mixer) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Block(nn.Module):
         else:
             h_ND = h_ND + self._drop(self.out(y_ND))
         hidden = functional.relu_(self.expand(self.norm_feedforward(h_ND)))
-        return h_ND + self._drop(self.contract(hidden)), state
+        return h_ND + self._drop(self.contract(self._drop(hidden))), state
 
     def _drop(self, added: Tensor) -> Tensor:
         return functional.dropout(added, self.dropout, self.training)

@@ -81,7 +81,7 @@ class TreeChances:
         self.low_counts = [list(accumulate(self._low_weights(h))) for h in self._heights()]
         self.full_counts = [list(accumulate(self._full_weights(h))) for h in self._heights()]
         self.first_is_full = [
-            [self.at_most[h] ** (n - 1) / self._one_of(n, h) for n in range(1, self.counts[-1] + 1)]
+            [1 / self._one_of(n, h, unit=self.at_most[h]) for n in range(1, self.counts[-1] + 1)]
             for h in range(settings.depth)
         ]
         """[height][n - 1]: chance that the first of n arguments has that height, given that one
@@ -98,9 +98,9 @@ class TreeChances:
         """For each number of arguments: the chance that a list of so many has height h."""
         return [self.exactly[h - 1] * self._one_of(n, h - 1) for n in self.counts]
 
-    def _one_of(self, n: int, h: int) -> float:
-        """(F(h)^n - F(h-1)^n) / (F(h) - F(h-1)), without the differences."""
-        high, low = self.at_most[h], self.at_most[h - 1] if h else 0.0
+    def _one_of(self, n: int, h: int, unit: float = 1.0) -> float:
+        """(F(h)^n - F(h-1)^n) / (F(h) - F(h-1)) / unit^(n-1), without the differences."""
+        high, low = self.at_most[h] / unit, (self.at_most[h - 1] if h else 0.0) / unit
         return sum(high**i * low ** (n - 1 - i) for i in range(n))
 
 

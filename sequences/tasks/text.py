@@ -2,7 +2,7 @@
 
 A document is a sequence of its own. Before its first token stands the token BEGIN, so that every
 byte of the text is asked for, and bits per byte are those of the whole text: where units are words,
-of the text with one blank between words and no other.
+of the text with one blank after every word and no other, as WikiText-103 is written.
 
 The text is that of a folder. By default the source of the Python standard library, which every
 machine has. Files are put into train, validation and test by a hash of their path, so that a file
@@ -48,7 +48,7 @@ class TextSettings:
 
     Args:
         source: folder of the text; "stdlib" is the source of this Python's standard library.
-        files: names of the files of a folder that are read, as a pattern.
+        files: names of the files of a folder that are read, as a pattern: "*.txt", "notes/*.md".
         unit: what is predicted: bytes, byte pairs (needs the package `tokenizers`) or words
             between blanks.
         vocabulary_size: byte pairs and words: how many at most, the most frequent. No word of the
@@ -63,6 +63,8 @@ class TextSettings:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise ValueError(f"unit must be one of {', '.join(UNITS)}, got {self.unit!r}")
+        if not self.files or Path(self.files).is_absolute():
+            raise ValueError(f"files must be a pattern within the folder, got {self.files!r}")
         if not 256 <= self.vocabulary_size <= MAX_VOCABULARY:
             raise ValueError(
                 f"vocabulary_size must be in 256 to {MAX_VOCABULARY}, got {self.vocabulary_size}"
@@ -81,11 +83,22 @@ def cut(text: bytes) -> list[bytes]:
     """Returns a text in documents of at most DOCUMENT_BYTES, cut after a line where one ends."""
     documents, begin = [], 0
     while begin < len(text):
-        most = begin + DOCUMENT_BYTES
-        end = len(text) if len(text) <= most else text.rfind(b"\n", begin, most) + 1 or most
+        end = len(text)
+        if end - begin > DOCUMENT_BYTES:
+            end = begin + _last_border(text[begin : begin + DOCUMENT_BYTES])
         documents.append(text[begin:end])
         begin = end
     return documents
+
+
+def _last_border(text: bytes) -> int:
+    """Returns where the last line of a text ends; else its last word, else its last character."""
+    for border in (b"\n", b" "):
+        if end := text.rfind(border) + 1:
+            return end
+    is_inside = 0b10  # the two highest bits of a byte of UTF-8 that does not begin a character
+    of_last = next((n for n in range(1, 5) if text[-n] >> 6 != is_inside), 1)
+    return len(text) - of_last if text[-of_last] >> 6 == 0b11 else len(text)
 
 
 def read_documents(settings: TextSettings) -> Documents:
@@ -142,7 +155,13 @@ def make(settings: TextSettings) -> Task:
     """
     documents = read_documents(settings)
     codec: Codec = UNITS[settings.unit](documents["train"], settings.vocabulary_size)
-    encoded = {split: [codec.encode(text) for text in documents[split]] for split in SPLITS}
+    encoded = {
+        split: [numbers for text in documents[split] if len(numbers := codec.encode(text))]
+        for split in SPLITS
+    }
+    for split, examples in encoded.items():
+        if not examples:
+            raise ValueError(f"{settings.source}: the text for {split} is blank")
     num_examples = {split: len(encoded[split]) for split in SPLITS}
     begin = len(codec.units)
 

@@ -21,7 +21,7 @@ class Codec(Protocol):
     """Bytes of each unit."""
 
     def encode(self, text: bytes) -> NDArray[np.generic]:
-        """Returns the numbers of a text's units, as integers [N], N >= 1.
+        """Returns the numbers of a text's units, as integers [N]; a blank text may have none.
 
         Raises:
             ValueError: the text has something that the vocabulary lacks.
@@ -76,7 +76,7 @@ class BytePairs:
 
 
 class Words:
-    """Words between blanks, and line ends; the most frequent first, for an adaptive softmax."""
+    """Words, a blank after each, and line ends; the most frequent first, for adaptive softmax."""
 
     def __init__(self, texts: list[bytes], vocabulary_size: int) -> None:
         counts: Counter[str] = Counter()
@@ -114,10 +114,9 @@ def _text(text: bytes) -> str:
 
 
 def _words(text: bytes) -> list[str]:
-    words: list[str] = []
-    for line in _text(text).splitlines():
-        words += [*line.split(), LINE_END]
-    return words
+    *lines, rest = _text(text).split("\n")
+    words = [word for line in lines for word in (*line.split(), LINE_END)]
+    return words + rest.split()
 
 
 UNITS: dict[str, Callable[[list[bytes], int], Codec]] = {

@@ -42,7 +42,7 @@ FUSED = tuple(kind for kind, spec in CORES.items() if spec.kernel)
 PEERS = ("nn.LSTM", "attention")
 BFLOAT16 = "rdn, bfloat16"
 VOCABULARY = 64
-TASKS = {  # with the lanes that the shipped configs pack 64 sequences into
+TASKS = {  # with the lanes that 64 sequences are packed into
     "listops": (TaskConfig(kind="listops", args={"depth": 10}), 16),
     "code_execution": (TaskConfig(kind="code_execution", args={"num_statements": 25}), 32),
 }

@@ -83,6 +83,19 @@ def sweep(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGUSR1, 138), (signal.SIGTERM, 143)])
+def test_a_command_that_handles_no_signal_ends_by_it_and_is_queued_again(tmp_path, number, code):
+    """As an evaluation is."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/commands.txt").write_text("touch began && sleep 60\n")
+    task = Task(tmp_path)
+    script = task.start()
+    wait_for((tmp_path / "began").exists)
+    os.kill(script.pid, number)
+    assert script.wait(timeout=20) == code
+    assert task.requeued == ["requeue 7_1"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("notice", ["USR1 to the script", "TERM to all", "KILL"])
 def test_a_task_that_slurm_ends_goes_on_and_is_evaluated(tmp_path, sweep, notice):

@@ -15,7 +15,7 @@ def sequences_block() -> str:
             f"medians of {settings['rounds']} turns; in brackets how many times as fast as "
             f"`nn.LSTM`, median and quartiles ({link(name, report)}):",
             table(speed_header(report), speed_rows(report)),
-            "Batches of 64 sequences, as the shipped configs draw them:",
+            "Batches of 64 sequences, in 16 lanes (`listops`, as its config has it) and 32:",
             table(PACKING_HEADER, packing_rows(report)),
         ]
     )

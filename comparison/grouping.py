@@ -20,6 +20,8 @@ from experiment.setting_roles import role_of
 from experiment.settings import flat_values
 from models.cores import CORES, resolved
 
+Key = frozenset[tuple[str, object]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -85,6 +87,12 @@ def settings(run: RunRecord) -> dict[str, Any]:
     return {k: v for k, v in values.items() if role_of(k, roles) not in ("name", "incidental")}
 
 
+def _key(run: RunRecord, prefix: str = "") -> Key:
+    """Returns what is equal for runs of equal settings; what is null may also be left out."""
+    of_run = settings(run).items()
+    return frozenset((k, v) for k, v in of_run if k.startswith(prefix) and v is not None)
+
+
 def core_name(config: Config) -> str:
     """Returns what a core is called where nothing else sets it apart."""
     return config.core.kind + (BPTT_1 if config.core.bptt == 1 else "")
@@ -113,9 +121,9 @@ def group(runs: Iterable[RunRecord]) -> list[Task]:
     if len(kinds) > 1:
         found = "; ".join(f"{kind}, such as {name}" for kind, name in kinds.items())
         raise ValueError(f"runs of one kind are compared, and these are of several: {found}")
-    by_task: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
+    by_task: dict[str, dict[Key, list[RunRecord]]] = {}
     for run in runs:
-        key = tuple(v for k, v in settings(run).items() if k.startswith(run.kind.task_part))
+        key = _key(run, run.kind.task_part)
         by_task.setdefault(run.task, {}).setdefault(key, []).append(run)
     return [
         _task(suffix, members)
@@ -146,17 +154,20 @@ def _named(
 
 
 def _task(suffix: str, runs: list[RunRecord]) -> Task:
-    kinds: dict[str, dict[tuple[object, ...], list[RunRecord]]] = {}
-    for run in runs:
-        of_kind = kinds.setdefault(core_name(run.config), {})
-        of_kind.setdefault(tuple(settings(run).values()), []).append(run)
-    order = sorted(kinds, key=lambda name: (core_rank(name), name))
-    cores = {
-        kind + difference: _distinct(members)
-        for kind in order
-        for difference, members in _named(list(kinds[kind].values()))
-    }
     first, kind = runs[0], runs[0].kind
+    by_core: dict[str, dict[Key, list[RunRecord]]] = {}
+    for run in runs:
+        of_core = by_core.setdefault(core_name(run.config), {})
+        of_core.setdefault(_key(run), []).append(run)
+    cores: dict[str, tuple[RunRecord, ...]] = {}
+    for core in sorted(by_core, key=lambda name: (core_rank(name), name)):
+        for difference, members in _named(list(by_core[core].values())):
+            if other := cores.get(name := core + difference):
+                raise ValueError(
+                    f"{other[0].name} and {members[0].name} differ in settings that read the same: "
+                    f"both would be {name!r}; leave one out"
+                )
+            cores[name] = _distinct(members)
     return Task(
         name=kind.short_name(first.task) + suffix,
         task=first.task,

@@ -8,6 +8,7 @@ from comparison.run_folder import read_run_folder
 from comparison.run_record import RunRecord
 from comparison.task_file import is_task_file, read_task_file
 from experiment.files import read_json
+from experiment.run_dir import TRIALS
 
 MAX_FOLDERS = 100_000  # looked into in search of runs
 
@@ -28,7 +29,7 @@ def read_runs(paths: Iterable[Path]) -> list[RunRecord]:
 def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Returns every run folder and task file in or below the paths, each once.
 
-    Links below a path are not followed.
+    Links below a path are not followed, and trials (`TRIALS`) are passed over.
 
     Raises:
         ValueError: a path holds no run, or too many folders to look into.
@@ -64,6 +65,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             below.clear()
             yield Path(root)
             continue
+        below[:] = [name for name in below if not name.endswith(TRIALS)]
         paths = [Path(root) / name for name in sorted(files) if name.endswith(".json")]
         for path in paths:
             if not path.is_symlink() and is_task_file(read_json(path)):

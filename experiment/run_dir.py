@@ -27,6 +27,8 @@ from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.torchrun import launch_id, num_restarts
 
 CHECKPOINTS = "checkpoints"
+TRIALS = "-tuning"
+"""How the name of a folder ends that holds trials of settings, which no comparison is made of."""
 MAX_CONFIG_BYTES = 2**16
 MAX_CONFIG_BRACKETS = 100  # the parser's time grows with the square of their depth
 Status = Literal["running", "finished", "stopped", "failed"]

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
 
@@ -30,7 +30,7 @@ from experiment.settings import (
     settings_from_arguments,
     settings_parser,
 )
-from models.cores import resolved
+from models.cores import refuse_unused, resolved
 
 Settings = Mapping[str, str]
 """Values as typed, by the full name of their field."""
@@ -144,20 +144,41 @@ def plan_runs(
         tuned: settings that a choice has beside its own.
 
     Raises:
-        ValueError: an unknown game, core, field or value, two runs of one folder, or a run folder
-            that holds a run of other settings.
+        ValueError: as `matrix`, or a run folder holds a run of other settings.
+        ArgumentError: a value that `train` would refuse.
+    """
+    plans = matrix(sweep, tuned)
+    for plan in plans:
+        refuse_other_settings(plan)
+    return plans
+
+
+def matrix(
+    sweep: SweepConfig, tuned: Mapping[Choice, Settings] = MappingProxyType({})
+) -> list[RunPlan]:
+    """Returns the runs of `plan_runs`, whatever their folders hold.
+
+    Raises:
+        ValueError: an unknown game, core, field or value, a setting that a core has no use for, two
+            runs of one folder or of the same settings.
         ArgumentError: a value that `train` would refuse.
     """
     variations = _variations(sweep.vary)
     if both := _shared(sweep).keys() & variations[0].keys():
         raise ValueError(f"--set and --vary both give {', '.join(sorted(both))}")
-    matrix = itertools.product(range(1, sweep.seeds + 1), choices(sweep), variations)
+    runs = itertools.product(range(1, sweep.seeds + 1), choices(sweep), variations)
     plans: dict[Path, RunPlan] = {}
-    for seed, choice, variation in matrix:
+    folders: dict[str, Path] = {}
+    for seed, choice, variation in runs:
         own = tuned.get(choice, {})
         plan = plan_run(sweep, choice, seed, variation=variation, tuned=own)
         if plan.path in plans:
             raise ValueError(f"two runs of the sweep are {plan.path}; leave one out")
+        other = folders.setdefault(
+            repr(plain_values(replace(plan.config, run_dir=None))), plan.path
+        )
+        if other != plan.path:
+            raise ValueError(f"{other} and {plan.path} would be the same run; leave one out")
         plans[plan.path] = plan
     return list(plans.values())
 
@@ -170,11 +191,17 @@ def plan_run(
     variation: Settings = NO_SETTINGS,
     tuned: Settings = NO_SETTINGS,
 ) -> RunPlan:
-    """Returns one run, whose folder is named after its variation; see `plan_runs`."""
+    """Returns one run, whose folder is named after its variation; see `matrix`."""
     game, core = choice
-    settings = {**_game(game), **_core(core), **tuned, **_shared(sweep), **variation}
+    given = {**tuned, **_shared(sweep), **variation}
+    if both := _core(core).keys() & given.keys():
+        raise ValueError(
+            f"--cores {core} gives {', '.join(both)}: leave it out of --set and --vary"
+        )
+    settings = {**_game(game), **_core(core), **given}
     arguments = [f"--{n}={v}" for n, v in ({"config": str(sweep.config)} | settings).items()]
     config = settings_from_arguments(TrainConfig, _parser(), arguments)
+    refuse_unused(config.core.kind, settings)
     refuse_uneven(config, sweep.processes)
     folder = config.core.kind + (BPTT_1 if config.core.bptt == 1 else "")
     for name, value in variation.items():
@@ -183,7 +210,7 @@ def plan_run(
     evaluations = tuple(EvaluationConfig(length=length) for length in _lengths(sweep.lengths))
     for evaluation in evaluations:
         played_env(canonical_game(config.game), config.env, evaluation)
-    plan = RunPlan(
+    return RunPlan(
         path=path,
         arguments=(*arguments, f"--seed={seed}", f"--run_dir={path}"),
         config=replace(config, core=resolved(config.core), seed=seed, run_dir=str(path)),
@@ -192,8 +219,6 @@ def plan_run(
         plugins=tuple(name for name in (config.game, config.core.kind) if name in LOADED),
         processes=sweep.processes,
     )
-    _refuse_other_settings(plan)
-    return plan
 
 
 @cache
@@ -255,11 +280,19 @@ def _fields(
         yield name, chosen
 
 
-def _refuse_other_settings(plan: RunPlan) -> None:
+def refuse_other_settings(plan: RunPlan) -> None:
     """Raises ValueError where the folder holds a run of other settings than planned."""
     if not (plan.path / "config.yaml").exists():
         return
-    config = config_from_values(read_config(plan.path))
+    for name, saved, planned in differences(config_from_values(read_config(plan.path)), plan):
+        raise ValueError(
+            f"{plan.path} holds a run with {name} {saved}, the sweep has {planned}; "
+            "choose another --out"
+        )
+
+
+def differences(config: TrainConfig, plan: RunPlan) -> Iterator[tuple[str, Any, Any]]:
+    """Yields every setting that a run has otherwise than planned, with its value and the plan's."""
     config = replace(config, core=resolved(config.core))
     saved = flat_values(plain_values(config))
     wanted = flat_values(plain_values(plan.config)) | {"run_dir": saved["run_dir"]}
@@ -269,7 +302,4 @@ def _refuse_other_settings(plan: RunPlan) -> None:
         del wanted["core.hidden_size"], wanted["core.feedforward_size"]
     for name, value in wanted.items():
         if saved.get(name) != value:
-            raise ValueError(
-                f"{plan.path} holds a run with {name} {saved.get(name)}, the sweep has {value}; "
-                "choose another --out"
-            )
+            yield name, saved.get(name), value

@@ -98,8 +98,10 @@ def _processes(plan: RunPlan) -> list[str]:
 
 
 def _evaluate(plan: RunPlan, evaluation: EvaluationConfig) -> list[str]:
-    length = evaluation.length
-    return ["evaluate", str(plan.path), *([] if length is None else [f"--length={length}"])]
+    usual = EvaluationConfig()
+    length = [] if evaluation.length is None else [f"--length={evaluation.length}"]
+    seed = [] if evaluation.seed == usual.seed else [f"--seed={evaluation.seed}"]
+    return ["evaluate", str(plan.path), *length, *seed]
 
 
 class RunInProgress:

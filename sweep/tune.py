@@ -1,7 +1,8 @@
 """Settings tried on a seed of their own before a sweep: the best for each game and core is kept.
 
-A trial is a whole run, in `<out>-tuning/<game>/<core>-<settings>/seed1001`, where `compare` of the
-sweep's folder does not find it. `<out>-tuning/<game>-<core>.json` says what was tried, how well it
+A trial is a whole run, in `<out>-tuning/<game>/<core>-<settings>/seed1001`, evaluated on games of
+its own; `compare` and `publish` pass such folders over: what was chosen for its score is no seed of
+what it was chosen for. `<out>-tuning/<game>-<core>.json` says what was tried, how well it
 did, and what it cost.
 """
 
@@ -11,11 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agents.evaluation.evaluate import EvaluationConfig
 from agents.impala.config import TrainConfig
 from experiment.files import file_name, write_json
 from experiment.metrics import newest_row
-from experiment.run_dir import status_word
-from sweep.plan import Choice, RunPlan, Settings, SweepConfig, choices, plan_run
+from experiment.run_dir import TRIALS, status_word
+from sweep.plan import (
+    Choice,
+    RunPlan,
+    Settings,
+    SweepConfig,
+    choices,
+    matrix,
+    plan_run,
+    refuse_other_settings,
+)
 from sweep.steps import is_trained, mean_return, score_path
 
 TUNED = ("learner.learning_rate", "learner.entropy_cost")
@@ -27,7 +38,7 @@ COSTS = ("frames", "wall_seconds")
 
 def tuning_folder(out: Path) -> Path:
     """Returns the folder of the trials of a sweep into `out`."""
-    return out.with_name(f"{out.name}-tuning")
+    return out.with_name(out.name + TRIALS)
 
 
 class Trial(NamedTuple):
@@ -48,12 +59,21 @@ def plan_trials(sweep: SweepConfig) -> dict[Choice, list[Trial]]:
     given = {text.partition("=")[0] for text in (*sweep.set, *sweep.vary)}
     if both := given.intersection(TUNED):
         raise ValueError(f"--tune draws {', '.join(sorted(both))}: leave it to it, or out")
-    trials = {}
+    matrix(sweep)  # no trial is spent on a sweep that cannot be
     sweep = replace(sweep, out=tuning_folder(sweep.out), vary=(), lengths=None)
-    for choice in choices(sweep):
-        config = plan_run(sweep, choice, SEED).config
-        drawn = [_drawn(config, number) for number in range(sweep.tune)]
-        trials[choice] = [Trial(it, plan_run(sweep, choice, SEED, variation=it)) for it in drawn]
+    return {choice: _trials(sweep, choice) for choice in choices(sweep)}
+
+
+def _trials(sweep: SweepConfig, choice: Choice) -> list[Trial]:
+    config = plan_run(sweep, choice, SEED).config
+    drawn = [_drawn(config, number) for number in range(sweep.tune)]
+    games = (EvaluationConfig(seed=SEED),)  # not those that make a score
+    trials = [
+        Trial(it, replace(plan_run(sweep, choice, SEED, variation=it), evaluations=games))
+        for it in drawn
+    ]
+    for trial in trials:
+        refuse_other_settings(trial.plan)
     return trials
 
 

@@ -29,6 +29,19 @@ def test_a_core_has_the_parameters_asked_for(kind, budget):
     assert fitted(config, INPUT) == config
 
 
+@pytest.mark.parametrize(
+    ("kind", "budget", "size"), [("lstm", 20_000, 15), ("gru", 19_400, 19), ("lstm", 19_000, 14)]
+)
+def test_without_a_feedforward_the_size_next_to_the_budget_is_taken(kind, budget, size):
+    """With 321 features each one more of an LSTM of 14 is 1,400 parameters, 7% of 20,000."""
+    assert fitted(CoreConfig(kind=kind, num_layers=1, parameters=budget), 321).hidden_size == size
+
+
+def test_the_number_that_is_told_is_the_closest():
+    with pytest.raises(ValueError, match="cannot have 2,100 within 5%; close: 2,"):
+        fitted(CoreConfig(kind="lstm", num_layers=1, parameters=2_100), 321)
+
+
 def test_hidden_and_feedforward_size_grow_together():
     sizes = [
         fitted(CoreConfig(kind="rdn", parameters=n), INPUT) for n in (100_000, 400_000, 1_600_000)

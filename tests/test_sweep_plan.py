@@ -19,8 +19,7 @@ SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
 def plan(tmp_path, **settings):
     given = {"config": SMOKE, "cores": "lstm", "seeds": 1, "out": tmp_path / "out"} | settings
     sweep = SweepConfig(**given)
-    plan_trials(sweep)
-    return plan_runs(sweep)
+    return plan_runs(sweep) if not plan_trials(sweep) else []
 
 
 def folders(plans, tmp_path):
@@ -95,8 +94,18 @@ def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
         ({"vary": ["learner.discount=0", "learner.discount=1"]}, "learner.discount is given twice"),
         ({"set": ["num_actors=1"], "vary": ["num_actors=1,2"]}, "--set and --vary both give num_a"),
         ({"cores": "rdn,rdn"}, "two runs of the sweep are .*rdn/seed1"),
+        ({"vary": ["learner.learning_rate=1e-3,0.001"]}, "rate=0.001/seed1 would be the same run"),
+        ({"cores": "rdn-bptt1", "set": ["core.bptt=full"]}, "--cores rdn-bptt1 gives core.bptt: "),
+        (
+            {"cores": "lstm,feedforward", "set": ["core.parameters=5000"]},
+            "feedforward has no use for core.parameters",
+        ),
         ({"lengths": "40,x"}, "lengths must be whole numbers such as 40,100, got '40,x'"),
         ({"lengths": "0"}, "length must be >= 1, got 0"),
+        ({"lengths": "4", "games": "repeat_previous"}, "repeat_previous needs k < length"),
+        ({"lengths": "4", "games": "repeat_previous", "tune": 2}, "needs k < length"),
+        ({"vary": ["learner.entropy=0.1"], "tune": 2}, "unknown setting 'learner.entropy'"),
+        ({"cores": "lstm,lstm", "tune": 2}, "two runs of the sweep are .*lstm/seed1"),
         ({"lengths": "40", "games": "key_value"}, "length 40 was asked for, but key_value has no"),
         ({"lengths": "40", "games": "Pong"}, "length 40 was asked for, but Pong-v5 has no length"),
         ({"config": Path("absent.yaml")}, "absent.yaml"),

@@ -55,7 +55,7 @@ if sys.argv[1] == "evaluate":
     length = "-length" + options()["length"] if "length" in options() else ""
     run = pathlib.Path(sys.argv[2])
     number = "000000000007" if BEHAVIOUR == "damaged" else "000000000009"
-    name = f"evaluation/{number}-gymnasium-sampled-500-0{length}.json"
+    name = f"evaluation/{number}-gymnasium-sampled-500-{options().get('seed', 0)}{length}.json"
     rate = re.search("learning_rate=(.+?)-", str(run))
     write(run / name, json.dumps({"mean_return": float(rate[1]) if rate else 0.25}))
 elif BEHAVIOUR == "fail" and seed == 1:
@@ -84,7 +84,8 @@ def stand_in(tmp_path, monkeypatch):
     monkeypatch.setattr(steps, "POLL_SECONDS", 0.02)
     monkeypatch.setattr("sweep.local.POLL_SECONDS", 0.02)
     monkeypatch.setattr(whole, "measured_speed", lambda plan: Speed(1e4, is_trial=True))
-    monkeypatch.setattr("sweep.plan._refuse_other_settings", lambda plan: None)
+    for module in ("plan", "tune"):
+        monkeypatch.setattr(f"sweep.{module}.refuse_other_settings", lambda plan: None)
 
     def put(behaviour=""):
         script = f"BEHAVIOUR = {behaviour!r}\n{STAND_IN}"
@@ -140,8 +141,11 @@ def option(call, name):
 
 def test_the_best_of_the_settings_tried_trains_the_runs(stand_in, capsys):
     assert whole.sweep(config(tune=3, cores="lstm,rdn", seeds=2))
-    trained = [call for call in calls() if call.startswith("train")]
+    made = calls()
+    trained = [call for call in made if call.startswith("train")]
     tried, runs = trained[:6], trained[6:]
+    games = [call.endswith(" --seed=1001") for call in made if call.startswith("evaluate")]
+    assert games == [True] * 6 + [False] * 4  # a trial is judged by games of its own
     assert {option(call, "seed") for call in tried} == {"1001"}
     assert all(option(call, "run_dir").startswith("out-tuning/tmaze/") for call in tried)
     rates = [float(option(call, "learner.learning_rate")) for call in tried]

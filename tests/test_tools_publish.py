@@ -171,6 +171,18 @@ def test_the_command_says_what_it_wrote_or_why_not_in_one_line(runs, tmp_path, c
     assert error.count("\n") == 1
 
 
+def test_a_policy_of_another_run_is_not_passed_off_as_there(runs, tmp_path, capsys):
+    """Two seeds of a core have one folder."""
+    assert main([str(runs), str(tmp_path / "results"), "--only-policies"]) == 2
+    assert "control-feedforward is of another run than" in capsys.readouterr().err
+
+
+def test_trials_are_no_seeds(runs, tmp_path):
+    (runs / "tasks").rename(runs / "tasks-tuning")
+    publish(runs, tmp_path / "results")
+    assert not (tmp_path / "results/control.json").exists()
+
+
 def test_of_a_run_its_policy_alone_can_be_published_and_plays(runs, tmp_path):
     shutil.rmtree(runs / "tasks/control/feedforward/seed2")
     results = tmp_path / "results"

@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
-from agents.impala.config import config_from_values
 from agents.plugins import use_named
 from agents.runs import train
 from comparison.task_file import read_task_file
@@ -13,15 +14,22 @@ from envs import family_of
 from experiment.files import write_json
 from experiment.provenance import ROOT
 from models.cores import CORES
-from sweep.plan import plan_runs
+from sweep.plan import matrix, plan_runs
+from sweep.tune import TUNED
 from tests.test_tools_publish import evaluate
 from tools import table
 from tools.table import TableConfig, main, sweeps
 
 SMALL = {
+    "game": "control",
     "core": {"kind": "lstm", "hidden_size": 4},
     "encoder": {"kind": "mlp", "size": 4},
-    "learner": {"unroll_length": 4, "batch_size": 2},
+    "learner": {
+        "unroll_length": 4,
+        "batch_size": 2,
+        "learning_rate": 0.001,
+        "entropy_cost": 0.01,
+    },
     "total_frames": 16,
 }
 
@@ -55,16 +63,16 @@ def worked_off(tmp_path, monkeypatch):
 
     def sweep(config):
         begun.append((config.out.name, config.cores))
-        for core in config.cores.split(","):
-            path = config.out / f"control/{core}/seed1"
-            if path.exists():
-                continue
-            values = SMALL | {"game": "control", "core": SMALL["core"] | {"kind": core}}
-            made = config_from_values(values)
-            run = train(replace(made, run_dir=str(path)))
-            evaluate(run, "control", 2, {})
+        for plan in matrix(config):
+            if not plan.path.exists():
+                evaluate(train(plan.config), "control", 2, {})
         return True
 
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    tasks = {name: {"config": "small.yaml"} for name in ("tmaze", "parity")}
+    small = {"cores": "lstm", "seeds": 1, "set": {}, "tasks": tasks}
+    (tmp_path / "table.yaml").write_text(yaml.safe_dump(small))
+    monkeypatch.setattr(table, "TABLE", tmp_path / "table.yaml")
     monkeypatch.setattr(table, "sweep", sweep)
     monkeypatch.chdir(tmp_path)
     return begun
@@ -84,6 +92,41 @@ def test_what_a_file_holds_is_left_out_and_what_comes_is_added(worked_off, tmp_p
     assert main([*options, "--tasks=tmaze", "--cores=lstm"]) == 0
     assert main(["--results=kept", "--seeds=2", "--tasks=tmaze", "--cores=gru"]) == 0
     assert worked_off[3:] == [("tmaze", "gru")]  # a second seed is missing
+
+
+@pytest.mark.parametrize("option", ['--set={"core.hidden_size": 5}', "--tune=2"])
+def test_runs_of_other_settings_stand_for_none_of_these(worked_off, option):
+    asked = ["--tasks=tmaze", "--cores=lstm", "--results=kept"]
+    assert main(asked) == main(asked) == 0
+    assert main([*asked, '--set={"num_threads": 2}']) == 0  # which changes no result
+    assert worked_off == [("tmaze", "lstm")]
+    main([*asked, option, "--out=elsewhere"])
+    assert worked_off[1:] == [("tmaze", "lstm")]
+
+
+def test_tuned_runs_stand_for_those_of_as_many_trials(worked_off):
+    asked = ["--tasks=tmaze", "--cores=lstm", "--results=kept"]
+    assert main(asked) == 0
+    own = {name: str(SMALL["learner"][name.split(".")[1]]) for name in TUNED}
+    Path("kept/tuning").mkdir()
+    write_json(Path("kept/tuning/tmaze.json"), {"lstm": {"best": own, "trials": [{}, {}]}})
+    assert main([*asked, "--tune=2"]) == 0
+    assert worked_off == [("tmaze", "lstm")]
+    assert main([*asked, "--tune=3"]) == 0
+    assert worked_off[1:] == [("tmaze", "lstm")]
+
+
+def test_a_value_that_train_refuses_is_told_in_a_line(worked_off, capsys):
+    assert main(["--results=kept", '--set={"total_frames": "abc"}']) == 2
+    assert "total_frames" in capsys.readouterr().err
+
+
+def test_a_stopped_run_of_another_core_is_passed_over(worked_off):
+    other = Path("runs/table/tmaze/control/rdn/seed1")
+    other.mkdir(parents=True)
+    write_json(other / "status.json", {"status": "stopped"})
+    assert main(["--tasks=tmaze,parity", "--cores=lstm", "--results=kept"]) == 0
+    assert worked_off == [("tmaze", "lstm"), ("parity", "lstm")]
 
 
 def test_a_stopped_run_ends_the_table(worked_off, tmp_path, monkeypatch):

@@ -71,6 +71,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for run in parser.parse_args().runs:
         path = RESULTS / f"{_name(run)}.json"
+        if path.exists():
+            parser.error(f"{path} exists: remove it, if it is not of another run")
         path.write_text(json.dumps(count(run), indent=2) + "\n")
         print(path)
 

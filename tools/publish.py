@@ -32,7 +32,7 @@ from agents.evaluation.results import result_path
 from agents.evaluation.saved_policy import export_policy
 from agents.impala.shown import RETURN_TAG
 from comparison.agent_runs import AGENTS
-from comparison.grouping import group
+from comparison.grouping import core_name, group
 from comparison.run_folder import read_run_folder
 from comparison.run_record import Config, RunRecord, evenly_spread, short_number
 from comparison.task_file import read_task_file, task_file_of
@@ -40,12 +40,13 @@ from envs import atari, family_of
 from experiment.checkpoint import newest_number
 from experiment.files import file_name, write_json
 from experiment.metrics import read_metrics
-from experiment.run_dir import read_status
+from experiment.run_dir import TRIALS, read_status
 
 COPIED = ("config.yaml", "provenance.json")
 ENDED = ("finished", "stopped")
 METRICS_ROWS = 200
 METRICS_TAGS = (*AGENTS.end_tags, RETURN_TAG, "speed/frames_per_second")
+POLICY = "policy.safetensors"
 MAX_POLICY_BYTES = 5_000_000
 
 
@@ -92,28 +93,40 @@ def publish_policies(runs: Path, results: Path) -> list[Path]:
     """Publishes of every run below a folder what plays; returns the new folders.
 
     Raises:
-        ValueError: an ended run has no evaluation, or its policy is too large to keep.
+        ValueError: an ended run has no evaluation, its policy is too large to keep, or that of
+            another run is there, such as of another seed.
     """
     changed = []
     for folder in ended(runs):
         run = read_run_folder(folder)
         if run.kind is not AGENTS:
             continue
-        target = results / file_name(f"{run.task}-{run.config.core.kind}".lower())
+        target = results / file_name(f"{run.task}-{core_name(run.config)}".lower())
         if target.exists():
+            refuse_other_policy(folder, target)
             continue
         with whole_folder(target) as unfinished:
             shutil.copyfile(folder / "provenance.json", unfinished / "provenance.json")
             shutil.copyfile(score_file(folder, run.task), unfinished / "evaluation.json")
-            publish_policy(folder, unfinished / "policy.safetensors")
+            publish_policy(folder, unfinished / POLICY)
         changed.append(target)
     return changed
 
 
+def refuse_other_policy(run: Path, target: Path) -> None:
+    """Raises ValueError where a published policy is of another run, such as of another seed."""
+    with TemporaryDirectory() as folder:
+        own = Path(folder) / POLICY
+        export_policy(run, own)
+        if own.read_bytes() != (target / POLICY).read_bytes():
+            raise ValueError(f"{target} is of another run than {run}; choose another folder")
+
+
 def ended(runs: Path) -> Iterator[Path]:
-    """Yields the folders of the ended runs below a folder."""
+    """Yields the folders of the ended runs below a folder, but for trials."""
     for folder in sorted(path.parent for path in runs.rglob("status.json")):
-        if read_status(folder)["status"] in ENDED:
+        is_trial = any(part.endswith(TRIALS) for part in folder.relative_to(runs).parts)
+        if not is_trial and read_status(folder)["status"] in ENDED:
             yield folder
 
 
@@ -163,7 +176,7 @@ def publish_folder(run: Path, game: str, target: Path, *, with_policies: bool) -
         if (greedy := _evaluation_file(run, game, EvaluationConfig(greedy=True))).is_file():
             shutil.copyfile(greedy, unfinished / "evaluation-greedy.json")
         if with_policies and target.name == "seed1":
-            publish_policy(run, unfinished / "policy.safetensors")
+            publish_policy(run, unfinished / POLICY)
 
 
 def publish_policy(run: Path, target: Path) -> None:

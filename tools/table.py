@@ -1,30 +1,34 @@
 """Works off the table of cores and tasks: a sweep a task, and a file a task in `results/table`.
 
 `python -m tools.table` goes on where it was stopped: finished runs are skipped, interrupted ones
-resumed, and a core whose runs of all seeds stand in a task's file is left out. What is compared
-stands in `tools/table.yaml`. With --tune, `results/table/tuning/<task>.json` holds what was tried.
+resumed, and a core whose runs of all seeds stand in a task's file, with the settings that are asked
+for, is left out. What is compared stands in `tools/table.yaml`. With --tune,
+`results/table/tuning/<task>.json` holds what was tried.
 """
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser
 
+from agents.impala.config import TrainConfig
 from agents.plugins import use_named
-from comparison.grouping import core_name
+from comparison.run_folder import read_run_folder
+from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
 from experiment.complaints import close_hint
-from experiment.files import write_json
-from experiment.run_dir import read_status
-from sweep.plan import SweepConfig
+from experiment.files import read_json, write_json
+from experiment.run_dir import status_word
+from experiment.setting_roles import role_of
+from sweep.plan import RunPlan, SweepConfig, choices, differences, matrix
 from sweep.sweep import sweep
-from sweep.tune import tuning_folder
-from tools.publish import publish
+from sweep.tune import plan_trials, tuning_folder
+from tools.publish import publish_into_table, refuse_unscored
 
 TABLE = Path(__file__).with_suffix(".yaml")
 
@@ -77,10 +81,10 @@ def work_off(config: TableConfig) -> bool:
         print(f"\n{name}: {of_task.cores}", flush=True)
         use_named(["--games", of_task.games or ""])
         is_whole &= sweep(of_task)
-        if _is_stopped(of_task.out):
+        if _is_stopped(of_task):
             return False
-        publish(of_task.out, config.results / f"{name}.json")
-        _keep_tuning(of_task.out, config.results / "tuning" / f"{name}.json")
+        _publish(of_task, config.results / f"{name}.json")
+        _keep_tuning(of_task.out, config.results, name)
     return is_whole
 
 
@@ -98,34 +102,78 @@ def _sweep(name: str, table: Mapping[str, Any], config: TableConfig) -> SweepCon
         jobs=config.jobs,
         out=config.out / name,
     )
-    whole = _whole_cores(config.results / f"{name}.json", of_task.seeds)
-    return replace(of_task, cores=",".join(c for c in of_task.cores.split(",") if c not in whole))
+    return replace(of_task, cores=",".join(_missing_cores(of_task, config.results, name)))
 
 
-def _whole_cores(file: Path, seeds: int) -> set[str]:
-    """Returns the cores of which a task's file has the runs of all seeds."""
-    runs = read_task_file(file) if file.exists() else []
-    found = {(core_name(run.config), run.config.seed) for run in runs}
-    return {core for core, _ in found if {(core, seed) for seed in range(1, seeds + 1)} <= found}
+def _missing_cores(of_task: SweepConfig, results: Path, name: str) -> list[str]:
+    """Returns the cores of which a task's file lacks the run of a seed, with these settings."""
+    cores, file = of_task.cores.split(","), results / f"{name}.json"
+    if not file.exists():
+        return cores
+    use_named(["--games", of_task.games or ""])
+    runs, tried = read_task_file(file), _tried(results, name)
+    return [
+        core
+        for core in cores
+        if not _is_whole(replace(of_task, cores=core), runs, tried.get(core, {}))
+    ]
 
 
-def _is_stopped(out: Path) -> bool:
+def _is_whole(of_core: SweepConfig, runs: Sequence[RunRecord], tried: Mapping[str, Any]) -> bool:
+    if not of_core.tune:
+        plans = matrix(of_core)
+    elif len(tried.get("trials", ())) == of_core.tune:
+        plans = matrix(of_core, {choices(of_core)[0]: tried["best"]})
+    else:
+        return False
+    return all(any(_is_run_of(plan, run) for run in runs) for plan in plans)
+
+
+def _is_run_of(plan: RunPlan, run: RunRecord) -> bool:
+    """Returns whether a run differs from its plan in nothing that can change a result."""
+    assert isinstance(run.config, TrainConfig)
+    names = [name for name, _, _ in differences(run.config, plan)]
+    return run.config.seed == plan.config.seed and all(
+        role_of(name, run.kind.roles) in ("name", "incidental") for name in names
+    )
+
+
+def _is_stopped(of_task: SweepConfig) -> bool:
     """Returns whether a run was asked to stop: so was the table."""
-    statuses = [*out.rglob("status.json"), *tuning_folder(out).rglob("status.json")]
-    return any(read_status(path.parent)["status"] == "stopped" for path in statuses)
+    trials = [trial.plan for of_choice in plan_trials(of_task).values() for trial in of_choice]
+    return any(status_word(plan.path) == "stopped" for plan in [*trials, *matrix(of_task)])
 
 
-def _keep_tuning(out: Path, file: Path) -> None:
-    """Adds what was tried for a task's cores to its file, by core."""
+def _publish(of_task: SweepConfig, file: Path) -> None:
+    """Adds the runs that were asked for and are finished to a task's file."""
+    folders = [plan.path for plan in matrix(of_task) if status_word(plan.path) == "finished"]
+    runs = [read_run_folder(folder) for folder in folders]
+    for folder, run in zip(folders, runs, strict=True):
+        refuse_unscored(folder, run)
+    publish_into_table(runs, file)
+
+
+def _tuning_file(results: Path, name: str) -> Path:
+    return results / "tuning" / f"{name}.json"
+
+
+def _tried(results: Path, name: str) -> dict[str, Any]:
+    """Returns what was tried for a task's cores, by core."""
+    file = _tuning_file(results, name)
+    return dict(read_json(file)) if file.exists() else {}
+
+
+def _keep_tuning(out: Path, results: Path, name: str) -> None:
+    """Adds what was tried for a task's cores to its file."""
     tried = {
         record.stem.removeprefix(f"{game.name}-"): json.loads(record.read_text())
         for game in tuning_folder(out).glob("*/")
         for record in tuning_folder(out).glob(f"{game.name}-*.json")
     }
     if tried:
-        known = json.loads(file.read_text()) if file.exists() else {}
+        file = _tuning_file(results, name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, known | tried)
+        write_json(file, _tried(results, name) | tried)
 
 
 def main(arguments: list[str]) -> int:
@@ -135,7 +183,7 @@ def main(arguments: list[str]) -> int:
     config = TableConfig(**vars(parser.parse_args(arguments)))
     try:
         return 0 if work_off(config) else 1
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArgumentError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

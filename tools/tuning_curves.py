@@ -92,6 +92,8 @@ def write(run: Path, code: str | None = None) -> Path:
     lines = [f'  "{name}": {json.dumps(of)}' for name, of in kept.pop("curves").items()]
     head = [f'"{name}": {json.dumps(value)}' for name, value in kept.items()]
     path = RESULTS / f"{run.name}.json"
+    if path.exists():
+        raise ValueError(f"{path} exists: remove it, if it is not of another run")
     path.write_text("{" + ",\n".join([*head, '"curves": {\n' + ",\n".join(lines) + "}"]) + "}\n")
     return path
 
@@ -104,7 +106,10 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     words = parser.parse_args()
     for run in words.runs:
-        print(write(run, words.code))
+        try:
+            print(write(run, words.code))
+        except (ValueError, OSError) as error:
+            parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ def _at_length(game: str, config: EnvConfig, length: int) -> EnvConfig | None:
     other = replace(config, length=config.length + step)
     if TASKS[game](other).num_steps == TASKS[game](config).num_steps:
         return None
-    return replace(config, length=length)
+    longer = replace(config, length=length)
+    TASKS[game](longer)  # refuses what cannot be
+    return longer
 
 
 def _scene(env: MemoryEnv, config: EnvConfig) -> Scene:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count, takewhile
+from itertools import count
 
 import torch
 
@@ -19,8 +19,9 @@ def fitted(config: CoreConfig, input_size: int) -> CoreConfig:
     """Returns settings with sizes that come to about `config.parameters`.
 
     hidden_size becomes the largest for which feedforward_size can stay in proportion to it; what is
-    then left goes to feedforward_size. Sizes that fit are kept, as are those of a core that has no
-    hidden_size, and all where `config.parameters` is null.
+    then left goes to feedforward_size. Of a core without a feedforward_size it becomes the next
+    larger where that is nearer and this is too small. Sizes that fit are kept, as are those of a
+    core that has no hidden_size, and all where `config.parameters` is null.
 
     Args:
         config: of a core.
@@ -34,10 +35,10 @@ def fitted(config: CoreConfig, input_size: int) -> CoreConfig:
     if budget is None or "hidden_size" not in core_spec(config.kind).sizes:
         return config
     if not _fits(config, input_size, budget):
-        sizes = _growing(config)
-        least = next(sizes)
-        small = takewhile(lambda it: num_parameters(it, input_size) <= budget, sizes)
-        config = _filled([least, *small][-1], input_size, budget)
+        below, above = _around(config, input_size, budget)
+        config = _filled(below, input_size, budget)
+        if config.feedforward_size is None and not _fits(config, input_size, budget):
+            config = min(below, above, key=lambda it: abs(num_parameters(it, input_size) - budget))
     if not _fits(config, input_size, budget):
         raise ValueError(
             f"core.parameters: {config.kind} cannot have {budget:,} within {TOLERANCE:.0%}; close: "
@@ -54,6 +55,15 @@ def num_parameters(config: CoreConfig, input_size: int) -> int:
 
 def _fits(config: CoreConfig, input_size: int, budget: int) -> bool:
     return abs(num_parameters(config, input_size) - budget) <= TOLERANCE * budget
+
+
+def _around(config: CoreConfig, input_size: int, budget: int) -> tuple[CoreConfig, CoreConfig]:
+    """Returns the last settings within a budget and the first beyond; the least where all are."""
+    sizes = _growing(config)
+    below = above = next(sizes)
+    while num_parameters(above, input_size) <= budget:
+        below, above = above, next(sizes)
+    return below, above
 
 
 def _growing(config: CoreConfig) -> Iterator[CoreConfig]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean
 
 from comparison.evaluation_record import Evaluation
-from comparison.grouping import core_rank
+from comparison.grouping import core_name, core_rank
 from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
 from experiment.provenance import ROOT
@@ -13,12 +13,13 @@ from tools.pages.files import table
 
 RESULTS = ROOT / "results" / "sequences"
 FORMAL = "formal-"
+LONGER = {"args.min_length": 51, "args.max_length": 100}
 
 
 def formal_block() -> str:
     """Returns a row for each language, and a column for each core."""
     files = {file: read_task_file(file) for file in sorted(RESULTS.glob(f"{FORMAL}*.json"))}
-    cores = sorted({_core(run) for runs in files.values() for run in runs}, key=core_rank)
+    cores = sorted({core_name(r.config) for runs in files.values() for r in runs}, key=core_rank)
     rows = [
         [_link(file, file.stem.removeprefix(FORMAL)), *(_scores(runs, core) for core in cores)]
         for file, runs in files.items()
@@ -28,10 +29,10 @@ def formal_block() -> str:
 
 def _scores(runs: Sequence[RunRecord], core: str) -> str:
     """Returns the mean score of a core's seeds, and that of longer strings."""
-    own = [run for run in runs if _core(run) == core]
-    usual = [run.score.value for run in own if run.score is not None]
-    longer = [e.value for run in own for e in run.others if "args.max_length" in e.settings]
-    means = ", ".join(f"{mean(values):.3f}" for values in (usual, longer) if values)
+    own = [run for run in runs if core_name(run.config) == core and run.score is not None]
+    usual = [run.score.value for run in own if run.score]
+    longer = [e.value for run in own for e in run.others if e.settings == LONGER]
+    means = ", ".join(f"{mean(values):.3f}" if values else "-" for values in (usual, longer))
     return f"{means} ({len(own)} seeds)" if len(own) > 1 else means
 
 
@@ -46,8 +47,8 @@ def answers_block() -> str:
 def _rows(file: Path) -> list[list[str]]:
     runs = read_task_file(file)
     rows = []
-    for core in sorted({_core(run) for run in runs}, key=core_rank):
-        own = [run for run in runs if _core(run) == core and run.score is not None]
+    for core in sorted({core_name(run.config) for run in runs}, key=core_rank):
+        own = [run for run in runs if core_name(run.config) == core and run.score is not None]
         tokens = mean(run.score.done for run in own if run.score) / 1e6
         scores = _measures([run.score for run in own if run.score])
         rows.append(
@@ -87,10 +88,6 @@ def _first(evaluations: Sequence[Evaluation]) -> str:
 
 def _seeds(runs: Sequence[RunRecord]) -> str:
     return ", ".join(str(seed) for seed in sorted(run.config.seed for run in runs))
-
-
-def _core(run: RunRecord) -> str:
-    return str(run.config.core.kind)
 
 
 def _link(file: Path, text: str) -> str:

@@ -7,7 +7,7 @@ from statistics import mean
 import yaml
 
 from agents.impala.config import TrainConfig
-from comparison.grouping import core_name
+from comparison.grouping import core_name, group
 from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
 from envs import family_of
@@ -28,13 +28,26 @@ def core_table_block(root: Path = ROOT) -> str:
     plan = yaml.safe_load(TABLE.read_text())
     cores = plan["cores"].split(",")
     files = {task: root / RESULTS / f"{task}.json" for task in plan["tasks"]}
-    runs = {task: read_task_file(file) for task, file in files.items() if file.exists()}
+    runs = {task: _runs(file) for task, file in files.items() if file.exists()}
     rows = [row for task, of_task in runs.items() for row in _rows(task, of_task, cores)]
     everything = [run for of_task in runs.values() for run in of_task]
     rows += [[label, "", "", *_sizes(everything, cores, name)] for name, label in SIZES.items()]
     header = ["task", "what is asked", "guessing", *(f"`{core}`" for core in cores)]
     missing = ", ".join(f"`{task}`" for task in files if task not in runs)
     return table(header, rows) + (f"\n\nNot run yet: {missing}." if missing else "")
+
+
+def _runs(file: Path) -> list[RunRecord]:
+    """Returns the runs of a task's file.
+
+    Raises:
+        ValueError: those of a core differ in more than their seeds; a mean would hide it.
+    """
+    runs = read_task_file(file)
+    for task in group(runs):
+        if several := sorted(task.runs.keys() - {core_name(run.config) for run in runs}):
+            raise ValueError(f"{file} has runs that are no seeds of one another: {several}")
+    return runs
 
 
 def _rows(task: str, runs: Sequence[RunRecord], cores: Sequence[str]) -> list[list[str]]:

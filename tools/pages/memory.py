@@ -32,12 +32,13 @@ def memory_block() -> str:
                 ["core", *(_label(*column) for column in columns)],
                 [row for row in rows if any(row[1:])],
             ),
-            "`-bptt1` sends no gradient through time, as the fast-weight agents of 2021 did. Settings were tuned "
-            "on other seeds (what was seen of seeds 1 to 5 of `key_value` before the last change: "
-            "docs/results.md), with the full gradient; they and the frames of a task are the same "
-            "for all cores, but for the LSTM of `minigrid_memory`, which has 128 features where "
-            "the others have 64. Each run trained on one core of two, while another run used the "
-            "other. The file of a task holds its runs, with their settings:",
+            "`-bptt1` sends no gradient through time, as the fast-weight agents of 2021 did. "
+            "Settings were tuned on other seeds (what was seen of seeds 1 to 5 of `key_value` "
+            "before the last change: docs/results.md), with the full gradient; they and the "
+            "frames of a task are the same for all cores, but for the LSTM of `minigrid_memory`, "
+            "which has 128 features where the others have 64. Each run trained on one core of "
+            "two, while another run used the other. The file of a task holds its runs, with their "
+            "settings:",
             table(budget, [_budget(task) for task in _tasks()]),
         ]
     )

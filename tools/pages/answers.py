@@ -78,12 +78,20 @@ def _by_size(variation: str) -> tuple[int, str]:
 
 def _measures(evaluations: Sequence[Evaluation]) -> str:
     names = evaluations[0].measures
-    means = {name: mean(e.measures[name] for e in evaluations) for name in names}
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in means.items())
+    return ", ".join(
+        f"{name.replace('_', ' ')} {_span([e.measures[name] for e in evaluations])}"
+        for name in names
+    )
 
 
 def _first(evaluations: Sequence[Evaluation]) -> str:
-    return f"{mean(e.value for e in evaluations):.3f}"
+    return _span([e.value for e in evaluations])
+
+
+def _span(values: Sequence[float]) -> str:
+    """Returns the mean, and of several the least and the most."""
+    several = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+    return f"{mean(values):.3f}{several}"
 
 
 def _seeds(runs: Sequence[RunRecord]) -> str:

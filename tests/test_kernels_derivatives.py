@@ -58,6 +58,32 @@ def test_a_transform_of_torch_func_is_refused(op, backend):
 
 
 @every_compiled_backend
+def test_vmap_has_the_gradients_of_its_calls_one_by_one(op, backend):
+    """A batched tensor says that it needs no gradient, though autograd records the call."""
+    tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))
+    *floats, start = tensors.values()
+    rest = [x.detach() for x in floats[1:]]
+
+    def total(x):
+        return sum(y.square().sum() for y in run(op, backend)(x, *rest, start))
+
+    both = torch.stack([floats[0].detach(), floats[0].detach() * 0.5]).requires_grad_()
+    (got,) = torch.autograd.grad(torch.func.vmap(total)(both).sum(), both)
+    (want,) = torch.autograd.grad(sum(map(total, both.unbind())), both)
+    torch.testing.assert_close(got, want)
+
+
+@every_compiled_backend
+def test_a_backward_of_a_call_that_saved_nothing_is_refused(op, backend, monkeypatch):
+    tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))
+    monkeypatch.setattr("models.kernels.autograd.needs_grad", lambda *inputs: False)
+    if op.name == "linear_attention":
+        pytest.skip("its backward takes its inputs alone")
+    with pytest.raises(NotImplementedError, match="called without a gradient"):
+        run(op, backend)(*tensors.values())
+
+
+@every_compiled_backend
 def test_a_dual_level_that_no_input_takes_part_in_changes_nothing(op, backend):
     tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))
     want = run(op, backend)(*tensors.values())

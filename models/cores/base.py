@@ -25,7 +25,7 @@ class Core(nn.Module, ABC):
         """Consumes an unroll.
 
         Args:
-            x: [T, B, D] float32 inputs.
+            x: [T, B, D] float32 inputs, T and B at least 1.
             state: state before step 0, as `initial_state` or an earlier call gave it; not changed.
             start: [T, B] bool, true where step t begins an episode: the state is zeroed before
                 the row is consumed.

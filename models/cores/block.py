@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..kernels.autograd import without_autocast
 from ..precision import Dense
 from .base import Core, CoreState
 from .config import CoreConfig
@@ -110,7 +111,10 @@ class Block(nn.Module):
     def forward(self, h_ND: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Returns the rows [N, hidden_size] after this layer, and its state."""
         slow = self.slow(self.norm_fast(h_ND)).view(*start.shape, self.fast_net.num_heads, -1)
-        y_TBHD, state = self.fast_net(slow, state, start)
+        if torch.is_autocast_enabled(slow.device.type):
+            slow = slow.to(state[0].dtype)  # in bfloat16 a decay of 0.999 would be 1
+        with without_autocast(slow.device):
+            y_TBHD, state = self.fast_net(slow, state, start)
         y_ND = y_TBHD.reshape(len(h_ND), -1)
         if self.dropout == 0.0 and not self.out.is_narrow(y_ND):
             h_ND = torch.addmm(h_ND, y_ND, self.out.weight.t())  # a pass over the rows less

@@ -4,7 +4,9 @@ x <- lambda x + gamma B u, y = Re(C x), with |lambda| < 1 and gamma = sqrt(1 - |
 slow net and C the output's matrix of the residual stack; no input passes by the memory but on the
 residual stream. The unroll is a scan of log2(T) steps.
 
-Source: Orvieto et al. 2023 (https://arxiv.org/abs/2303.06349), section 3.
+Source: Orvieto et al. 2023 (https://arxiv.org/abs/2303.06349), section 3. There gamma is a
+parameter that begins at this value, here it follows lambda; B and C begin as the dense layers of
+the stack.
 
 Shapes: T steps, B batch, N complex numbers, as many as hidden_size.
 """
@@ -38,9 +40,9 @@ class LRU(Mixer):
     def forward(self, slow: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Runs an unroll; see `Mixer.forward`."""
         log_lambda = torch.complex(-self.log_decay.exp(), self.log_turn.exp())
-        gamma = (1 - (2 * log_lambda.real).exp()).sqrt()
+        gamma = (-(2 * log_lambda.real).expm1()).sqrt()
         u = gamma * torch.complex(*slow.squeeze(2).chunk(2, -1))
-        before = torch.complex(*state)
+        before = torch.complex(*state).masked_fill(start[0, :, None], 0)  # select, never multiply
         if self.bptt == "full":
             x = scan(log_lambda, u, before, start)
         else:

@@ -6,7 +6,7 @@ largest exponent so far, so that nothing overflows.
 
 Source: Beck et al. 2024 (https://arxiv.org/abs/2405.04517), equations 19 to 27 and 15 to 17. Left
 out: the block around it (up-projection, convolution, a norm per head); the stack is that of the
-other cores.
+other cores. The gates' weights begin as the slow net's, where https://github.com/NX-AI/xlstm has 0.
 """
 
 import torch
@@ -21,6 +21,8 @@ from .spec import CoreSpec
 
 LEAST_FORGET_BIAS, MOST_FORGET_BIAS = 3.0, 6.0
 """Forget gates before training, spread over the heads: https://github.com/NX-AI/xlstm."""
+MOST_EXPONENT = 80.0
+"""Of what a float32 can hold; where it is more, the output is 0 all the same."""
 
 
 class MLSTM(Mixer):
@@ -61,7 +63,7 @@ def step(
     k = write[..., None] * k
     C = keep[..., None, None] * C + k[..., :, None] * v[..., None, :]
     n = keep[..., None] * n + k
-    size = torch.maximum((n * q).sum(-1).abs(), (-m_new).exp())
+    size = torch.maximum((n * q).sum(-1).abs(), (-m_new).clamp(max=MOST_EXPONENT).exp())
     return torch.einsum("bhkv,bhk->bhv", C, q) / size[..., None], (C, n, m_new)
 
 

@@ -18,8 +18,15 @@ def without_autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 def needs_grad(*inputs: Tensor | None) -> bool:
-    """Returns whether a call with these inputs must save what its backward needs."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    """Returns whether a call with these inputs must save what its backward needs.
+
+    Within a transform of torch.func a tensor may say that it needs no gradient, though autograd
+    records the call.
+    """
+    is_transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    return torch.is_grad_enabled() and (
+        is_transformed or any(x is not None and x.requires_grad for x in inputs)
+    )
 
 
 def once_differentiable(
@@ -46,7 +53,14 @@ def once_differentiable(
 
 
 def keep_outputs(ctx: Any, outputs: Sequence[Tensor], saved: Sequence[Tensor]) -> None:
-    """Declares which results carry a gradient, and remembers the shape of each of those."""
+    """Declares which results carry a gradient, and remembers the shape of each of those.
+
+    Raises:
+        NotImplementedError: autograd records a call that was told to save nothing: the backward
+            would read what is not there.
+    """
+    if saved and not saved[0].numel():
+        raise NotImplementedError("this kernel was called without a gradient, and one is asked for")
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*saved)
     ctx.output_shapes = [x.shape for x in outputs]

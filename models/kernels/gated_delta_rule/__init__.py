@@ -63,7 +63,7 @@ def gated_delta_rule(
         v: [T, B, H, V] values.
         beta: [T, B, H] write strengths, squashed by the caller.
         alpha: [T, B, H] what is left of the memory when step t writes; 1 keeps all of it, and
-            gives `delta_rule` (to the bit on a CPU).
+            gives `delta_rule` (to the bit on a CPU). bfloat16 has nothing between 0.996 and 1.
         state: [B, H, K, V] fast weights before step 0; float32 or wider.
         start: [T, B] bool, true where step t begins an episode (the state is zeroed first).
         bptt: "full" sends gradient through the state across the unroll and stops it at

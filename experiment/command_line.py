@@ -82,7 +82,8 @@ class CommandLine:
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            return _mistake(cause(error, self.memory_settings()), 1)
+            is_training = arguments[0] == "train"
+            return _mistake(cause(error, self.memory_settings() if is_training else ""), 1)
 
 
 def _mistake(text: str, code: int = 2) -> int:

@@ -47,9 +47,14 @@ def failure(
 
 
 def cause(error: BaseException, memory_settings: str) -> str:
-    """Returns the cause in one line; where memory ran out, with the settings that decide it."""
+    """Returns the cause in one line; where memory ran out, with the settings that decide it.
+
+    Args:
+        error: the cause.
+        memory_settings: in words; "" where none are known.
+    """
     if out_of_memory(error):
-        return f"out of memory: try a smaller {memory_settings}"
+        return "out of memory" + (f": try a smaller {memory_settings}" if memory_settings else "")
     if isinstance(error, RankLost):
         return str(error)
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -52,8 +52,7 @@ class Record:
         settings = flat_values(plain_values(self._config))
         try:
             run_dir.record_session(of.unit, of.done, of.arithmetic, num_ranks, changes, of.origin)
-            if changes:
-                run_dir.change_config(plain_values(self._config))
+            run_dir.change_config(plain_values(self._config))  # from what any session made of it
             self._metrics.describe(self._config, of.shown[0][0])
             run_dir.set_status("running")
             with tracking(self._config.track, run_dir.path, of.unit, settings) as self._track:
@@ -99,6 +98,6 @@ class Record:
         path = unused_path(self._run_dir.path / "nonfinite" / f"{error.update:012d}{SUFFIX}")
         try:
             save_checkpoint(path, {"batch": error.batch, "policy": self._trainable.weights()})
-        except OSError as lost:
-            return f"its batch could not be saved: {lost}; "
+        except (OSError, ValueError, MemoryError, RuntimeError) as lost:  # the update is the cause
+            return f"its batch could not be saved: {lost or type(lost).__name__}; "
         return f"its batch and the weights that met it are in {path}; "

@@ -1,9 +1,9 @@
 """A run from its start, or from where it stands, to its end, whatever it trains.
 
 Order of events: one step is learned, its metrics are gathered; a row is written every
-`log_interval_seconds`; a checkpoint every `checkpoint_interval_seconds`, at milestones, and at the
-end of the session, whatever ended it. Of several ranks each runs this; the first one writes, and
-says when it is time to.
+`log_interval_seconds`; a checkpoint every `checkpoint_interval_seconds`, at milestones, and where
+the session ends well, by a signal or the clock too. Of several ranks each runs this; the first one
+writes, and says when it is time to.
 """
 
 import time
@@ -148,11 +148,11 @@ class Run:
         give_up: Callable[[str], None] = partial(end_follower, self.ranks.rank)
         with ExitStack() as stack:
             stack.callback(self.trainable.close)
+            is_alone = self.ranks.size == 1
+            stop = stack.enter_context(stop_signals(SIG_DFL if is_alone else SIG_IGN))
             if self.record is not None:
                 give_up = self.record.give_up
                 stack.enter_context(self.record.session(self.ranks.size, changes))
-            is_alone = self.ranks.size == 1
-            stop = stack.enter_context(stop_signals(SIG_DFL if is_alone else SIG_IGN))
             watchdog = stack.enter_context(Watchdog(session.stall_seconds, parts, give_up))
             stack.enter_context(self.ranks.watched(parts, give_up))
             self._loop(session, stop, watchdog)

@@ -27,6 +27,7 @@ from experiment.setting_roles import NO_CHANGES, Changes
 from experiment.torchrun import launch_id, num_restarts
 
 CHECKPOINTS = "checkpoints"
+PROVENANCE = "provenance.json"
 TRIALS = "-tuning"
 """How the name of a folder ends that holds trials of settings, which no comparison is made of."""
 MAX_CONFIG_BYTES = 2**16
@@ -41,13 +42,15 @@ class RunDir:
         path: an existing folder with a config.yaml.
 
     Raises:
-        ValueError: it is no run folder, a link leads out of it, or another process trains in it.
+        ValueError: it is no run folder, its provenance cannot be read, a link leads out of it, or
+            another process trains in it.
     """
 
     def __init__(self, path: Path) -> None:
         read_config(path)
         for entry in path.iterdir():  # below them files are replaced, which never follows a link
             refuse_way_out(entry, path)
+        _read_provenance(path)
         self.path = path
         self._lock = _lock(path)
 
@@ -67,6 +70,7 @@ class RunDir:
         """
         cls.refuse_used(path)
         path.mkdir(parents=True, exist_ok=True)
+        refuse_way_out(path / ".lock", path)
         with _lock(path) as lock:
             cls.refuse_used(path)  # by a process that was faster
             lock.truncate(0)
@@ -135,14 +139,11 @@ class RunDir:
             origin: what the first weights came from, where they were not drawn.
         """
         session = provenance() | {"processes": num_ranks, "arithmetic": dict(arithmetic)}
-        file = self.path / "provenance.json"
-        if not file.exists():
+        file, first = self.path / PROVENANCE, _read_provenance(self.path)
+        if first is None:
             weights = {"init_from": dict(origin)} if origin else {}
             write_json(file, session | weights | {"resumed": []})
             return
-        first = read_json(file)
-        if not isinstance(first, dict) or not isinstance(first.setdefault("resumed", []), list):
-            raise ValueError(f"{file} holds no provenance")
         warn_of_changes(first)
         first["resumed"].append({unit: done, "changed": changes} | session)
         write_json(file, first)
@@ -159,6 +160,21 @@ class RunDir:
     def close(self) -> None:
         """Lets another process train here."""
         self._lock.close()
+
+
+def _read_provenance(path: Path) -> dict[str, Any] | None:
+    """Returns what a run's sessions come from; None before the first.
+
+    Raises:
+        ValueError: its file holds something else.
+    """
+    file = path / PROVENANCE
+    if not file.exists():
+        return None
+    first = read_json(file)
+    if not isinstance(first, dict) or not isinstance(first.setdefault("resumed", []), list):
+        raise ValueError(f"{file} holds no provenance")
+    return first
 
 
 def _write_config(path: Path, config: dict[str, Any]) -> None:

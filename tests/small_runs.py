@@ -2,8 +2,12 @@
 
 import torch
 
+from agents.evaluation.board import show_score
+from agents.evaluation.evaluate import evaluate
+from agents.evaluation.results import save_result
 from agents.impala.config import LearnerConfig, TrainConfig
 from envs import EnvConfig
+from experiment.result_folder import result_folder
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
 
@@ -27,6 +31,15 @@ def train(trainer, num_rollouts):
         if len(rows) == num_rollouts:
             break
     return rows
+
+
+def evaluate_and_save(source, config):
+    """Does what the command `evaluate` does, and prints nothing; returns file and result."""
+    folder = result_folder(source)
+    result = evaluate(source, config)
+    path = save_result(folder, result, config)
+    show_score(source, result)
+    return path, result
 
 
 def output_on(policy, rollout):

@@ -7,13 +7,13 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents.evaluation.evaluate import EvaluationConfig
-from agents.evaluation.results import evaluate_and_save
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.runs import train
 from envs import EnvConfig
 from experiment.metrics import read_metrics
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
+from tests.small_runs import evaluate_and_save
 from watch.config import WatchConfig
 from watch.film import watch
 
@@ -44,11 +44,13 @@ def test_a_score_stands_over_the_frames_of_its_policy(run):
         _, result = evaluate_and_save(path, EvaluationConfig(episodes=3))
         scores[result["frames"]] = result["mean_return"]
     evaluate_and_save(run, EvaluationConfig(episodes=3, greedy=True, length=5))
+    evaluate_and_save(run, EvaluationConfig(episodes=3, max_steps=2))
     shown = board(run / "tensorboard/evaluation")
     points = shown.Scalars("evaluation/sampled_mean_return_points")
     assert {p.step: p.value for p in points} == pytest.approx(scores)
     assert len(scores) == 2
     assert len(shown.Scalars("evaluation/greedy_length5_mean_return_points")) == 1
+    assert len(shown.Scalars("evaluation/sampled_max_steps2_mean_return_points")) == 1
     frames = [point.step for point in board(run / "tensorboard").Scalars("loss/total")]
     assert frames == [row["frames"] for row in read_metrics(run / "metrics.jsonl")]
 

@@ -13,7 +13,7 @@ from agents.evaluation.display import EvaluationDisplay
 from agents.evaluation.evaluate import EvaluationConfig, evaluate, play, played_env
 from agents.evaluation.games import FirstGames
 from agents.evaluation.player import Player, make_env_of
-from agents.evaluation.results import evaluate_and_save, result_name, summary
+from agents.evaluation.results import result_name, summary
 from agents.evaluation.saved_policy import export_policy, load_policy
 from agents.impala.config import LearnerConfig, TrainConfig
 from agents.runs import train
@@ -27,6 +27,7 @@ from models.encoders import ENCODERS, EncoderConfig
 from models.policy import Policy
 from run_atari import main
 from tests.probe import episode_length
+from tests.small_runs import evaluate_and_save
 
 
 @pytest.fixture(scope="module")

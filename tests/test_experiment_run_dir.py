@@ -78,6 +78,16 @@ def test_a_first_checkpoint_is_not_written_through_a_link(tmp_path):
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+def test_a_lock_that_is_a_link_leaves_what_it_leads_to(tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(ValueError, match="is a link out of"):
+        RunDir.create(tmp_path / "run", {}, {})
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
 def test_a_folder_that_a_killed_process_had_only_begun_can_be_used(tmp_path):
     (tmp_path / ".lock").touch()
     (tmp_path / ".config.yaml.tmp").write_text("game: tm")
@@ -96,9 +106,11 @@ def test_each_session_says_where_it_comes_from(tmp_path):
     assert [session["frames"] for session in origin["resumed"]] == [100, 250]
     assert all(s["source_hash"] == origin["source_hash"] for s in origin["resumed"])
     assert all(s["arithmetic"] == ARITHMETIC for s in (origin, *origin["resumed"]))
-    (run.path / "provenance.json").write_text("{")
-    with pytest.raises(ValueError, match=r"provenance\.json is not JSON"):
-        run.record_session("frames", 300, ARITHMETIC)
+    run.close()
+    for damaged, cause in (("{", "is not JSON"), ("[]", "holds no provenance")):
+        (run.path / "provenance.json").write_text(damaged)
+        with pytest.raises(ValueError, match=rf"provenance\.json {cause}"):
+            RunDir(run.path)
 
 
 def test_two_processes_cannot_train_in_one_folder(tmp_path):

@@ -5,6 +5,7 @@ where wandb is installed, it runs itself, offline.
 """
 
 import importlib.util
+import signal
 import sys
 import types
 from dataclasses import replace
@@ -16,7 +17,9 @@ from agents.runs import resume, train
 from envs import EnvConfig
 from experiment.failure import RunFailed
 from experiment.metrics import read_metrics, scalars
+from experiment.run_dir import read_status
 from experiment.session import SessionConfig
+from experiment.stop_signals import interrupts
 from models.cores import CoreConfig
 from models.encoders import EncoderConfig
 
@@ -98,6 +101,16 @@ def test_a_failed_run_is_marked_as_failed(tmp_path, wandb, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         train(replace(CONFIG, run_dir=str(tmp_path / "run")))
     assert wandb.sessions[0]["exit_code"] == 1
+
+
+def test_a_signal_that_comes_while_the_service_is_left_is_the_same_request(
+    tmp_path, wandb, monkeypatch
+):
+    """As a scheduler's second notice does, while what is left is sent."""
+    monkeypatch.setattr(wandb, "finish", lambda exit_code: signal.raise_signal(signal.SIGTERM))
+    with interrupts():  # as in the command line
+        path = train(replace(CONFIG, run_dir=str(tmp_path / "run")))
+    assert read_status(path)["status"] == "finished"
 
 
 def test_a_service_that_refuses_is_told_in_one_line(tmp_path, wandb, monkeypatch):

@@ -94,6 +94,24 @@ def test_the_heads_begin_anew_where_the_number_of_actions_differs(source):
         assert torch.equal(weight, drawn[name] if name in drawn else saved[name]), name
 
 
+def test_sizes_that_a_number_of_parameters_came_to_are_those_sizes(source):
+    saved = load_policy(source)
+    count = sum(p.numel() for p in saved.policy.core.parameters())
+    core = replace(saved.config.core, parameters=count)
+    weights, _ = weights_of(settings(core=core, init_from=str(source)))
+    assert all(torch.equal(weights[name], w) for name, w in saved.policy.state_dict().items())
+
+
+def test_another_number_of_actions_is_told_where_the_core_sees_them(tmp_path):
+    seen = {"policy": PolicyConfig(last_action=True)}
+    two = train(settings(run_dir=str(tmp_path / "two"), **seen))
+    trainer = Trainer(settings(**seen))
+    trainer.close()
+    policy = make_policy(trainer.config, replace(trainer.spec, num_actions=3))
+    with pytest.raises(ValueError, match="with other actions, the last of which it sees"):
+        take_weights(policy, trainer.config, two)
+
+
 @pytest.mark.parametrize(
     ("others", "message"),
     [
@@ -105,7 +123,7 @@ def test_the_heads_begin_anew_where_the_number_of_actions_differs(source):
             {"core": CoreConfig(kind="rdn", hidden_size=16, num_heads=1, num_layers=1)},
             "has core.num_heads 2, not 1: this run must have the same",
         ),
-        ({"game": "tmaze"}, "trained on other observations: encoder.first.weight is "),
+        ({"game": "tmaze"}, "trained with other observations: encoder.first.weight is "),
         ({"encoder": EncoderConfig(kind="mlp", size=32)}, "has encoder.size 16, not 32: "),
         (
             {"policy": PolicyConfig(last_action=True)},

@@ -112,6 +112,20 @@ def spoil_update(monkeypatch, number):
     monkeypatch.setattr(Learner, "_update", spoilt)
 
 
+@pytest.mark.parametrize("lost", [MemoryError(), ValueError("4 GiB"), OSError("full")])
+def test_a_batch_that_cannot_be_saved_hides_no_cause(tmp_path, monkeypatch, lost):
+    def save(*_):
+        raise lost
+
+    spoil_update(monkeypatch, 2)
+    monkeypatch.setattr("experiment.record.save_checkpoint", save)
+    cause = "loss/total is nan at update 2.*its batch could not be saved"
+    with pytest.raises(RunFailed, match=cause):
+        train(dataclasses.replace(CONFIG, run_dir=str(tmp_path / "run")))
+    status = json.loads((tmp_path / "run/status.json").read_text())
+    assert status["status"] == "failed"
+
+
 @pytest.mark.parametrize("mode", ["serial", "async"])
 def test_a_run_stops_with_its_batch_and_its_last_good_checkpoint(tmp_path, monkeypatch, mode):
     config = dataclasses.replace(CONFIG, mode=mode, run_dir=str(tmp_path / "run"))

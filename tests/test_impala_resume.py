@@ -261,6 +261,16 @@ def test_a_flag_that_changes_nothing_is_no_change(tmp_path):
     assert [session["changed"] for session in sessions(run)] == [{}]
 
 
+def test_a_change_that_is_taken_back_before_a_checkpoint_is_gone(tmp_path):
+    run = begin(tmp_path / "run", rollouts=1)
+    for size in (8, 4):
+        assert go_on(run, 1, f"--learner.batch_size={size}") == 0
+        assert setting(run, "learner.batch_size") == size
+    assert go_on(run, 2) == 0
+    assert setting(run, "learner.batch_size") == 4
+    assert sessions(run)[-1]["changed"] == {}
+
+
 INCIDENTAL = {
     "device": ("auto", "cpu"),
     "num_threads": (1, 2),

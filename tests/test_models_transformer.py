@@ -181,7 +181,8 @@ def test_gradient_reaches_every_parameter():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"window": 1}, "core.args.window must be >= 2, got 1"),
+        ({"window": 1}, "core.args.window must be in 2 to 4096, got 1"),
+        ({"window": 4097}, "core.args.window must be in 2 to 4096, got 4097"),
         ({"positions": "rotary"}, "core.args.positions must be sinusoids or none, got 'rotary'"),
     ],
 )

@@ -302,10 +302,13 @@ def test_exhausted_memory_is_one_line_in_every_command(monkeypatch, capsys):
     def exhaust(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 B")
 
-    monkeypatch.setitem(COMMANDS, "evaluate", (COMMANDS["evaluate"][0], exhaust))
-    assert main(["evaluate", "runs/pong"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: out of memory: try a smaller learner.batch_size")
+    known = ": try a smaller learner.batch_size, learner.unroll_length, num_actors, "
+    for command, hint in (("train", known), ("evaluate", "")):
+        monkeypatch.setitem(COMMANDS, command, (COMMANDS[command][0], exhaust))
+        assert main([command, "runs/pong"]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: out of memory{hint}")
+        assert line.endswith("memory") == (not hint)
 
 
 def test_another_runtime_error_is_not_hidden(monkeypatch):

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from agents.evaluation.evaluate import EvaluationConfig
-from agents.evaluation.results import evaluate_and_save
 from agents.evaluation.saved_policy import load_policy
 from agents.impala.config import config_from_values
 from agents.impala.stand_in import StandIn
@@ -37,6 +36,7 @@ from tests.file_mutations import (
     sealed,
 )
 from tests.harmless import Watched
+from tests.small_runs import evaluate_and_save
 from watch.config import WatchConfig
 from watch.film import watch
 

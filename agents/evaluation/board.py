@@ -23,8 +23,9 @@ def show_score(source: Path, result: dict[str, Any]) -> None:
     """
     settings = result["settings"]
     how = "greedy" if settings["greedy"] else "sampled"
-    length = "" if settings["length"] is None else f"_length{settings['length']}"
-    tag = f"evaluation/{how}{length}_mean_return_points"
+    limits = {"length": settings["length"], "max_steps": settings["max_steps"]}
+    said = "".join(f"_{name}{value}" for name, value in limits.items() if value is not None)
+    tag = f"evaluation/{how}{said}_mean_return_points"
     _add(source, result["frames"], tag=tag, simple_value=result["mean_return"])
 
 

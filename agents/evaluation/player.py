@@ -36,7 +36,10 @@ class Player:
         self._rows = torch.arange(num_envs)
 
     def leave_out(self, rows: NDArray[np.bool_]) -> None:
-        """Asks the policy nothing more of these environments; the others play as they would."""
+        """Asks the policy nothing more of these environments.
+
+        The others play as they would, but for the rounding of a smaller batch.
+        """
         kept = ~torch.from_numpy(rows)[self._rows]
         if not kept.all():
             self._rows = self._rows[kept]

@@ -3,20 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from agents.evaluation.board import show_score
-from agents.evaluation.evaluate import EvaluationConfig, evaluate, num_games
+from agents.evaluation.evaluate import EvaluationConfig, num_games
 from experiment.checkpoint import newest_number, numbered
 from experiment.live import duration
-from experiment.result_folder import RESULTS, result_folder, write_result
-
-
-def evaluate_and_save(source: Path, config: EvaluationConfig) -> tuple[Path, dict[str, Any]]:
-    """Evaluates and writes the result beside what was evaluated; never over an earlier one."""
-    folder = result_folder(source)
-    result = evaluate(source, config)
-    path = save_result(folder, result, config)
-    show_score(source, result)
-    return path, result
+from experiment.result_folder import RESULTS, write_result
 
 
 def save_result(folder: Path, result: dict[str, Any], config: EvaluationConfig) -> Path:

@@ -39,9 +39,11 @@ def take_weights(policy: Policy, config: TrainConfig, source: Path) -> dict[str,
     for name, weight in taken.items():
         if name not in here or here[name].shape != weight.shape:
             shape = list(here[name].shape) if name in here else "no such weights"
+            sees_actions = config.policy.last_action and anew
+            other = "actions, the last of which it sees" if sees_actions else "observations"
             raise ValueError(
-                f"{of} was trained on other observations: {name} is {list(weight.shape)}, "
-                f"this run has {shape}"
+                f"{of} was trained with other {other}: {name} is {list(weight.shape)}, this run "
+                f"has {shape}"
             )
     policy.load_state_dict(here | taken)
     return {
@@ -55,7 +57,7 @@ def take_weights(policy: Policy, config: TrainConfig, source: Path) -> dict[str,
 
 def _decisive(config: TrainConfig) -> dict[str, Any]:
     """Returns the settings that decide the shapes of all but the heads, and what they compute."""
-    core = plain_values(replace(resolved(config.core), kernel="auto", bptt="full"))
+    core = replace(resolved(config.core), kernel="auto", bptt="full", parameters=None)
     encoder = {"kind": config.encoder.kind, "size": config.encoder.size}
     policy = plain_values(replace(config.policy, head_gain=None))
-    return flat_values({"encoder": encoder, "core": core, "policy": policy})
+    return flat_values({"encoder": encoder, "core": plain_values(core), "policy": policy})

@@ -22,6 +22,8 @@ from .block import STACK_SIZES, Mixer, ResidualStack
 from .config import CoreConfig
 from .spec import CoreSpec
 
+MOST_ROWS = 4096
+"""No weight depends on the window: a small file of weights could ask for all of the memory."""
 LONGEST_WAVE = 10_000  # rows, over 2 pi: Vaswani et al. 2017, section 3.5
 
 
@@ -30,7 +32,7 @@ class TransformerSettings:
     """What a Transformer has beside the sizes of its stack.
 
     Args:
-        window: rows that are attended to, the current one included, >= 2.
+        window: rows that are attended to, the current one included, 2 to 4096.
         positions: waves that tell rows of an episode apart, added to the core's input, or none.
     """
 
@@ -38,8 +40,8 @@ class TransformerSettings:
     positions: Literal["sinusoids", "none"] = "sinusoids"
 
     def __post_init__(self) -> None:
-        if self.window < 2:
-            raise ValueError(f"core.args.window must be >= 2, got {self.window}")
+        if not 2 <= self.window <= MOST_ROWS:
+            raise ValueError(f"core.args.window must be in 2 to {MOST_ROWS}, got {self.window}")
         if self.positions not in ("sinusoids", "none"):
             raise ValueError(
                 f"core.args.positions must be sinusoids or none, got {self.positions!r}"

@@ -14,10 +14,19 @@ constexpr int64_t MIN_STEPS_TO_PACK = 4;  // a shorter call steps a BLAS product
 
 inline int64_t divide_up(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
-// Element (t, b, 0) of a [T, B, size] tensor with a contiguous last dimension.
-inline float* at(const Tensor& x, int64_t t, int64_t b) {
-  return x.mutable_data_ptr<float>() + t * x.stride(0) + b * x.stride(1);
-}
+// The rows of a [T, B, size] tensor with a contiguous last dimension. A tensor is asked for its
+// memory once: a step reads and writes half a dozen rows.
+class StepRows {
+ public:
+  explicit StepRows(const Tensor& x)
+      : data_(x.mutable_data_ptr<float>()), step_(x.stride(0)), row_(x.stride(1)) {}
+
+  FW_INLINE float* operator()(int64_t t, int64_t b) const { return data_ + t * step_ + b * row_; }
+
+ private:
+  float* data_;
+  int64_t step_, row_;
+};
 
 inline Tensor as_float_rows(const Tensor& x) {
   const Tensor y = x.to(at::kFloat);
@@ -77,12 +86,20 @@ class Hidden {
  public:
   // h [T, B, N]; previous [T, B, N], or two steps that take turns where nothing is kept.
   Hidden(const Starts& start, const Tensor& h, const Tensor& previous)
-      : start_(start), h_(h), previous_(previous), T_(h.size(0)), N_(h.size(2)) {}
+      : start_(start),
+        h_(h),
+        previous_(previous),
+        is_kept_(previous.size(0) == h.size(0)),
+        T_(h.size(0)),
+        B_(h.size(1)),
+        N_(h.size(2)) {}
 
-  float* previous(int64_t t, int64_t b) const { return at(previous_, t % previous_.size(0), b); }
+  FW_INLINE float* previous(int64_t t, int64_t b) const {
+    return previous_(is_kept_ ? t : t % 2, b);
+  }
 
   void begin(const Tensor& state_h) const {
-    for (int64_t b = 0; T_ > 0 && b < h_.size(1); ++b) {
+    for (int64_t b = 0; T_ > 0 && b < B_; ++b) {
       const float* const from = state_h.const_data_ptr<float>() + b * N_;
       for (int64_t n = 0; n < N_; ++n) previous(0, b)[n] = start_(0, b) ? 0.0f : from[n];
     }
@@ -90,24 +107,24 @@ class Hidden {
 
   void finish(const Tensor& state_h) const {
     if (T_ > 0) {
-      std::memcpy(state_h.mutable_data_ptr<float>(), at(h_, T_ - 1, 0),
+      std::memcpy(state_h.mutable_data_ptr<float>(), h_(T_ - 1, 0),
                   state_h.numel() * sizeof(float));
     }
   }
 
   FW_INLINE void pass_on(int64_t t, int64_t b, int64_t unit, Vec h) const {
     const int64_t size = N_ - unit;
-    store_some(at(h_, t, b) + unit, h, size);
+    store_some(h_(t, b) + unit, h, size);
     if (t + 1 < T_) {
       store_some(previous(t + 1, b) + unit, start_(t + 1, b) ? Vec{} : h, size);
     }
   }
 
  private:
-  const Starts& start_;
-  const Tensor& h_;
-  const Tensor& previous_;
-  int64_t T_, N_;
+  const Starts start_;
+  const StepRows h_, previous_;
+  bool is_kept_;
+  int64_t T_, B_, N_;
 };
 
 // Calls forward.step(t, b, unit, gates, sums) for every LANES units of every step and row: gates
@@ -118,6 +135,7 @@ void run_packed(const Forward& forward, const Hidden& hidden, const Tensor& gate
   const int64_t T = gates.size(0), N = w_hh.size(1);
   const Tensor packed = pack_gates(w_hh);
   const float* const panels = packed.const_data_ptr<float>();
+  const StepRows inputs(gates);
   for_rows(gates.size(1), T * w_hh.numel(), [&](int64_t begin, int64_t end) {
     for (int64_t t = 0; t < T; ++t) {
       for (int64_t unit = 0; unit < N; unit += LANES) {
@@ -125,7 +143,7 @@ void run_packed(const Forward& forward, const Hidden& hidden, const Tensor& gate
           tile.multiply(hidden.previous(t, first), N, panels + unit / LANES * N * PANEL, N);
           int64_t b = first;
           for (const auto& sums : tile.sums) {
-            forward.step(t, b, unit, at(gates, t, b), sums);
+            forward.step(t, b, unit, inputs(t, b), sums);
             ++b;
           }
         });
@@ -144,13 +162,14 @@ void run_backward(const Backward& backward, const Starts& start, const Tensor& p
   const Tensor packed = pack_columns(w_hh);
   const int64_t N = w_hh.size(1), num_panels = packed.size(0);
   const float* const panels = packed.const_data_ptr<float>();
+  const StepRows factors(products);
   const auto cut = [&](int64_t t, int64_t b) { return truncate || start(t, b); };
   for_rows(B, T * packed.numel(), [&](int64_t begin, int64_t end) {
     for (int64_t t = T - 1; t >= 0; --t) {
       for (int64_t b = begin; b < end; ++b) backward.step(t, b, cut(t, b));
       for (int64_t panel = 0; panel < num_panels; ++panel) {
         for_each_tile(begin, end, [&](auto tile, int64_t first) {
-          tile.multiply(at(products, t, first), height, panels + panel * height * PANEL, height);
+          tile.multiply(factors(t, first), height, panels + panel * height * PANEL, height);
           int64_t b = first;
           for (const auto& sums : tile.sums) {
             for (int c = 0; c < PANEL_VECTORS; ++c) {

@@ -21,7 +21,7 @@ class Forward {
  public:
   Forward(const Hidden& hidden, const Results& out, const Tensor& b_hh, bool save)
       : hidden_(hidden),
-        out_(out),
+        activations_(out.activations),
         bias_(b_hh.const_data_ptr<float>()),
         save_(save),
         N_(out.h.size(2)) {}
@@ -37,14 +37,14 @@ class Forward {
     hidden_.pass_on(t, b, unit,
                     (1.0f - z) * n + z * load_some(hidden_.previous(t, b) + unit, size));
     if (!save_) return;
-    float* const activations = at(out_.activations, t, b) + unit;
+    float* const activations = activations_(t, b) + unit;
     const Vec all[NUM_SAVED] = {r, z, n, scaled};
     for (int i = 0; i < NUM_SAVED; ++i) store_some(activations + i * N_, all[i], size);
   }
 
  private:
-  const Hidden& hidden_;
-  const Results& out_;
+  const Hidden hidden_;
+  const StepRows activations_;
   const float* bias_;
   bool save_;
   int64_t N_;
@@ -53,6 +53,7 @@ class Forward {
 void run_blas(const Forward& forward, const Tensor& gates, const Tensor& w_hh,
               const Tensor& previous) {
   const int64_t T = gates.size(0), N = w_hh.size(1);
+  const StepRows inputs(gates);
   for (int64_t t = 0; t < T; ++t) {
     const Tensor products = at::mm(previous[t % previous.size(0)], w_hh.t());
     for_rows(gates.size(1), 32 * N, [&](int64_t begin, int64_t end) {
@@ -61,7 +62,7 @@ void run_blas(const Forward& forward, const Tensor& gates, const Tensor& w_hh,
         for (int64_t unit = 0; unit < N; unit += LANES) {
           Vec sums[NUM_GATES];
           for (int n = 0; n < NUM_GATES; ++n) sums[n] = load_some(row + n * N + unit, N - unit);
-          forward.step(t, b, unit, at(gates, t, b), sums);
+          forward.step(t, b, unit, inputs(t, b), sums);
         }
       }
     });
@@ -108,19 +109,19 @@ class Backward {
   // The gradients of gates and products of row b, and what reaches the h before through z alone.
   void step(int64_t t, int64_t b, bool cut) const {
     float* const carry_h = carry_h_ + b * N_;
-    const float* const activations = at(activations_, t, b);
+    const float* const activations = activations_(t, b);
     for (int64_t unit = 0; unit < N_; unit += LANES) {
       const int64_t size = N_ - unit;
       const auto saved = [&](int i) { return load_some(activations + i * N_ + unit, size); };
       const Vec r = saved(0), z = saved(1), n = saved(2), scaled = saved(3);
-      const Vec before = load_some(at(previous_, t, b) + unit, size);
-      const Vec dh = load_some(at(dh_, t, b) + unit, size) + load_some(carry_h + unit, size);
+      const Vec before = load_some(previous_(t, b) + unit, size);
+      const Vec dh = load_some(dh_(t, b) + unit, size) + load_some(carry_h + unit, size);
       const Vec dn = dh * (1.0f - z) * (1.0f - n * n);
       const Vec dr = dn * scaled * r * (1.0f - r), dz = dh * (before - n) * z * (1.0f - z);
       const Vec of_gates[NUM_GATES] = {dr, dz, dn}, of_products[NUM_GATES] = {dr, dz, dn * r};
       for (int i = 0; i < NUM_GATES; ++i) {
-        store_some(at(dgates_, t, b) + i * N_ + unit, of_gates[i], size);
-        store_some(at(dproducts_, t, b) + i * N_ + unit, of_products[i], size);
+        store_some(dgates_(t, b) + i * N_ + unit, of_gates[i], size);
+        store_some(dproducts_(t, b) + i * N_ + unit, of_products[i], size);
       }
       store_some(carry_h + unit, cut ? Vec{} : dh * z, size);
     }
@@ -132,11 +133,7 @@ class Backward {
   }
 
  private:
-  const Tensor& dh_;
-  const Tensor& activations_;
-  const Tensor& previous_;
-  const Tensor& dgates_;
-  const Tensor& dproducts_;
+  const StepRows dh_, activations_, previous_, dgates_, dproducts_;
   float* carry_h_;
   int64_t N_;
 };

@@ -20,7 +20,13 @@ struct Results {
 class Forward {
  public:
   Forward(const Starts& start, const Hidden& hidden, const Results& out, bool save)
-      : start_(start), hidden_(hidden), out_(out), save_(save), N_(out.h.size(2)) {}
+      : start_(start),
+        hidden_(hidden),
+        state_c_(out.state_c.mutable_data_ptr<float>()),
+        activations_(out.activations),
+        cells_(out.cells),
+        save_(save),
+        N_(out.h.size(2)) {}
 
   // Steps LANES units of a row from `unit`: gates [4 N] plus the recurrent sums.
   FW_INLINE void step(int64_t t, int64_t b, int64_t unit, const float* gates,
@@ -28,22 +34,23 @@ class Forward {
     const int64_t size = N_ - unit;
     const auto gate = [&](int n) { return load_some(gates + n * N_ + unit, size) + sums[n]; };
     const Vec i = sigmoid(gate(0)), f = sigmoid(gate(1)), g = tanh(gate(2)), o = sigmoid(gate(3));
-    float* const state = out_.state_c.mutable_data_ptr<float>() + b * N_ + unit;
+    float* const state = state_c_ + b * N_ + unit;
     const Vec c = f * (start_(t, b) ? Vec{} : load_some(state, size)) + i * g;
     const Vec h = o * tanh(c);
     store_some(state, c, size);
     hidden_.pass_on(t, b, unit, h);
     if (!save_) return;
-    store_some(at(out_.cells, t, b) + unit, c, size);
-    float* const activations = at(out_.activations, t, b) + unit;
+    store_some(cells_(t, b) + unit, c, size);
+    float* const activations = activations_(t, b) + unit;
     const Vec all[NUM_GATES] = {i, f, g, o};
     for (int n = 0; n < NUM_GATES; ++n) store_some(activations + n * N_, all[n], size);
   }
 
  private:
-  const Starts& start_;
-  const Hidden& hidden_;
-  const Results& out_;
+  const Starts start_;
+  const Hidden hidden_;
+  float* state_c_;
+  const StepRows activations_, cells_;
   bool save_;
   int64_t N_;
 };
@@ -98,23 +105,24 @@ class Backward {
   Backward(const Tensor& dh, const Saved& saved, const Starts& start, const Tensor& dgates,
            const Tensor& carry_h, const Tensor& carry_c)
       : dh_(dh),
-        saved_(saved),
+        activations_(saved.activations),
+        cells_(saved.cells),
+        state_c_(saved.state_c.const_data_ptr<float>()),
         start_(start),
         dgates_(dgates),
-        carry_h_(carry_h),
-        carry_c_(carry_c),
+        carry_h_(carry_h.mutable_data_ptr<float>()),
+        carry_c_(carry_c.mutable_data_ptr<float>()),
         N_(dh.size(2)) {}
 
   // The gradient before the gates of row b, and that of the cell before this step.
   void step(int64_t t, int64_t b, bool cut) const {
-    float* const carry_h = carry_h_.mutable_data_ptr<float>() + b * N_;
-    float* const carry_c = carry_c_.mutable_data_ptr<float>() + b * N_;
-    const float* const dh_row = at(dh_, t, b);
-    const float* const cells = at(saved_.cells, t, b);
-    const float* const cells_before =
-        t > 0 ? at(saved_.cells, t - 1, b) : saved_.state_c.const_data_ptr<float>() + b * N_;
-    const float* const activations = at(saved_.activations, t, b);
-    float* const dgates = at(dgates_, t, b);
+    float* const carry_h = carry_h_ + b * N_;
+    float* const carry_c = carry_c_ + b * N_;
+    const float* const dh_row = dh_(t, b);
+    const float* const cells = cells_(t, b);
+    const float* const cells_before = t > 0 ? cells_(t - 1, b) : state_c_ + b * N_;
+    const float* const activations = activations_(t, b);
+    float* const dgates = dgates_(t, b);
     for (int64_t unit = 0; unit < N_; unit += LANES) {
       const int64_t size = N_ - unit;
       const auto gate = [&](int n) { return load_some(activations + n * N_ + unit, size); };
@@ -132,16 +140,15 @@ class Backward {
   }
 
   FW_INLINE void carry(int64_t b, int64_t unit, Vec dh) const {
-    store_some(carry_h_.mutable_data_ptr<float>() + b * N_ + unit, dh, N_ - unit);
+    store_some(carry_h_ + b * N_ + unit, dh, N_ - unit);
   }
 
  private:
-  const Tensor& dh_;
-  const Saved& saved_;
-  const Starts& start_;
-  const Tensor& dgates_;
-  const Tensor& carry_h_;
-  const Tensor& carry_c_;
+  const StepRows dh_, activations_, cells_;
+  const float* state_c_;
+  const Starts start_;
+  const StepRows dgates_;
+  float *carry_h_, *carry_c_;
   int64_t N_;
 };
 

@@ -24,7 +24,8 @@ class SequenceModelConfig:
     Args:
         embedding_size: features of a token, >= 1.
         dropout: share zeroed in training, in [0, 1), where the 2021 code has it: in a core's
-            residual blocks, or, of a core without them, what goes into it and comes out.
+            residual blocks; and of what goes into a core and comes out, where it has no blocks or
+            the task is a text.
         cutoffs: numbers of the answers at which an adaptive softmax begins its clusters, for tens
             of thousands of answers of which the first are the most frequent; none is a plain
             softmax. Irie et al. 2021 have 20000, 40000 and 200000 of 267735 words.
@@ -56,13 +57,20 @@ class SequenceModel(nn.Module):
         num_answers: A, size of the set of answers.
         config: settings of what stands around the core.
         core: core settings.
+        is_text: whether the next token is asked for.
 
     Raises:
         ValueError: no such core, or cutoffs that do not fit the answers.
     """
 
     def __init__(
-        self, num_tokens: int, num_answers: int, config: SequenceModelConfig, core: CoreConfig
+        self,
+        num_tokens: int,
+        num_answers: int,
+        config: SequenceModelConfig,
+        core: CoreConfig,
+        *,
+        is_text: bool = False,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(num_tokens, config.embedding_size)
@@ -70,7 +78,7 @@ class SequenceModel(nn.Module):
         blocks = [module for module in self.core.modules() if isinstance(module, Block)]
         for block in blocks:
             block.dropout = config.dropout
-        self.dropout = nn.Dropout(0.0 if blocks else config.dropout)
+        self.dropout = nn.Dropout(0.0 if blocks and not is_text else config.dropout)
         self.output = make_output(self.core.output_size, num_answers, config.cutoffs)
         self.precision = config.precision
         for module in self.modules():

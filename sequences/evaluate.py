@@ -135,8 +135,8 @@ def batches(task: Task, saved: SavedModel, config: EvaluationConfig) -> Iterator
     if task.answer_bytes is not None:
         if config.split == "train":
             raise ValueError("the train split of a text has no end: choose validation or test")
-        num_steps = sizes.segment_length
-        assert num_steps is not None  # a text is trained on in segments
+        if (num_steps := sizes.segment_length) is None:
+            raise ValueError("the run read its text in whole documents: too long to be read so")
         yield from Segments(
             task, config.split, config.seed, num_lanes=sizes.lanes, num_steps=num_steps
         )

@@ -240,7 +240,9 @@ class SequenceTrainer(Trainable):
 
 def make_model(config: SequenceConfig, task: Task) -> SequenceModel:
     """Returns the model that settings describe, for the vocabulary of a task."""
-    return SequenceModel(len(task.tokens), len(task.answers), config.model, config.core)
+    is_text = task.answer_bytes is not None
+    sizes = len(task.tokens), len(task.answers)
+    return SequenceModel(*sizes, config.model, config.core, is_text=is_text)
 
 
 def make_optimizer(model: SequenceModel, config: SequenceConfig) -> torch.optim.Optimizer:

@@ -23,7 +23,7 @@ from envs import canonical_game
 from experiment.bounds import refuse_below
 from experiment.files import file_name
 from experiment.plugins import LOADED
-from experiment.run_dir import read_config
+from experiment.run_dir import TRIALS, read_config
 from experiment.settings import (
     flat_values,
     plain_values,
@@ -163,6 +163,8 @@ def matrix(
             runs of one folder or of the same settings.
         ArgumentError: a value that `train` would refuse.
     """
+    if sweep.out.name.endswith(TRIALS):
+        raise ValueError(f"out must not end in {TRIALS}, as folders of trials do: {sweep.out}")
     variations = _variations(sweep.vary)
     if both := _shared(sweep).keys() & variations[0].keys():
         raise ValueError(f"--set and --vary both give {', '.join(sorted(both))}")

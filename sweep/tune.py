@@ -59,9 +59,20 @@ def plan_trials(sweep: SweepConfig) -> dict[Choice, list[Trial]]:
     given = {text.partition("=")[0] for text in (*sweep.set, *sweep.vary)}
     if both := given.intersection(TUNED):
         raise ValueError(f"--tune draws {', '.join(sorted(both))}: leave it to it, or out")
-    matrix(sweep)  # no trial is spent on a sweep that cannot be
+    _refuse_begun(sweep, matrix(sweep))  # no trial is spent on a sweep that cannot be
     sweep = replace(sweep, out=tuning_folder(sweep.out), vary=(), lengths=None)
     return {choice: _trials(sweep, choice) for choice in choices(sweep)}
+
+
+def _refuse_begun(sweep: SweepConfig, plans: Sequence[RunPlan]) -> None:
+    """Raises ValueError where a run was begun before its settings were tried."""
+    for plan in plans:
+        folder = tuning_folder(sweep.out)
+        is_tried = any(folder.glob(f"{plan.path.parents[1].name}-*.json"))
+        if (plan.path / "config.yaml").exists() and not is_tried:
+            raise ValueError(
+                f"{plan.path} was begun before its settings were tried; choose another --out"
+            )
 
 
 def _trials(sweep: SweepConfig, choice: Choice) -> list[Trial]:

@@ -73,6 +73,23 @@ def test_vmap_has_the_gradients_of_its_calls_one_by_one(op, backend):
     torch.testing.assert_close(got, want)
 
 
+def test_a_compiled_call_without_a_gradient_saves_nothing():
+    op = next(op for op in OPERATORS if op.name == "delta_rule")
+    backend = next(backend for backend in op.module.BACKENDS if backend.name == "cpu")
+    tensors = [x.detach() for x in make_inputs(op, SMALL, torch.float32).values()]
+    saves = []
+
+    def look(graph, _):
+        saves.extend(n.args[-1] for n in graph.graph.nodes if "fast_weights" in str(n.target))
+        return graph.forward
+
+    compiled = torch.compile(run(op, backend), backend=look, fullgraph=True)
+    compiled(*tensors)
+    tensors[0].requires_grad_()
+    compiled(*tensors)
+    assert saves == [False, True]
+
+
 @every_compiled_backend
 def test_a_backward_of_a_call_that_saved_nothing_is_refused(op, backend, monkeypatch):
     tensors = make_inputs(op, SMALL, torch.float32, device_of(backend))

@@ -46,6 +46,16 @@ def test_autocast_narrows_dense_layers_and_no_recurrence(kind):
     assert 0 < float((y - want).detach().norm() / want.norm()) < 0.05
 
 
+@pytest.mark.parametrize("kind", ["lru", "mlstm", "transformer"])
+def test_sizes_are_known_without_memory(kind):
+    """On the device `meta`, which autocast does not know."""
+    with torch.device("meta"):
+        core = make_core(CoreConfig(kind=kind, **SMALL), INPUT)
+        start = torch.zeros(4, 2, dtype=torch.bool)
+        y, _ = core(torch.zeros(4, 2, INPUT), core.initial_state(2), start)
+    assert y.shape == (4, 2, SMALL["hidden_size"])
+
+
 def test_an_lru_that_hardly_decays_has_its_gain_and_a_gradient():
     """Gamma = sqrt(1 - |lambda|^2), here sqrt(2 e^-20): 1 - 0.999999996 would cancel."""
     lru = LRU(CoreConfig(kind="lru", hidden_size=1))

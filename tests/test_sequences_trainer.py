@@ -117,6 +117,13 @@ def test_another_text_is_not_gone_on_with(tmp_path, text):
         resume(path)
 
 
+def test_what_goes_around_the_core_is_dropped_in_texts_alone(tmp_path):
+    """As in the 2021 code: its language models drop there, its algorithmic ones do not."""
+    text = SequenceTrainer(settings(text_in(tmp_path / "text"), CARRIED))
+    assert text.model.dropout.p == 0.2
+    assert SequenceTrainer(settings()).model.dropout.p == 0.0
+
+
 def test_another_device_begins_another_stream_of_dropout(caplog):
     trainer = SequenceTrainer(settings())
     state = trainer.state_dict() | {"generators": [torch.zeros(16, dtype=torch.uint8)]}

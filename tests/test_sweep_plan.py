@@ -93,6 +93,7 @@ def test_the_first_evaluation_is_at_the_length_trained_at(tmp_path):
         ({"set": ["num_threads=1", "num_threads=2"]}, "--set num_threads is given twice"),
         ({"vary": ["learner.discount=0", "learner.discount=1"]}, "learner.discount is given twice"),
         ({"set": ["num_actors=1"], "vary": ["num_actors=1,2"]}, "--set and --vary both give num_a"),
+        ({"out": Path("runs/lr-tuning")}, "out must not end in -tuning, as folders of trials do"),
         ({"cores": "rdn,rdn"}, "two runs of the sweep are .*rdn/seed1"),
         ({"vary": ["learner.learning_rate=1e-3,0.001"]}, "rate=0.001/seed1 would be the same run"),
         ({"cores": "rdn-bptt1", "set": ["core.bptt=full"]}, "--cores rdn-bptt1 gives core.bptt: "),
@@ -139,6 +140,14 @@ def test_a_run_of_other_settings_is_not_continued(tmp_path):
     assert plan(tmp_path) == [run]
     with pytest.raises(ValueError, match="with total_frames 20000, the sweep has 5; choose"):
         plan(tmp_path, set=["total_frames=5"])
+
+
+def test_a_run_that_was_begun_before_its_settings_were_tried_is_told_before_any_trial(tmp_path):
+    (run,) = plan(tmp_path)
+    run.path.mkdir(parents=True)
+    (run.path / "config.yaml").write_text(yaml.safe_dump(plain_values(run.config)))
+    with pytest.raises(ValueError, match="lstm/seed1 was begun before its settings were tried"):
+        plan(tmp_path, tune=2)
 
 
 def test_runs_of_several_processes_are_begun_and_resumed_as_such_and_counted(tmp_path):

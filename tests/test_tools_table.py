@@ -94,26 +94,35 @@ def test_what_a_file_holds_is_left_out_and_what_comes_is_added(worked_off, tmp_p
     assert worked_off[3:] == [("tmaze", "gru")]  # a second seed is missing
 
 
-@pytest.mark.parametrize("option", ['--set={"core.hidden_size": 5}', "--tune=2"])
-def test_runs_of_other_settings_stand_for_none_of_these(worked_off, option):
-    asked = ["--tasks=tmaze", "--cores=lstm", "--results=kept"]
-    assert main(asked) == main(asked) == 0
-    assert main([*asked, '--set={"num_threads": 2}']) == 0  # which changes no result
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (
+            '--set={"core.hidden_size": 5}',
+            "has lstm with core.hidden_size 4, asked for is 5; choose",
+        ),
+        ("--tune=2", "has lstm without 2 trials; choose another --results"),
+    ],
+)
+def test_runs_of_other_settings_are_refused_before_any_begins(worked_off, capsys, option, said):
+    asked = ["--cores=lstm", "--results=kept"]
+    assert main([*asked, "--tasks=tmaze"]) == 0
+    assert main([*asked, "--tasks=tmaze", '--set={"num_threads": 2}']) == 0  # changes no result
+    assert main([*asked, "--tasks=parity,tmaze", option]) == 2
+    assert f"kept/tmaze.json {said}" in capsys.readouterr().err
     assert worked_off == [("tmaze", "lstm")]
-    main([*asked, option, "--out=elsewhere"])
-    assert worked_off[1:] == [("tmaze", "lstm")]
 
 
-def test_tuned_runs_stand_for_those_of_as_many_trials(worked_off):
+def test_tuned_runs_stand_for_those_of_as_many_trials(worked_off, capsys):
     asked = ["--tasks=tmaze", "--cores=lstm", "--results=kept"]
     assert main(asked) == 0
     own = {name: str(SMALL["learner"][name.split(".")[1]]) for name in TUNED}
     Path("kept/tuning").mkdir()
     write_json(Path("kept/tuning/tmaze.json"), {"lstm": {"best": own, "trials": [{}, {}]}})
     assert main([*asked, "--tune=2"]) == 0
+    assert main([*asked, "--tune=3"]) == 2
+    assert "without 3 trials" in capsys.readouterr().err
     assert worked_off == [("tmaze", "lstm")]
-    assert main([*asked, "--tune=3"]) == 0
-    assert worked_off[1:] == [("tmaze", "lstm")]
 
 
 def test_a_value_that_train_refuses_is_told_in_a_line(worked_off, capsys):

@@ -1,9 +1,9 @@
 """Works off the table of cores and tasks: a sweep a task, and a file a task in `results/table`.
 
 `python -m tools.table` goes on where it was stopped: finished runs are skipped, interrupted ones
-resumed, and a core whose runs of all seeds stand in a task's file, with the settings that are asked
-for, is left out. What is compared stands in `tools/table.yaml`. With --tune,
-`results/table/tuning/<task>.json` holds what was tried.
+resumed, and a core whose runs of all seeds stand in a task's file is left out; with other settings
+than those that are asked for it is refused. What is compared stands in `tools/table.yaml`. With
+--tune, `results/table/tuning/<task>.json` holds what was tried.
 """
 
 import json
@@ -18,11 +18,12 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from agents.impala.config import TrainConfig
 from agents.plugins import use_named
+from comparison.grouping import core_name
 from comparison.run_folder import read_run_folder
 from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
 from experiment.complaints import close_hint
-from experiment.files import read_json, write_json
+from experiment.files import file_name, read_json, write_json
 from experiment.run_dir import status_word
 from experiment.setting_roles import role_of
 from sweep.plan import RunPlan, SweepConfig, choices, differences, matrix
@@ -106,36 +107,48 @@ def _sweep(name: str, table: Mapping[str, Any], config: TableConfig) -> SweepCon
 
 
 def _missing_cores(of_task: SweepConfig, results: Path, name: str) -> list[str]:
-    """Returns the cores of which a task's file lacks the run of a seed, with these settings."""
+    """Returns the cores of which a task's file lacks the run of a seed.
+
+    Raises:
+        ValueError: it has runs of a core with other settings.
+    """
     cores, file = of_task.cores.split(","), results / f"{name}.json"
     if not file.exists():
         return cores
     use_named(["--games", of_task.games or ""])
-    runs, tried = read_task_file(file), _tried(results, name)
-    return [
-        core
-        for core in cores
-        if not _is_whole(replace(of_task, cores=core), runs, tried.get(core, {}))
-    ]
+    tried, missing = _tried(results, name), []
+    runs: dict[str, list[RunRecord]] = {core: [] for core in cores}
+    for run in read_task_file(file):
+        runs.setdefault(core_name(run.config), []).append(run)
+    for core in cores:
+        of_core = tried.get(file_name(core), {})
+        if runs[core] and of_task.tune not in (0, len(of_core.get("trials", ()))):
+            raise ValueError(
+                f"{file} has {core} without {of_task.tune} trials; choose another --results"
+            )
+        plans = _plans(replace(of_task, cores=core), of_core)
+        for run in runs[core]:
+            _refuse_other(run, plans, file)
+        if {run.config.seed for run in runs[core]} < {plan.config.seed for plan in plans}:
+            missing.append(core)
+    return missing
 
 
-def _is_whole(of_core: SweepConfig, runs: Sequence[RunRecord], tried: Mapping[str, Any]) -> bool:
-    if not of_core.tune:
-        plans = matrix(of_core)
-    elif len(tried.get("trials", ())) == of_core.tune:
-        plans = matrix(of_core, {choices(of_core)[0]: tried["best"]})
-    else:
-        return False
-    return all(any(_is_run_of(plan, run) for run in runs) for plan in plans)
+def _plans(of_core: SweepConfig, tried: Mapping[str, Any]) -> list[RunPlan]:
+    """Returns the runs of a core, with the best settings of as many trials where they are known."""
+    is_tried = of_core.tune == len(tried.get("trials", ())) > 0
+    return matrix(of_core, {choices(of_core)[0]: tried["best"]} if is_tried else {})
 
 
-def _is_run_of(plan: RunPlan, run: RunRecord) -> bool:
-    """Returns whether a run differs from its plan in nothing that can change a result."""
+def _refuse_other(run: RunRecord, plans: Sequence[RunPlan], file: Path) -> None:
+    """Raises ValueError where a published run differs from those asked for but in its seed."""
     assert isinstance(run.config, TrainConfig)
-    names = [name for name, _, _ in differences(run.config, plan)]
-    return run.config.seed == plan.config.seed and all(
-        role_of(name, run.kind.roles) in ("name", "incidental") for name in names
-    )
+    for name, had, asked in differences(run.config, plans[0]):
+        if role_of(name, run.kind.roles) not in ("name", "incidental"):
+            raise ValueError(
+                f"{file} has {core_name(run.config)} with {name} {had}, asked for is {asked}; "
+                "choose another --results and --out"
+            )
 
 
 def _is_stopped(of_task: SweepConfig) -> bool:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..kernels.autograd import without_autocast
+from ..kernels.autograd import is_autocast, without_autocast
 from ..precision import Dense
 from .base import Core, CoreState
 from .config import CoreConfig
@@ -111,8 +111,8 @@ class Block(nn.Module):
     def forward(self, h_ND: Tensor, state: CoreState, start: Tensor) -> tuple[Tensor, CoreState]:
         """Returns the rows [N, hidden_size] after this layer, and its state."""
         slow = self.slow(self.norm_fast(h_ND)).view(*start.shape, self.fast_net.num_heads, -1)
-        if torch.is_autocast_enabled(slow.device.type):
-            slow = slow.to(state[0].dtype)  # in bfloat16 a decay of 0.999 would be 1
+        if is_autocast(slow.device):
+            slow = slow.float()  # in bfloat16 a decay of 0.999 would be 1
         with without_autocast(slow.device):
             y_TBHD, state = self.fast_net(slow, state, start)
         y_ND = y_TBHD.reshape(len(h_ND), -1)

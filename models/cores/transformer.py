@@ -84,7 +84,7 @@ class Attention(Mixer):
         T = len(slow)
         age = state[2]
         keys, values = (x.masked_fill(start[0, :, None, None, None], 0) for x in state[:2])
-        M = keys.shape[1]  # weight 0 is not enough: 0 times what is not finite is not 0
+        M = keys.shape[1]  # weight 0 is not enough for a memory that is not finite
         q_BTHD, k_BTHD, v_BTHD = slow.transpose(0, 1).chunk(3, -1)
         keys, values = torch.cat([keys, k_BTHD], 1), torch.cat([values, v_BTHD], 1)
         before_TB = rows_before(age[:, 0], start)

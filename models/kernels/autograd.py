@@ -11,10 +11,13 @@ from torch import Tensor
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Returns what keeps autocast out: a recurrence computes in the dtypes that it was given."""
+    return torch.autocast(device.type, enabled=False) if is_autocast(device) else nullcontext()
+
+
+def is_autocast(device: torch.device) -> bool:
+    """Returns whether autocast narrows what is computed on a device."""
     is_possible = device.type in ("cpu", "cuda")
-    if is_possible and torch.is_autocast_enabled(device.type):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()
+    return is_possible and torch.is_autocast_enabled(device.type)
 
 
 def needs_grad(*inputs: Tensor | None) -> bool:
@@ -23,7 +26,7 @@ def needs_grad(*inputs: Tensor | None) -> bool:
     Within a transform of torch.func a tensor may say that it needs no gradient, though autograd
     records the call.
     """
-    is_transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    is_transformed = torch._C._functorch.maybe_current_level() is not None
     return torch.is_grad_enabled() and (
         is_transformed or any(x is not None and x.requires_grad for x in inputs)
     )

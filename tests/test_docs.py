@@ -164,6 +164,7 @@ REPORTS = [
     ("report_pong", "pong"),
     ("report_atari", "atari"),
     ("report_table", "table"),
+    ("report_sequences", "sequences"),
 ]
 
 

@@ -13,6 +13,7 @@ USUAL = {"split": "test", "examples": 1000, "seed": 0, "context": "carried", "ar
 
 def settings(task="listops", core="rdn", seed=1, args=None, **others):
     values = {"task": {"kind": task, "args": args or {}}, "core": {"kind": core}, "seed": seed}
+    values |= {"batch": {"segment_length": 64}} if task == "text" else {}
     return plain_values(complete_settings(config_from_values(values | others)))
 
 

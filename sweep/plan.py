@@ -11,19 +11,19 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from jsonargparse import ArgumentParser
 
 from agents.evaluation.evaluate import EvaluationConfig, played_env
-from agents.impala.config import TrainConfig, config_from_values
+from agents.impala.config import TrainConfig
 from agents.impala.crews import refuse_uneven
 from agents.plugins import BPTT_1
 from envs import canonical_game
 from experiment.bounds import refuse_below
 from experiment.files import file_name
 from experiment.plugins import LOADED
-from experiment.run_dir import TRIALS, read_config
+from experiment.run_dir import TRIALS
 from experiment.settings import (
     flat_values,
     plain_values,
@@ -31,6 +31,7 @@ from experiment.settings import (
     settings_parser,
 )
 from models.cores import refuse_unused, resolved
+from sweep.other_settings import refuse_other_settings
 
 Settings = Mapping[str, str]
 """Values as typed, by the full name of their field."""
@@ -149,7 +150,7 @@ def plan_runs(
     """
     plans = matrix(sweep, tuned)
     for plan in plans:
-        refuse_other_settings(plan)
+        refuse_other_settings(plan.path, plan.config)
     return plans
 
 
@@ -280,28 +281,3 @@ def _fields(
         if num_values not in (None, len(chosen)):
             raise ValueError(f"--{option} {name} takes one value, got {values!r}; see --vary")
         yield name, chosen
-
-
-def refuse_other_settings(plan: RunPlan) -> None:
-    """Raises ValueError where the folder holds a run of other settings than planned."""
-    if not (plan.path / "config.yaml").exists():
-        return
-    for name, saved, planned in differences(config_from_values(read_config(plan.path)), plan):
-        raise ValueError(
-            f"{plan.path} holds a run with {name} {saved}, the sweep has {planned}; "
-            "choose another --out"
-        )
-
-
-def differences(config: TrainConfig, plan: RunPlan) -> Iterator[tuple[str, Any, Any]]:
-    """Yields every setting that a run has otherwise than planned, with its value and the plan's."""
-    config = replace(config, core=resolved(config.core))
-    saved = flat_values(plain_values(config))
-    wanted = flat_values(plain_values(plan.config)) | {"run_dir": saved["run_dir"]}
-    if plan.config.encoder.kind == "auto":
-        del wanted["encoder.kind"]  # which one it came to depends on the game
-    if plan.config.core.parameters is not None:  # as do these
-        del wanted["core.hidden_size"], wanted["core.feedforward_size"]
-    for name, value in wanted.items():
-        if saved.get(name) != value:
-            yield name, saved.get(name), value

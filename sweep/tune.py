@@ -17,6 +17,7 @@ from agents.impala.config import TrainConfig
 from experiment.files import file_name, write_json
 from experiment.metrics import newest_row
 from experiment.run_dir import TRIALS, status_word
+from sweep.other_settings import refuse_other_settings
 from sweep.plan import (
     Choice,
     RunPlan,
@@ -25,7 +26,6 @@ from sweep.plan import (
     choices,
     matrix,
     plan_run,
-    refuse_other_settings,
 )
 from sweep.steps import is_trained, mean_return, score_path
 
@@ -84,7 +84,7 @@ def _trials(sweep: SweepConfig, choice: Choice) -> list[Trial]:
         for it in drawn
     ]
     for trial in trials:
-        refuse_other_settings(trial.plan)
+        refuse_other_settings(trial.plan.path, trial.plan.config)
     return trials
 
 

@@ -85,7 +85,7 @@ def stand_in(tmp_path, monkeypatch):
     monkeypatch.setattr("sweep.local.POLL_SECONDS", 0.02)
     monkeypatch.setattr(whole, "measured_speed", lambda plan: Speed(1e4, is_trial=True))
     for module in ("plan", "tune"):
-        monkeypatch.setattr(f"sweep.{module}.refuse_other_settings", lambda plan: None)
+        monkeypatch.setattr(f"sweep.{module}.refuse_other_settings", lambda path, planned: None)
 
     def put(behaviour=""):
         script = f"BEHAVIOUR = {behaviour!r}\n{STAND_IN}"

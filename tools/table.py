@@ -8,7 +8,7 @@ than those that are asked for it is refused. What is compared stands in `tools/t
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from experiment.complaints import close_hint
 from experiment.files import file_name, read_json, write_json
 from experiment.run_dir import status_word
 from experiment.setting_roles import role_of
-from sweep.plan import RunPlan, SweepConfig, choices, differences, matrix
+from sweep.other_settings import differences
+from sweep.plan import RunPlan, SweepConfig, choices, matrix
 from sweep.sweep import sweep
 from sweep.tune import plan_trials, tuning_folder
 from tools.publish import publish_into_table, refuse_unscored
@@ -128,7 +129,7 @@ def _missing_cores(of_task: SweepConfig, results: Path, name: str) -> list[str]:
             )
         plans = _plans(replace(of_task, cores=core), of_core)
         for run in runs[core]:
-            _refuse_other(run, plans, file)
+            _refuse_other(run, plans[0].config, file)
         if {run.config.seed for run in runs[core]} < {plan.config.seed for plan in plans}:
             missing.append(core)
     return missing
@@ -140,10 +141,10 @@ def _plans(of_core: SweepConfig, tried: Mapping[str, Any]) -> list[RunPlan]:
     return matrix(of_core, {choices(of_core)[0]: tried["best"]} if is_tried else {})
 
 
-def _refuse_other(run: RunRecord, plans: Sequence[RunPlan], file: Path) -> None:
+def _refuse_other(run: RunRecord, planned: TrainConfig, file: Path) -> None:
     """Raises ValueError where a published run differs from those asked for but in its seed."""
     assert isinstance(run.config, TrainConfig)
-    for name, had, asked in differences(run.config, plans[0]):
+    for name, had, asked in differences(run.config, planned):
         if role_of(name, run.kind.roles) not in ("name", "incidental"):
             raise ValueError(
                 f"{file} has {core_name(run.config)} with {name} {had}, asked for is {asked}; "

@@ -7,6 +7,7 @@ feed an embedding of the core's size straight into it; here the core's input lay
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -109,16 +110,19 @@ class SequenceModel(nn.Module):
         return self.dropout(y), state
 
 
+class Asked(NamedTuple):
+    """What a model makes of N answers that count."""
+
+    log_prob: Tensor  # [N] nats, of the right answer; with gradient
+    right: Tensor  # [N] bool, whether the likeliest answer is the right one
+
+
 class Output(nn.Module, ABC):
     """Turns outputs of the core into answers."""
 
     @abstractmethod
-    def log_prob(self, y: Tensor, answer: Tensor) -> Tensor:
-        """Returns log p(answer) [N], in nats, of y [N, D] and answer [N] int64."""
-
-    @abstractmethod
-    def best(self, y: Tensor) -> Tensor:
-        """Returns the most likely answers [N] int64 of y [N, D]."""
+    def forward(self, y: Tensor, answer: Tensor) -> Asked:
+        """Asks for the right answers [N] int64 of a core's outputs y [N, D]."""
 
 
 class Softmax(Output):
@@ -128,14 +132,11 @@ class Softmax(Output):
         super().__init__()
         self.linear = Dense(size, num_answers)
 
-    def log_prob(self, y: Tensor, answer: Tensor) -> Tensor:
-        """See `Output.log_prob`."""
-        return -functional.cross_entropy(self.linear(y), answer, reduction="none")
-
-    def best(self, y: Tensor) -> Tensor:
-        """See `Output.best`."""
-        logits: Tensor = self.linear(y)
-        return logits.argmax(-1)
+    def forward(self, y: Tensor, answer: Tensor) -> Asked:
+        """See `Output.forward`."""
+        logits = self.linear(y)
+        log_prob = -functional.cross_entropy(logits, answer, reduction="none")
+        return Asked(log_prob, logits.argmax(-1) == answer)
 
 
 class AdaptiveSoftmax(Output):
@@ -149,14 +150,11 @@ class AdaptiveSoftmax(Output):
         super().__init__()
         self.softmax = nn.AdaptiveLogSoftmaxWithLoss(size, num_answers, list(cutoffs), div_value=1)
 
-    def log_prob(self, y: Tensor, answer: Tensor) -> Tensor:
-        """See `Output.log_prob`."""
-        log_prob: Tensor = self.softmax(y, answer).output
-        return log_prob
-
-    def best(self, y: Tensor) -> Tensor:
-        """See `Output.best`."""
-        return self.softmax.predict(y)
+    def forward(self, y: Tensor, answer: Tensor) -> Asked:
+        """See `Output.forward`."""
+        log_prob = self.softmax(y, answer).output
+        with torch.no_grad():
+            return Asked(log_prob, self.softmax.predict(y) == answer)
 
 
 def make_output(size: int, num_answers: int, cutoffs: tuple[int, ...]) -> Output:

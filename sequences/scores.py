@@ -2,26 +2,18 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from models.sequence_model import SequenceModel
+from models.sequence_model import Asked, SequenceModel
 from sequences.packing import Batch
 from sequences.tasks import NO_ANSWER, Task
 
 
-class Asked(NamedTuple):
-    """The answers that count in a batch, N of them, row by row."""
-
-    log_prob: Tensor  # [N] nats, of the right answer; with gradient
-    right: Tensor  # [N] bool, whether the likeliest answer is the right one
-
-
 def ask(model: SequenceModel, y: Tensor, answer: Tensor) -> Asked:
-    """Asks a model for the answers that count.
+    """Asks a model for the answers that count, row by row.
 
     Args:
         model: whose output layer answers.
@@ -29,10 +21,8 @@ def ask(model: SequenceModel, y: Tensor, answer: Tensor) -> Asked:
         answer: [T, B] int64, NO_ANSWER where none counts.
     """
     counts = answer != NO_ANSWER
-    rows, wanted = y[counts], answer[counts]
-    with torch.no_grad():
-        right = model.output.best(rows) == wanted
-    return Asked(model.output.log_prob(rows, wanted), right)
+    asked: Asked = model.output(y[counts], answer[counts])
+    return asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

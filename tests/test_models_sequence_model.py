@@ -77,7 +77,7 @@ def plain_rdn_loss(model, token, answer, start):
 def loss_of(model, token, answer, start):
     y, _ = model(token, fresh_state(model, token.shape[1]), start)
     counts = answer != NO_ANSWER
-    return -model.output.log_prob(y[counts], answer[counts]).sum()
+    return -model.output(y[counts], answer[counts]).log_prob.sum()
 
 
 def gradients(loss, model):
@@ -138,26 +138,26 @@ def test_a_carried_state_makes_segments_one_sequence(kind):
     torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-11, atol=1e-12)
 
 
+def check_distribution(output, y, num_answers):
+    asked = [output(y, torch.full((len(y),), answer)) for answer in range(num_answers)]
+    every = torch.stack([of.log_prob for of in asked], dim=1)
+    torch.testing.assert_close(every.exp().sum(1), torch.ones(len(y)).double())
+    right = torch.stack([of.right for of in asked], dim=1)
+    assert torch.equal(right, every == every.amax(1, keepdim=True))
+
+
 def test_adaptive_softmax_is_a_distribution_and_trains_every_cluster():
     model = small_model("lstm", num_answers=30, cutoffs=(4,))
     y = torch.randn(5, model.core.output_size, dtype=torch.float64)
-    every = torch.stack(
-        [model.output.log_prob(y, torch.full((5,), answer)) for answer in range(30)], dim=1
-    )
-    torch.testing.assert_close(every.exp().sum(1), torch.ones(5).double())
-    assert torch.equal(model.output.best(y), every.argmax(1))
-    model.output.log_prob(y, torch.tensor([0, 3, 4, 20, 29])).sum().backward()
+    check_distribution(model.output, y, num_answers=30)
+    model.output(y, torch.tensor([0, 3, 4, 20, 29])).log_prob.sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in model.output.parameters())
 
 
 def test_plain_softmax_is_a_distribution():
     model = small_model("lstm")
     y = torch.randn(4, model.core.output_size, dtype=torch.float64)
-    every = torch.stack(
-        [model.output.log_prob(y, torch.full((4,), answer)) for answer in range(5)], dim=1
-    )
-    torch.testing.assert_close(every.exp().sum(1), torch.ones(4).double())
-    assert torch.equal(model.output.best(y), every.argmax(1))
+    check_distribution(model.output, y, num_answers=5)
 
 
 def test_dropout_acts_in_training_alone():
@@ -241,7 +241,7 @@ def test_bfloat16_means_the_same_within_its_rounding(kind):
         )
         token, start = torch.randint(7, (9, 3)), torch.zeros(9, 3, dtype=torch.bool)
         y, state = model(token, model.initial_state(3), start)
-        loss = -model.output.log_prob(y.flatten(0, 1), token.flatten() % 5).mean()
+        loss = -model.output(y.flatten(0, 1), token.flatten() % 5).log_prob.mean()
         loss.backward()
         assert {x.dtype for x in (y, *state, *model.parameters())} == {torch.float32}
         gradient = torch.cat([p.grad.flatten() for p in model.parameters()])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from models.sequence_model import Asked
 from sequences.config import TaskConfig, make_task
 from sequences.packing import NO_SEQUENCE, Batch
-from sequences.scores import Asked, Tally, tally
+from sequences.scores import Tally, tally
 from sequences.tasks import NO_ANSWER
 from tests.sequence_runs import text_in
 

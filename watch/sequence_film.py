@@ -114,7 +114,7 @@ def read(saved: SavedModel, example: Example, view: MemoryView) -> Iterator[Said
     for step, token in enumerate(torch.from_numpy(example.tokens)):
         y, state = model(token.view(1, 1), state, torch.tensor([[step == 0]]))
         memory = view.read(state)
-        log_prob = model.output.log_prob(y[0].expand(len(every), -1), every)
+        log_prob = model.output(y[0].expand(len(every), -1), every).log_prob
         yield Said(memory, log_prob.exp().numpy())
 
 

@@ -42,15 +42,15 @@ class Precise:
 
     def is_narrow(self, x: Tensor) -> bool:
         """Returns whether it computes with x in bfloat16; a model in float64 stays in float64."""
-        if self.precision == "float32" or x.dtype != torch.float32:
+        if self.precision == "float32" or x.dtype not in (torch.float32, torch.bfloat16):
             return False
         return compute_dtype(self.precision, x.device) == torch.bfloat16
 
     def dense(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Returns x W^T + b [N, out] in x's dtype, of x [N, in]."""
+        """Returns x W^T + b [N, out], of x [N, in]; in float32 where it computes in bfloat16."""
         if not self.is_narrow(x):
             return functional.linear(x, weight, bias)
-        narrow = functional.linear(x.bfloat16(), weight.bfloat16()).to(x.dtype)
+        narrow = functional.linear(x.bfloat16(), weight.bfloat16()).float()
         return narrow if bias is None else narrow + bias
 
 
@@ -60,3 +60,10 @@ class Dense(Precise, nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """Returns [N, out_features] in the input's dtype."""
         return self.dense(input, self.weight, self.bias)
+
+    def hidden(self, input: Tensor) -> Tensor:
+        """Returns the same for another `Dense` to read: in bfloat16 where it computes in that."""
+        if not self.is_narrow(input):
+            return functional.linear(input, self.weight, self.bias)
+        bias = None if self.bias is None else self.bias.bfloat16()
+        return functional.linear(input.bfloat16(), self.weight.bfloat16(), bias)

@@ -253,6 +253,7 @@ def make_optimizer(model: SequenceModel, config: SequenceConfig) -> torch.optim.
         lr=learner.learning_rate,
         betas=(learner.adam_beta1, learner.adam_beta2),
         eps=learner.adam_epsilon,
+        fused=True,
     )
 
 

@@ -120,7 +120,7 @@ class Block(nn.Module):
             h_ND = torch.addmm(h_ND, y_ND, self.out.weight.t())  # a pass over the rows less
         else:
             h_ND = h_ND + self._drop(self.out(y_ND))
-        hidden = functional.relu_(self.expand(self.norm_feedforward(h_ND)))
+        hidden = functional.relu_(self.expand.hidden(self.norm_feedforward(h_ND)))
         return h_ND + self._drop(self.contract(self._drop(hidden))), state
 
     def _drop(self, added: Tensor) -> Tensor:

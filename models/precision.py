@@ -42,9 +42,8 @@ class Precise:
 
     def is_narrow(self, x: Tensor) -> bool:
         """Returns whether it computes with x in bfloat16; a model in float64 stays in float64."""
-        if self.precision == "float32" or x.dtype not in (torch.float32, torch.bfloat16):
-            return False
-        return compute_dtype(self.precision, x.device) == torch.bfloat16
+        is_wide = compute_dtype(self.precision, x.device) != torch.bfloat16
+        return not is_wide and x.dtype in (torch.float32, torch.bfloat16)
 
     def dense(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Returns x W^T + b [N, out], of x [N, in]; in float32 where it computes in bfloat16."""

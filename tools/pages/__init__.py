@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from experiment.provenance import ROOT
 from tools.pages.against import against_block
-from tools.pages.answers import answers_block, formal_block
+from tools.pages.answers import answers_block, formal_block, text_block
 from tools.pages.atari import games_block, one_frame_block
 from tools.pages.compare_cost import compare_block
 from tools.pages.core_table import core_table_block
@@ -92,6 +92,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "sequences": sequences_block,
     "answers": answers_block,
     "formal": formal_block,
+    "text": text_block,
     "install": install_block,
     "which": which_block,
 }

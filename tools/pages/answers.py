@@ -13,7 +13,9 @@ from tools.pages.files import table
 
 RESULTS = ROOT / "results" / "sequences"
 FORMAL = "formal-"
+TEXT = "text"
 LONGER = {"args.min_length": 51, "args.max_length": 100}
+RESET = {"context": "reset"}
 
 
 def formal_block() -> str:
@@ -38,10 +40,41 @@ def _scores(runs: Sequence[RunRecord], core: str) -> str:
 
 def answers_block() -> str:
     """Returns a row for each other task and core: its score, and those at other sizes."""
-    files = [f for f in sorted(RESULTS.glob("*.json")) if not f.name.startswith(FORMAL)]
+    apart = (FORMAL, TEXT)
+    files = [file for file in sorted(RESULTS.glob("*.json")) if not file.name.startswith(apart)]
     rows = [row for file in files for row in _rows(file)]
     header = ["task", "core", "seeds", "M tokens", "as trained", "other sizes, same weights"]
     return table(header, rows)
+
+
+def text_block() -> str:
+    """Returns a row for each core that read the text, the best one first."""
+    runs = [run for run in read_task_file(RESULTS / f"{TEXT}.json") if run.score is not None]
+    header = ["core", "core parameters", "state bytes", "M tokens", "seeds", "carried", "reset"]
+    return table(header, [_text_row(own) for own in sorted(_by_core(runs), key=_bits)])
+
+
+def _by_core(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    cores = dict.fromkeys(core_name(run.config) for run in runs)
+    return [[run for run in runs if core_name(run.config) == core] for core in cores]
+
+
+def _text_row(runs: Sequence[RunRecord]) -> list[str]:
+    scores = [run.score for run in runs if run.score]
+    reset = [e.value for run in runs for e in run.others if e.settings == RESET]
+    return [
+        f"`{core_name(runs[0].config)}`",
+        f"{scores[0].size['core_parameters']:,}",
+        f"{scores[0].size['state_bytes']:,}",
+        f"{mean(score.done for score in scores) / 1e6:.0f}",
+        _seeds(runs),
+        _first(scores),
+        _span(reset) if reset else "-",
+    ]
+
+
+def _bits(runs: Sequence[RunRecord]) -> float:
+    return mean(run.score.value for run in runs if run.score)
 
 
 def _rows(file: Path) -> list[list[str]]:

@@ -14,6 +14,12 @@ from sweep.tune import is_tried, keep_best, plan_trials
 
 
 def sweep(config: SweepConfig) -> bool:
+    """Works off a sweep until a signal stops it; see `work_off`."""
+    with stop_signals() as stop:
+        return work_off(config, stop)
+
+
+def work_off(config: SweepConfig, stop: StopRequest) -> bool:
     """Works off a sweep, or prints its commands; returns whether all went well.
 
     Raises:
@@ -31,13 +37,12 @@ def sweep(config: SweepConfig) -> bool:
             print(line)
         return True
     refuse_unwritable(config.out)
-    with stop_signals() as stop:
-        if tried and not _work_off(config, tried, stop) and not all(map(is_tried, tried)):
-            return False
-        return _work_off(config, plan_runs(config, keep_best(trials)), stop)
+    if tried and not _run_all(config, tried, stop) and not all(map(is_tried, tried)):
+        return False
+    return _run_all(config, plan_runs(config, keep_best(trials)), stop)
 
 
-def _work_off(config: SweepConfig, plans: list[RunPlan], stop: StopRequest) -> bool:
+def _run_all(config: SweepConfig, plans: list[RunPlan], stop: StopRequest) -> bool:
     """Works off runs; returns whether every one is finished."""
     speeds = _speeds(plans, stop)
     if not stop.signal_name:

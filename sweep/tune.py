@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from agents.evaluation.evaluate import EvaluationConfig
 from agents.impala.config import TrainConfig
-from experiment.files import file_name, write_json
+from experiment.files import file_name, read_json, write_json
 from experiment.metrics import newest_row
 from experiment.run_dir import TRIALS, status_word
 from sweep.other_settings import refuse_other_settings
@@ -59,20 +59,29 @@ def plan_trials(sweep: SweepConfig) -> dict[Choice, list[Trial]]:
     given = {text.partition("=")[0] for text in (*sweep.set, *sweep.vary)}
     if both := given.intersection(TUNED):
         raise ValueError(f"--tune draws {', '.join(sorted(both))}: leave it to it, or out")
-    _refuse_begun(sweep, matrix(sweep))  # no trial is spent on a sweep that cannot be
+    matrix(sweep)  # no trial is spent on a sweep that cannot be
+    _refuse_begun(sweep)
     sweep = replace(sweep, out=tuning_folder(sweep.out), vary=(), lengths=None)
     return {choice: _trials(sweep, choice) for choice in choices(sweep)}
 
 
-def _refuse_begun(sweep: SweepConfig, plans: Sequence[RunPlan]) -> None:
-    """Raises ValueError where a run was begun before its settings were tried."""
-    for plan in plans:
-        folder = tuning_folder(sweep.out)
-        is_tried = any(folder.glob(f"{plan.path.parents[1].name}-*.json"))
-        if (plan.path / "config.yaml").exists() and not is_tried:
-            raise ValueError(
-                f"{plan.path} was begun before its settings were tried; choose another --out"
-            )
+def _refuse_begun(sweep: SweepConfig) -> None:
+    """Raises ValueError where a run was begun after another number of trials."""
+    for game, core in choices(sweep):
+        plans = matrix(replace(sweep, games=game, cores=core))
+        record = _record(tuning_folder(sweep.out) / plans[0].path.parents[1].name, core)
+        tried = len(read_json(record)["trials"]) if record.exists() else 0
+        for plan in plans:
+            if (plan.path / "config.yaml").exists() and tried != sweep.tune:
+                raise ValueError(
+                    f"{plan.path} was begun after {tried} trials, asked for are {sweep.tune}; "
+                    "choose another --out"
+                )
+
+
+def _record(of_game: Path, core: str) -> Path:
+    """Returns the file that says what was tried for a core, beside the trials of a game."""
+    return of_game.with_name(f"{of_game.name}-{file_name(core)}.json")
 
 
 def _trials(sweep: SweepConfig, choice: Choice) -> list[Trial]:
@@ -112,8 +121,7 @@ def _best(core: str, trials: Sequence[Trial]) -> Settings:
         raise ValueError(f"every trial of {core} failed; their logs are in {of_game}")
     best: Settings = max(scored, key=lambda result: result["mean_return"])["settings"]
     spent = {name: sum(result[name] for result in results) for name in COSTS}
-    record = of_game.with_name(f"{of_game.name}-{file_name(core)}.json")
-    write_json(record, {"best": best, "trials": results, "spent": spent})
+    write_json(_record(of_game, core), {"best": best, "trials": results, "spent": spent})
     return best
 
 

@@ -7,11 +7,12 @@ import pytest
 import yaml
 
 import run_atari
+from experiment.files import write_json
 from experiment.settings import plain_values
 from sweep.estimate import estimate
 from sweep.plan import SweepConfig, plan_runs
 from sweep.steps import commands_left
-from sweep.tune import plan_trials
+from sweep.tune import plan_trials, tuning_folder
 
 SMOKE = Path(__file__).parents[1] / "configs/smoke.yaml"
 
@@ -142,12 +143,19 @@ def test_a_run_of_other_settings_is_not_continued(tmp_path):
         plan(tmp_path, set=["total_frames=5"])
 
 
-def test_a_run_that_was_begun_before_its_settings_were_tried_is_told_before_any_trial(tmp_path):
+def test_a_run_that_was_begun_after_another_number_of_trials_is_told_before_any(tmp_path):
     (run,) = plan(tmp_path)
     run.path.mkdir(parents=True)
     (run.path / "config.yaml").write_text(yaml.safe_dump(plain_values(run.config)))
-    with pytest.raises(ValueError, match="lstm/seed1 was begun before its settings were tried"):
+    records = tuning_folder(tmp_path / "out")
+    records.mkdir()
+    write_json(records / "tmaze-rdn.json", {"trials": [{}] * 2})  # of another core
+    with pytest.raises(ValueError, match="lstm/seed1 was begun after 0 trials, asked for are 2;"):
         plan(tmp_path, tune=2)
+    write_json(records / "tmaze-lstm.json", {"trials": [{}] * 3})
+    with pytest.raises(ValueError, match="lstm/seed1 was begun after 3 trials, asked for are 2;"):
+        plan(tmp_path, tune=2)
+    assert plan(tmp_path, tune=3) == []
 
 
 def test_runs_of_several_processes_are_begun_and_resumed_as_such_and_counted(tmp_path):

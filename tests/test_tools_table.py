@@ -1,6 +1,8 @@
 """The table of cores and tasks: all of it can be planned, and it goes on where it was stopped."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +63,7 @@ def worked_off(tmp_path, monkeypatch):
     """Has sweeps train tiny runs in this process; returns the cores of each that was begun."""
     begun = []
 
-    def sweep(config):
+    def work_off(config, stop):
         begun.append((config.out.name, config.cores))
         for plan in matrix(config):
             if not plan.path.exists():
@@ -70,10 +72,11 @@ def worked_off(tmp_path, monkeypatch):
 
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
     tasks = {name: {"config": "small.yaml"} for name in ("tmaze", "parity")}
+    tasks["longer"] = {"config": "small.yaml", "lengths": "9"}
     small = {"cores": "lstm", "seeds": 1, "set": {}, "tasks": tasks}
     (tmp_path / "table.yaml").write_text(yaml.safe_dump(small))
     monkeypatch.setattr(table, "TABLE", tmp_path / "table.yaml")
-    monkeypatch.setattr(table, "sweep", sweep)
+    monkeypatch.setattr(table.sweep, "work_off", work_off)
     monkeypatch.chdir(tmp_path)
     return begun
 
@@ -130,26 +133,41 @@ def test_a_value_that_train_refuses_is_told_in_a_line(worked_off, capsys):
     assert "total_frames" in capsys.readouterr().err
 
 
-def test_a_stopped_run_of_another_core_is_passed_over(worked_off):
-    other = Path("runs/table/tmaze/control/rdn/seed1")
-    other.mkdir(parents=True)
-    write_json(other / "status.json", {"status": "stopped"})
-    assert main(["--tasks=tmaze,parity", "--cores=lstm", "--results=kept"]) == 0
-    assert worked_off == [("tmaze", "lstm"), ("parity", "lstm")]
+def test_a_run_is_published_once_it_is_evaluated_at_every_length(worked_off):
+    asked = ["--tasks=longer", "--cores=lstm", "--results=kept"]
+    assert main(asked) == 0
+    assert not Path("kept").exists()
+    evaluate(Path("runs/table/longer/control/lstm/seed1"), "control", 2, {"length": 9})
+    assert main(asked) == 0
+    (run,) = read_task_file(Path("kept/longer.json"))
+    assert [other.settings for other in run.others] == [{"length": 9}]
 
 
-def test_a_stopped_run_ends_the_table(worked_off, tmp_path, monkeypatch):
-    sweep = table.sweep
+def test_a_seed_that_is_missing_is_run_whatever_others_are_there(worked_off):
+    asked = ["--tasks=tmaze", "--cores=lstm", "--results=kept"]
+    assert main([*asked, "--seeds=3"]) == 0
+    file = Path("kept/tmaze.json")
+    values = json.loads(file.read_text())
+    values["runs"] = [run for run in values["runs"] if run["seed"] != 1]
+    write_json(file, values)
+    assert main([*asked, "--seeds=1"]) == 0
+    assert worked_off == [("tmaze", "lstm")] * 2
+    assert sorted(run.config.seed for run in read_task_file(file)) == [1, 2, 3]
 
-    def stopped(config):
-        sweep(config)
-        write_json(config.out / "control/lstm/seed1/status.json", {"status": "stopped"})
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_table(worked_off, monkeypatch, number):
+    work_off = table.sweep.work_off
+
+    def stopped(config, stop):
+        work_off(config, stop)
+        os.kill(os.getpid(), number)
         return False
 
-    monkeypatch.setattr(table, "sweep", stopped)
+    monkeypatch.setattr(table.sweep, "work_off", stopped)
     assert main(["--tasks=tmaze,parity", "--cores=lstm", "--results=kept"]) == 1
     assert worked_off == [("tmaze", "lstm")]
-    assert not (tmp_path / "kept").exists()
+    assert not Path("kept").exists()
 
 
 def test_what_was_tried_is_kept_by_core(worked_off, tmp_path):

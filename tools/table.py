@@ -24,13 +24,14 @@ from comparison.run_record import RunRecord
 from comparison.task_file import read_task_file
 from experiment.complaints import close_hint
 from experiment.files import file_name, read_json, write_json
-from experiment.run_dir import status_word
 from experiment.setting_roles import role_of
+from experiment.stop_signals import stop_signals
+from sweep import sweep
 from sweep.other_settings import differences
 from sweep.plan import RunPlan, SweepConfig, choices, matrix
-from sweep.sweep import sweep
-from sweep.tune import plan_trials, tuning_folder
-from tools.publish import publish_into_table, refuse_unscored
+from sweep.steps import command_line
+from sweep.tune import tuning_folder
+from tools.publish import publish_into_table
 
 TABLE = Path(__file__).with_suffix(".yaml")
 
@@ -78,15 +79,16 @@ def sweeps(config: TableConfig) -> dict[str, SweepConfig]:
 
 def work_off(config: TableConfig) -> bool:
     """Runs and publishes all tasks; returns whether every run is finished."""
-    is_whole = True
-    for name, of_task in sweeps(config).items():
-        print(f"\n{name}: {of_task.cores}", flush=True)
-        use_named(["--games", of_task.games or ""])
-        is_whole &= sweep(of_task)
-        if _is_stopped(of_task):
-            return False
-        _publish(of_task, config.results / f"{name}.json")
-        _keep_tuning(of_task.out, config.results, name)
+    is_whole, all_sweeps = True, sweeps(config)
+    with stop_signals() as stop:
+        for name, of_task in all_sweeps.items():
+            print(f"\n{name}: {of_task.cores}", flush=True)
+            use_named(["--games", of_task.games or ""])
+            is_whole &= sweep.work_off(of_task, stop)
+            if stop.signal_name:
+                return False
+            _publish(of_task, config.results / f"{name}.json")
+            _keep_tuning(of_task.out, config.results, name)
     return is_whole
 
 
@@ -130,7 +132,7 @@ def _missing_cores(of_task: SweepConfig, results: Path, name: str) -> list[str]:
         plans = _plans(replace(of_task, cores=core), of_core)
         for run in runs[core]:
             _refuse_other(run, plans[0].config, file)
-        if {run.config.seed for run in runs[core]} < {plan.config.seed for plan in plans}:
+        if not {plan.config.seed for plan in plans} <= {run.config.seed for run in runs[core]}:
             missing.append(core)
     return missing
 
@@ -152,19 +154,10 @@ def _refuse_other(run: RunRecord, planned: TrainConfig, file: Path) -> None:
             )
 
 
-def _is_stopped(of_task: SweepConfig) -> bool:
-    """Returns whether a run was asked to stop: so was the table."""
-    trials = [trial.plan for of_choice in plan_trials(of_task).values() for trial in of_choice]
-    return any(status_word(plan.path) == "stopped" for plan in [*trials, *matrix(of_task)])
-
-
 def _publish(of_task: SweepConfig, file: Path) -> None:
-    """Adds the runs that were asked for and are finished to a task's file."""
-    folders = [plan.path for plan in matrix(of_task) if status_word(plan.path) == "finished"]
-    runs = [read_run_folder(folder) for folder in folders]
-    for folder, run in zip(folders, runs, strict=True):
-        refuse_unscored(folder, run)
-    publish_into_table(runs, file)
+    """Adds the runs that were asked for to a task's file, each once nothing of it is left to do."""
+    done = [plan.path for plan in matrix(of_task) if not command_line(plan)]
+    publish_into_table([read_run_folder(folder) for folder in done], file)
 
 
 def _tuning_file(results: Path, name: str) -> Path:

@@ -29,7 +29,6 @@ from benchmarks.timing import now
 from envs import make_env
 from experiment.arguments import fields_of
 from experiment.bounds import refuse_below
-from experiment.memory import peak_memory_bytes
 from experiment.provenance import ROOT, provenance
 from experiment.settings import load_yaml, plain_values
 from models.cores import CORES
@@ -129,7 +128,6 @@ def time_loop(config: TrainConfig, num_rollouts: int) -> dict[str, Any]:
         "seconds_per_rollout": taken,
         "median_seconds_per_rollout": statistics.median(taken),
         "part_seconds_per_rollout": {part: s / num_rollouts for part, s in parts.items()},
-        "peak_memory_bytes": peak_memory_bytes(trainer.device),
         "arithmetic": trainer.arithmetic,
     }
 

@@ -73,7 +73,7 @@ def _shape(learner: dict[str, Any]) -> str:
 
 
 def kernel_part() -> str:
-    """Returns the ratios and times of the newest kernel benchmark by replays."""
+    """Returns the newest of each ratio and time that kernel benchmarks by replays found."""
     found = [
         named
         for named in reports("kernels_*.json")
@@ -84,10 +84,22 @@ def kernel_part() -> str:
             "**The kernels by graph replay** (goals: RDN 0.2 ms at T 50, B 32 and 0.5 ms at T 64, "
             f"B 256, forward and backward; LSTM 2.5 ms there): {NOT_YET}."
         )
-    name, report = found[-1]
-    rows = [[r["name"], f"{r['ratio']:.2f}", r["goal"] or ""] for r in report["ratios"]]
-    said = f"**The kernels by graph replay** ({report['hardware']['gpu']}, {link(name, report)}):"
-    return f"{said}\n\n{table(['ratio or time', 'value', 'goal'], rows)}\n\n{_beside_cudnn(report)}"
+    gpus = dict.fromkeys(report["hardware"]["gpu"] for _, report in found)
+    of_gpus = [[(n, r) for n, r in found if r["hardware"]["gpu"] == gpu] for gpu in gpus]
+    return "\n\n".join(map(_kernel_table, of_gpus))
+
+
+def _kernel_table(of_gpu: list[tuple[str, Report]]) -> str:
+    newest = {
+        ratio["name"]: (ratio, link(name, report))
+        for name, report in of_gpu
+        for ratio in report["ratios"]
+    }
+    rows = [[r["name"], f"{r['ratio']:.2f}", r["goal"] or "", of] for r, of in newest.values()]
+    header = ["ratio or time", "value", "goal", "commit and file"]
+    said = f"**The kernels by graph replay** ({of_gpu[0][1]['hardware']['gpu']}):"
+    beside = [beside for _, report in of_gpu if (beside := _beside_cudnn(report))]
+    return "\n\n".join([said, table(header, rows), *beside[-1:]])
 
 
 def _beside_cudnn(report: Report) -> str:

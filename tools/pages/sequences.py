@@ -5,8 +5,9 @@ from tools.pages.files import link, machine, reports, table
 
 
 def sequences_block() -> str:
-    """Returns the newest run of `bench sequences`."""
-    name, report = reports("sequences_*.json")[-1]
+    """Returns the newest run of `bench sequences` on a CPU."""
+    on_cpu = [named for named in reports("sequences_*.json") if named[1]["device"] == "cpu"]
+    name, report = on_cpu[-1]
     settings = report["settings"]
     return "\n\n".join(
         [

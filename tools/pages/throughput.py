@@ -107,17 +107,19 @@ def _over_lstm(machine_name: str) -> dict[str, str]:
 
 
 def peer_lines(of_machine: Named) -> list[str]:
-    """Returns what the newest run with peers says of them."""
+    """Returns what the newest run with peers says of them, with what encoder it was."""
     found = [named for named in of_machine if PEER in named[1]["speeds"]]
     if not found:
         return []
-    name, report = found[-1]
-    peer = report["speeds"][PEER]["steps_per_second"]
+    name, report = max(found, key=lambda named: named[1]["date"])
+    peer, whole = report["speeds"][PEER], report["steps_per_second"]
+    low, high = peer["quartiles"]
     return [
-        "Stable-Baselines3's RecurrentPPO (`--peers`), with the same game, environments, encoder, "
-        f"unroll and passes, made {peer:,.0f} steps/s there where the loop with "
-        f"`{report['core']}` made {report['steps_per_second']:,.0f}: "
-        f"{report['steps_per_second'] / peer:.2f} times as many ({link(name, report)})."
+        f"Stable-Baselines3's RecurrentPPO (`--peers`), with the same game, environments, encoder "
+        f"(`{report['encoder']}`), unroll and passes, made {peer['steps_per_second']:,.0f} steps/s "
+        f"there, after the loop with `{report['core']}` ({report['mode']}) had made {whole:,.0f}: "
+        f"{whole / peer['steps_per_second']:.2f} times as many ({whole / high:.2f} to "
+        f"{whole / low:.2f} at the quartiles of its speed; {link(name, report)})."
     ]
 
 

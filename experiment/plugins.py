@@ -42,9 +42,7 @@ def load(name: str) -> tuple[ModuleType, str]:
     except Exception as error:  # whatever code from outside raises
         if isinstance(error, _Missing):
             raise ValueError(f"{name}: {error}") from None
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
-        kind = type(error).__name__
-        raise ValueError(f"{name} fails when imported: {kind} in line {line}: {error}") from error
+        raise ValueError(f"{name} fails when imported: {_told(error)}") from error
     LOADED[name] = {"sha256": _sha256(module)}
     return module, attribute
 
@@ -120,6 +118,14 @@ def _import(place: str) -> ModuleType:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise
         raise _Missing(f"there is no module {place}; a file ends in .py") from None
+
+
+def _told(error: Exception) -> str:
+    """Returns what an import raised, and in which line of which file."""
+    if isinstance(error, SyntaxError):  # its message names them; it was raised by the importer
+        return f"{type(error).__name__}: {error}"
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(at.filename).name}, line {at.lineno}: {error}"
 
 
 def _sha256(module: ModuleType) -> str | None:

@@ -178,7 +178,10 @@ INIT = "    output_size, state_shapes = 4, ((4,),)\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 / 0", "my.py:Core fails when imported: ZeroDivisionError in line 1: division by zero"),
+        (
+            "1 / 0",
+            "my.py:Core fails when imported: ZeroDivisionError in my.py, line 1: division by zero",
+        ),
         ("class Coree: ...", "my.py has no 'Core'; close: Coree"),
         ("class Core: ...", "my.py:Core is no core: it must be a class of torch.nn.Module"),
         (HEAD + INIT, "has neither step(x, state) nor forward(x, state, start)"),

@@ -60,8 +60,19 @@ MAKE = "def make():\n    return gymnasium.make('CartPole-v1', max_episode_steps=
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 / 0", r"my.py:make fails when imported: ZeroDivisionError in line 3: division by zero"),
-        ("import nowhere", "my.py:make fails when imported: ModuleNotFoundError in line 3"),
+        (
+            "1 / 0",
+            "my.py:make fails when imported: ZeroDivisionError in my.py, line 3: division by zero",
+        ),
+        ("import nowhere", "make fails when imported: ModuleNotFoundError in my.py, line 3"),
+        (
+            "import broken_neighbour",
+            "ZeroDivisionError in broken_neighbour.py, line 2: division by zero",
+        ),
+        (
+            "def make(",
+            "make fails when imported: SyntaxError: '(' was never closed (my.py, line 3)",
+        ),
         ("def mke(): ...", "my.py has no 'make'; close: mke"),
         (
             "make = 3",
@@ -70,6 +81,7 @@ MAKE = "def make():\n    return gymnasium.make('CartPole-v1', max_episode_steps=
     ],
 )
 def test_a_plugin_that_cannot_be_used_is_one_line(text, message, capsys):
+    Path("broken_neighbour.py").write_text("\n1 / 0\n")
     assert main(["train", "--game", write(text), "--run_dir=run"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -1,5 +1,8 @@
 """Guests: spaces as arrays and numbers, what is refused, and what a name alone must not do."""
 
+import os
+import re
+
 import gymnasium
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ from gymnasium import spaces
 
 from envs import EnvConfig, canonical_game, family_of, guest, make_env
 from envs.guest.picture import picture_of
-from envs.guest.spaces import Plain
+from envs.guest.plain import Plain
 
 Box, Discrete, MultiDiscrete = spaces.Box, spaces.Discrete, spaces.MultiDiscrete
 PIXELS = Box(0, 255, (24, 30, 3), np.uint8)
@@ -72,7 +75,15 @@ def test_all_but_one_image_becomes_one_vector(space, observation, expected):
 
 @pytest.mark.parametrize(
     ("shape", "order"),
-    [((24, 30), None), ((24, 30, 3), (2, 0, 1)), ((4, 24, 30), (0, 1, 2)), ((3, 24, 3), (2, 0, 1))],
+    [
+        ((24, 30), None),
+        ((24, 30, 3), (2, 0, 1)),
+        ((4, 24, 30), (0, 1, 2)),
+        ((3, 24, 3), (2, 0, 1)),
+        ((7, 7, 12), (2, 0, 1)),
+        ((12, 7, 7), (0, 1, 2)),
+        ((7, 7, 7), (2, 0, 1)),
+    ],
 )
 @pytest.mark.parametrize(
     "wrap", [lambda s: s, lambda s: spaces.Dict(x=s), lambda s: spaces.Tuple([s])]
@@ -86,6 +97,13 @@ def test_an_image_stays_one_with_its_channels_first(shape, order, wrap):
     assert seen.dtype == np.uint8
     expected = image[None] if order is None else image.transpose(order)
     np.testing.assert_array_equal(seen, expected)
+
+
+@pytest.mark.parametrize("shape", [(7, 7, 20), (20, 7, 7), (24, 5, 30)])
+def test_a_grid_of_more_channels_than_an_image_has_is_a_vector_as_it_is(shape):
+    space = Box(0, 255, shape, np.uint8)
+    seen = Plain("tests:echo", Echo(space))._see(observation := space.sample())
+    np.testing.assert_array_equal(seen, observation.flatten().astype(np.float32))
 
 
 def test_rows_carry_the_guests_observations_of_any_kind():
@@ -154,6 +172,111 @@ def test_other_observations_are_refused_in_a_line_that_says_what_is_accepted(spa
 def test_a_one_hot_larger_than_memory_is_refused_before_it_is_made():
     with pytest.raises(ValueError, match="1,000,000,000 numbers"):
         made(Discrete(10**9))
+
+
+@pytest.mark.parametrize(
+    ("space", "shown", "message"),
+    [
+        (PIXELS, np.full((24, 30, 3), 0.8), "is float64 (24, 30, 3), its space says uint8 (24, 3"),
+        (PIXELS, np.zeros((3, 24, 30), np.uint8), "says uint8 (24, 30, 3)"),
+        (Box(-1, 1, (3,)), np.zeros(2), "observation is float64 (2,), its space says float32 (3,)"),
+        (Discrete(3), 1.0, "observation is float64 (), its space says int64 ()"),
+        (spaces.Dict(x=PIXELS), {"x": 0}, "observation['x'] is int64 (), its space says uint8 ("),
+        (spaces.Dict(x=PIXELS), {"y": 0}, "observation['x'] cannot be read: KeyError('x')"),
+        (spaces.Tuple([Discrete(2)] * 2), (1, [1]), "observation[1] is int64 (1,), its space says"),
+        (spaces.Tuple([Discrete(2)]), 1, "observation[0] cannot be read: TypeError"),
+    ],
+)
+def test_what_a_guest_shows_is_refused_where_its_space_says_otherwise(space, shown, message):
+    env = Echo(space)
+    env.reset = lambda **_: (shown, {})
+    with pytest.raises(ValueError, match=f"^tests:echo: .*{re.escape(message)}"):
+        Plain("tests:echo", env).reset()
+
+
+@pytest.mark.parametrize(
+    ("space", "shown"),
+    [
+        (Box(-1, 1, (2,)), [1, 0.5]),
+        (Box(-1, 1, (2,)), np.array([True, False])),
+        (Box(0, 255, (2, 2), np.uint8), np.array([[0, 255], [1, 2]])),
+        (Discrete(2), True),
+        (MultiDiscrete([2, 3]), (1, 2)),
+    ],
+)
+def test_other_numbers_of_the_same_meaning_are_taken(space, shown):
+    env = Echo(space)
+    env.reset = lambda **_: (shown, {})
+    seen, _ = Plain("tests:echo", env).reset()
+    np.testing.assert_array_equal(seen.flatten(), spaces.flatten(space, np.array(shown)))
+
+
+@pytest.mark.parametrize(
+    ("name", "fails", "message"),
+    [
+        ("reset", lambda **_: np.zeros(2) + np.zeros(3), "operands could not be broadcast"),
+        ("step", lambda _: np.zeros(2) + np.zeros(3), "operands could not be broadcast"),
+        ("step", lambda _: os.listdir("/no"), "No such file"),
+    ],
+)
+def test_a_guest_that_fails_is_named_with_its_line(name, fails, message):
+    plain = Plain("tests:echo", env := Echo(Discrete(2)))
+    setattr(env, name, fails)
+    line = fails.__code__.co_firstlineno
+    where = rf"tests:echo fails in {name}: \w+ in test_envs_guest.py, line {line}: .*{message}"
+    with pytest.raises(RuntimeError, match=where) as raised:
+        plain.reset() if name == "reset" else plain.step(0)
+    assert isinstance(raised.value.__cause__, ValueError | OSError)
+
+
+def test_a_step_that_returns_too_little_is_named():
+    plain = Plain("tests:echo", env := Echo(Discrete(2)))
+    env.step = lambda _: (1, 0.0, False, {})
+    with pytest.raises(RuntimeError, match=r"tests:echo fails in step: .*expected 5, got 4"):
+        plain.step(0)
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda env: env, lambda env: gymnasium.wrappers.TimeLimit(env, 9)]
+)
+def test_a_maker_that_returns_one_environment_twice_is_refused(wrap):
+    one = Echo(Discrete(2))
+    guest.register("tests:one", lambda: wrap(one))
+    make_env("tests:one", EnvConfig(), 1, 0)
+    with pytest.raises(ValueError, match="tests:one must return a new environment at every call"):
+        make_env("tests:one", EnvConfig(), 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("third", "num_made", "message"),
+    [
+        (lambda: 3, 2, "must return a Gymnasium environment"),
+        (lambda: 1 / 0, 2, "makes no environment"),
+        (lambda: Echo(spaces.Text(5)), 3, "no encoder takes"),
+    ],
+)
+def test_guests_are_closed_where_one_is_refused(third, num_made, message, monkeypatch):
+    closed, makers = [], iter([lambda: Echo(Discrete(2))] * 2 + [third])
+    monkeypatch.setattr(Echo, "close", lambda env: closed.append(env))
+    guest.register("tests:third", lambda: next(makers)())
+    with pytest.raises(ValueError, match=message):
+        make_env("tests:third", EnvConfig(), 3, 0)
+    assert len({id(env) for env in closed}) == num_made
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [("observation_space", "observations in None"), ("action_space", "actions in None")],
+)
+def test_an_environment_without_a_space_is_refused(space, message):
+    def make():
+        env = Echo(Discrete(2))
+        delattr(env, space)
+        return env
+
+    guest.register("tests:bare", make)
+    with pytest.raises(ValueError, match=message):
+        make_env("tests:bare", EnvConfig(), 1, 0)
 
 
 def test_what_makes_no_environment_is_refused():

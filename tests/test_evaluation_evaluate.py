@@ -295,6 +295,15 @@ def corridor(tmp_path_factory):
     return load_policy(train(config, env=Corridor))
 
 
+def test_games_other_than_the_policy_s_are_closed(corridor, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Corridor, "close", lambda env: closed.append(env))
+    other = dataclasses.replace(corridor, spec=dataclasses.replace(corridor.spec, num_actions=3))
+    with pytest.raises(ValueError, match=r"the policy has 3 actions, .* here has 2"):
+        make_env_of(other, 2, 0, "gymnasium")
+    assert len(set(map(id, closed))) == 2
+
+
 def test_a_game_that_ended_is_stepped_no_more(corridor):
     Corridor.asked.clear()
     games = play(corridor, EvaluationConfig(), 12)

@@ -7,8 +7,10 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import gymnasium
 import pytest
 import yaml
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from agents.impala.config import config_from_values
 from agents.plugins import use, use_named
@@ -108,6 +110,26 @@ def test_gymnasium_makes_what_a_module_registers():
     env = make_env("gymnasium:CartPole-v1", EnvConfig(), 1, 0)
     assert (env.spec.observation_shape, env.spec.num_actions) == ((4,), 2)
     assert env._envs.envs[0].spec.max_episode_steps == 500  # of its registration
+
+
+@pytest.mark.parametrize(
+    "cause",
+    ["gymnasium.error.DependencyNotInstalled('no Box2D')", "ModuleNotFoundError('no Box2D')"],
+)
+def test_an_environment_whose_needs_are_not_installed_is_one_line(cause, monkeypatch, capsys):
+    Path("needy.py").write_text(f"import gymnasium\nraise {cause}\n")
+    write("gymnasium.register('Needy-v0', 'needy:Needy')")
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", {})
+    assert main(["train", "--game=my.py:Needy-v0", "--run_dir=run"]) == 2
+    assert capsys.readouterr().err == "error: Needy-v0 cannot be made: no Box2D\n"
+
+
+def test_an_error_in_an_environment_keeps_its_place_in_an_evaluation(monkeypatch):
+    assert main(["train", "--game", write(MAKE), *SMALL, "--run_dir=run"]) == 0
+    monkeypatch.setattr(CartPoleEnv, "step", lambda *_: int("x"))
+    where = r"my.py:make fails in step: ValueError in test_plugins.py, line \d+: invalid literal"
+    with pytest.raises(RuntimeError, match=where):
+        main(["evaluate", "run", "--plugin=my.py:make"])
 
 
 def test_a_plugin_may_import_its_neighbours():

@@ -9,7 +9,7 @@ from agents.evaluation.saved_policy import SavedPolicy
 from agents.impala.acting import sample_action
 from agents.impala.actor import policy_device
 from envs import Backend, make_env
-from envs.spec import EnvStep, VecEnv
+from envs.spec import EnvSpec, EnvStep, VecEnv
 from experiment.seeding import derive_seed
 from models.policy import NO_ACTION, PolicyOutput
 
@@ -77,12 +77,20 @@ def make_env_of(saved: SavedPolicy, num_envs: int, seed: int, backend: Backend) 
         ValueError: the game has other actions or observations here than the policy.
     """
     env = make_env(saved.config.game, saved.config.env, num_envs, seed, backend)
-    if env.spec.num_actions != saved.spec.num_actions:
-        raise ValueError(
-            f"the policy has {saved.spec.num_actions} actions, {env.spec.game} here has "
-            f"{env.spec.num_actions}"
-        )
-    seen = [(s.observation_shape, s.observation_dtype) for s in (saved.spec, env.spec)]
-    if seen[0] != seen[1]:
-        raise ValueError(f"the policy sees {seen[0]}, {env.spec.game} here gives {seen[1]}")
+    try:
+        _refuse_others(saved.spec, env.spec)
+    except ValueError:
+        env.close()
+        raise
     return env
+
+
+def _refuse_others(trained: EnvSpec, here: EnvSpec) -> None:
+    """Raises ValueError where a game has other actions or observations than a policy."""
+    if here.num_actions != trained.num_actions:
+        raise ValueError(
+            f"the policy has {trained.num_actions} actions, {here.game} here has {here.num_actions}"
+        )
+    seen = [(s.observation_shape, s.observation_dtype) for s in (trained, here)]
+    if seen[0] != seen[1]:
+        raise ValueError(f"the policy sees {seen[0]}, {here.game} here gives {seen[1]}")

@@ -4,7 +4,8 @@ A game is called as its plugin is: `my_env.py:make`, a function that returns a G
 environment, or `module:EnvId`, as Gymnasium writes it. A name alone imports nothing: a guest is
 made by the function that was registered for it, which the command line does for what it names.
 
-`spaces.py` makes arrays of observations and numbers of actions, `env.py` plays, `picture.py` draws.
+`spaces.py` makes arrays of observations and numbers of actions, `plain.py` has one guest play with
+them and `env.py` several, `picture.py` draws.
 """
 
 import inspect
@@ -34,6 +35,9 @@ def from_gymnasium(env_id: str) -> MakeGuest | None:
     """Returns what makes an environment by its id; None where Gymnasium has none of this name.
 
     The module that registers the id must have been imported.
+
+    Raises:
+        ValueError: something that the environment needs is not installed.
     """
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
@@ -43,7 +47,10 @@ def from_gymnasium(env_id: str) -> MakeGuest | None:
     except gymnasium.error.Error:
         return None
     creator: Any = spec.entry_point
-    creator = load_env_creator(creator) if isinstance(creator, str) else creator
+    try:
+        creator = load_env_creator(creator) if isinstance(creator, str) else creator
+    except (ImportError, gymnasium.error.Error) as error:
+        raise ValueError(f"{env_id} cannot be made: {error}") from error
     make = partial(gymnasium.make, spec, disable_env_checker=True)
     takes = {p.name for p in inspect.signature(creator).parameters.values()}
     modes = getattr(creator, "metadata", {}).get("render_modes", ())

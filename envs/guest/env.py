@@ -1,9 +1,7 @@
 """Plays guests one after the other in one thread, by Gymnasium's own `SyncVectorEnv`."""
 
 import inspect
-import traceback
-from functools import partial
-from pathlib import Path
+from contextlib import ExitStack, closing
 from typing import Any
 
 import gymnasium
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from envs.episodes import EpisodeTracker
 from envs.guest import RENDER_MODE, MakeGuest
-from envs.guest.spaces import Plain
+from envs.guest.plain import Plain, told
 from envs.seeds import game_seeds
 from envs.spec import EnvSpec, EnvStep, check_action
 
@@ -31,13 +29,12 @@ class GuestRows:
         seed: environment i plays its first game with seed + i, and draws later ones from there.
 
     Raises:
-        ValueError: `make` returns no Gymnasium environment, or spaces that no policy takes.
+        ValueError: `make` returns no Gymnasium environment, one twice, or spaces that no policy
+            takes.
     """
 
     def __init__(self, game: str, make: MakeGuest, num_envs: int, seed: int) -> None:
-        self._envs = SyncVectorEnv(
-            [partial(_make_plain, game, make)] * num_envs, autoreset_mode=AutoresetMode.NEXT_STEP
-        )
+        self._envs = _make_all(game, make, num_envs)
         self.num_envs = num_envs
         seen, actions = self._envs.single_observation_space, self._envs.single_action_space
         assert isinstance(actions, gymnasium.spaces.Discrete)
@@ -122,15 +119,27 @@ class GuestRows:
         )
 
 
-def _make_plain(game: str, make: MakeGuest) -> Plain:
+def _make_all(game: str, make: MakeGuest, num_envs: int) -> SyncVectorEnv:
+    """Makes the guests; where one is refused, closes all that there are."""
+    with ExitStack() as opened:
+
+        def make_plain() -> Plain:
+            return Plain(game, opened.enter_context(closing(_make(game, make))))
+
+        rows = SyncVectorEnv([make_plain] * num_envs, autoreset_mode=AutoresetMode.NEXT_STEP)
+        if len({id(env.unwrapped) for env in rows.envs}) < num_envs:
+            raise ValueError(f"{game} must return a new environment at every call, it repeats one")
+        opened.pop_all()
+    return rows
+
+
+def _make(game: str, make: MakeGuest) -> "gymnasium.Env[Any, Any]":
     draws = "render_mode" in inspect.signature(make).parameters
     try:
         env: Any = make(render_mode=RENDER_MODE) if draws else make()
     except Exception as error:  # whatever code from outside raises
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"
-        raise ValueError(f"{game} makes no environment: {where}: {error}") from error
+        raise ValueError(f"{game} makes no environment: {told(error)}") from error
     if not isinstance(env, gymnasium.Env):
         kind = type(env).__name__
         raise ValueError(f"{game} must return a Gymnasium environment, it returned {kind}")
-    return Plain(game, env)
+    return env

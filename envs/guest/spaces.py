@@ -6,9 +6,10 @@ ones as one-hot. An image beside other observations is flattened with them, from
 """
 
 from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import getitem
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ def observation_reader(game: str, space: Space) -> tuple[spaces.Box, See]:
     Raises:
         ValueError: no encoder takes such observations; the message says what is accepted.
     """
-    parts = list(_parts(space))
+    parts = [part for _, part in _parts(space)]
     for part in parts:
         if not isinstance(part, spaces.Box | spaces.Discrete | spaces.MultiDiscrete):
             raise ValueError(
@@ -56,6 +57,27 @@ def observation_reader(game: str, space: Space) -> tuple[spaces.Box, See]:
     return spaces.Box(-np.inf, np.inf, (num_features,), np.float32), see
 
 
+def check_observation(game: str, space: Space, observation: Any) -> None:
+    """Checks what a guest shows, which a reader would cast and reshape whatever it is.
+
+    Raises:
+        ValueError: it has another shape than its space, or fractions where that has whole numbers.
+    """
+    for keys, part in _parts(space):
+        name = "".join(["observation", *(f"[{key!r}]" for key in keys)])
+        try:
+            shown = np.asarray(reduce(getitem, keys, observation))
+        except (LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"{game}: {name} cannot be read: {error!r}") from error
+        assert part.dtype is not None
+        kinds = "biuf" if part.dtype.kind == "f" else "biu"
+        if shown.shape != part.shape or shown.dtype.kind not in kinds:
+            raise ValueError(
+                f"{game}: {name} is {shown.dtype} {shown.shape}, its space says "
+                f"{part.dtype} {part.shape}"
+            )
+
+
 def action_writer(game: str, space: Space) -> tuple[int, Answer]:
     """Returns how many actions there are, and what makes the guest's action of each number.
 
@@ -79,21 +101,22 @@ def action_writer(game: str, space: Space) -> tuple[int, Answer]:
     raise ValueError(f"{game} takes actions in {space}; accepted are {ACTIONS}")
 
 
-def _parts(space: Space) -> Iterator[Space]:
-    """Yields what a space consists of, in the order of Gymnasium's `flatten`."""
+def _parts(space: Space, keys: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Space]]:
+    """Yields the parts of a space, each with its keys, in the order of Gymnasium's `flatten`."""
     if isinstance(space, spaces.Dict | spaces.Tuple):
-        inner = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
-        for part in inner:
-            yield from _parts(part)
+        inner = space.spaces
+        for key, part in inner.items() if isinstance(inner, dict) else enumerate(inner):
+            yield from _parts(part, (*keys, key))
     else:
-        yield space
+        yield keys, space
 
 
 def _is_image(space: Space) -> bool:
     return (
         isinstance(space, spaces.Box)
         and space.dtype == np.uint8
-        and (len(space.shape) == 2 or (len(space.shape) == 3 and min(space.shape) <= MAX_CHANNELS))
+        and len(space.shape) in (2, 3)
+        and _channels_first(space.shape)[0][0] <= MAX_CHANNELS
     )
 
 
@@ -117,43 +140,12 @@ def _image_reader(space: Space, image: Space) -> tuple[spaces.Box, See]:
 def _channels_first(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Returns [channels, height, width] of an image, and the order that its axes take.
 
-    The channels are the shorter of the first and the last axis; of equals, the last.
+    The channels are the first or the last axis: the one beside two equal ones, or else the shorter;
+    of equals, the last.
     """
     if len(shape) == 2:
         return (1, *shape), (0, 1)
-    if shape[0] < shape[-1]:
+    first, middle, last = shape
+    if first != middle and (middle == last or first < last):
         return shape, (0, 1, 2)
-    return (shape[2], shape[0], shape[1]), (2, 0, 1)
-
-
-class Plain(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """A guest with one array to see and one number to answer with; its info is left out.
-
-    Attributes:
-        is_left_out: the guest is asked nothing more; what it showed last is handed out again.
-    """
-
-    def __init__(self, game: str, env: "gymnasium.Env[Any, Any]") -> None:
-        super().__init__(env)
-        self.observation_space, self._see = observation_reader(game, env.observation_space)
-        num_actions, self._answer = action_writer(game, env.action_space)
-        self.action_space = spaces.Discrete(num_actions)
-        self.is_left_out = False
-        self._seen: NDArray[np.generic] | None = None
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Begins a game."""
-        if not self.is_left_out:
-            observation, _ = self.env.reset(seed=seed, options=options)
-            self._seen = self._see(observation)
-        return self._seen, {}
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Takes action number `action`."""
-        if self.is_left_out:
-            return self._seen, 0.0, True, False, {}
-        observation, reward, terminated, truncated, _ = self.env.step(self._answer(int(action)))
-        self._seen = self._see(observation)
-        return self._seen, reward, bool(terminated), bool(truncated), {}
+    return (last, first, middle), (2, 0, 1)

@@ -148,16 +148,18 @@ def test_every_kind_of_cell_looks_different():
     assert len({draw_grid(grid_observation(facing=f)).tobytes() for f in range(4)}) == 4
 
 
+def panel_of(memory):
+    frame = canvas.blank(400, 300)
+    MemoryPanel(400, 300).draw(frame, (0, 0), memory)
+    return frame
+
+
 @pytest.mark.parametrize("part", ["weights", "key", "strength", "query"])
 def test_the_memory_panel_changes_with_every_part_of_a_head(part):
     memory = fast_weights()
     other = getattr(memory, part).copy()
     other.flat[-1] = 0.9
-    frames = []
-    for shown in (memory, memory._replace(**{part: other})):
-        frames.append(canvas.blank(400, 300))
-        MemoryPanel(400, 300).draw(frames[-1], (0, 0), [shown])
-    assert (frames[0] != frames[1]).any()
+    assert (panel_of([memory]) != panel_of([memory._replace(**{part: other})])).any()
 
 
 def test_a_heat_map_is_dark_at_zero_and_tells_the_signs_apart():
@@ -177,7 +179,14 @@ def test_colours_keep_their_meaning_while_weights_shrink():
 
 @pytest.mark.parametrize("memory", [[], [Units("c", RNG.random(10, np.float32))]], ids=len)
 def test_cores_without_fast_weights_have_a_panel_too(memory):
-    assert (frame_of(moment(memory=memory)) != frame_of(moment())).any()
+    assert (panel_of(memory) != canvas.BACKGROUND).any()
+    frame_of(moment(memory=memory))  # the timelines do without strengths
+
+
+def test_the_panel_of_units_changes_with_their_activity():
+    activity = np.array([0.1, 0.2, 1.0], np.float32)  # the largest sets the colours of the others
+    other = np.array([0.1, 0.9, 1.0], np.float32)
+    assert (panel_of([Units("c", activity)]) != panel_of([Units("c", other)])).any()
 
 
 @pytest.mark.parametrize(("rows", "H", "D"), [(1, 4, 16), (2, 4, 32), (4, 4, 32), (2, 16, 8)])
@@ -344,3 +353,33 @@ def test_of_a_long_episode_the_last_rows_are_on_the_tape():
     frame = last_frame(1)
     assert frame.shape == (630, 480, 3)
     assert (frame[190:] != last_frame(0)[190:]).any()  # of the tape, which has moved on
+
+
+@pytest.mark.parametrize(
+    ("game", "sizes"),
+    [
+        ("endless_tmaze", {}),
+        ("tmaze", {"length": 40}),
+        ("key_value", {}),
+        ("key_value", {"num_pairs": 10}),
+        ("key_value", {"num_pairs": 16}),
+        ("key_value", {"num_pairs": 40}),
+    ],
+)
+def test_the_tape_ends_above_what_could_be_asked(game, sizes):
+    task = TASKS[game](EnvConfig(**sizes))
+    observations, _ = task.draw(np.random.default_rng(0), 1)
+
+    def last_frame(right=0, told=0.0):
+        drawn = TaskPicture(task)
+        answers = np.full((len(task.asks), task.num_actions), told, np.float32)
+        for t, observation in enumerate(observations[0]):
+            frame = drawn.draw(observation, t == 0, 0, right, lambda _: answers)
+        return frame
+
+    def changed_rows(other):
+        return np.flatnonzero((last_frame() != other).any(axis=(1, 2)))
+
+    tape, asked = changed_rows(last_frame(right=1)), changed_rows(last_frame(told=1.0))
+    assert tape.max() > 190  # the newest answer is on the tape
+    assert tape.max() < asked.min() - 43  # and above the heading of the answers

@@ -14,10 +14,12 @@ from envs.memory.tasks import NO_QUESTION, Task, Tile
 from envs.scene import Ask
 
 LARGE, SMALL = 104, 40  # sides of the tile in view, and of one on the tape
-PITCH, LINE = 53, 104  # from tile to tile and from line to line of the tape
+PITCH, LINE = 53, 96  # from tile to tile and from line to line of the tape
+TAPE, TALL = 210, 70  # top of its first tiles; a tile with its answer
 COLUMNS = PICTURE_SIZE[0] // PITCH
-MAX_LINES = 4
 ANSWERS = 200  # pixels for all that could be asked
+WORDS = 46  # pixels above them, for what they are
+MIN_LABEL = 8  # pixels of a question's answers, or its label does not fit
 WRONG: Colour = (255, 92, 92)
 
 
@@ -37,6 +39,8 @@ class TaskPicture:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        self._height = min(ANSWERS // max(len(task.asks), 1), 44)  # of a question's answers
+        self._top = PICTURE_SIZE[1] - self._height * len(task.asks)  # of all answers
         self._tape: list[tuple[Tile, Answer | None]] = []
 
     def draw(
@@ -56,7 +60,7 @@ class TaskPicture:
         self._tape = [*([] if start else self._tape), (tile, answer)]
         picture = canvas.blank(*PICTURE_SIZE)
         self._draw_now(picture, tile, answer)
-        self._draw_tape(picture, 190)
+        self._draw_tape(picture)
         if self._task.asks:
             probabilities = ask(np.stack(list(self._task.asks.values())))
             self._draw_answers(picture, probabilities)
@@ -73,14 +77,16 @@ class TaskPicture:
             self._draw_tile(picture, (x, 26), str(answer.given), answer.given, LARGE)
             _verdict(picture, (x - 28, 26 + LARGE // 2 + 14), answer, 38)
 
-    def _draw_tape(self, picture: Frame, top: int) -> None:
-        """Draws the last lines of the episode."""
-        canvas.text(picture, (0, top), "This episode, answers below", 13, canvas.MUTED)
+    def _draw_tape(self, picture: Frame) -> None:
+        """Draws the last lines of the episode: as many as fit above what could be asked."""
+        canvas.text(picture, (0, TAPE - 32), "This episode, answers below", 13, canvas.MUTED)
+        bottom = self._top - WORDS if self._task.asks else PICTURE_SIZE[1]
+        room = max((bottom - TAPE - TALL) // LINE + 1, 1)  # lines
         num_lines = -(-len(self._tape) // COLUMNS)
-        first = max(num_lines - MAX_LINES, 0) * COLUMNS
+        first = max(num_lines - room, 0) * COLUMNS
         for i, (tile, answer) in enumerate(self._tape[first:]):
             line, column = divmod(i, COLUMNS)
-            x, y = column * PITCH, top + 32 + line * LINE
+            x, y = column * PITCH, TAPE + line * LINE
             middle = x + SMALL // 2
             canvas.text(picture, (middle, y - 6), tile.label, 12, canvas.MUTED, align="centre")
             self._draw_tile(picture, (x, y), tile.symbol, tile.value, SMALL)
@@ -90,9 +96,8 @@ class TaskPicture:
 
     def _draw_answers(self, picture: Frame, probabilities: Floats) -> None:
         """Draws what the memory gives to each question now; a frame marks the right answer."""
-        height = min(ANSWERS // len(self._task.asks), 44)
+        height, top = self._height, self._top
         width = min((PICTURE_SIZE[0] - 48) // self._task.num_actions, 100)
-        top = PICTURE_SIZE[1] - height * len(self._task.asks)
         words = "If it were asked now: probability of each answer"
         canvas.text(picture, (0, top - 34), words, 13, canvas.MUTED)
         for value in range(self._task.num_actions):
@@ -101,7 +106,8 @@ class TaskPicture:
         shown = {tile.label: tile.value for tile, _ in self._tape if tile.value is not None}
         for i, (label, row) in enumerate(zip(self._task.asks, probabilities, strict=True)):
             y = top + height * i
-            canvas.text(picture, (0, y + height // 2 + 4), label, 14, bold=True)
+            if height >= MIN_LABEL:
+                canvas.text(picture, (0, y + height // 2 + 4), label, min(height, 14), bold=True)
             for value, probability in enumerate(row):
                 at, size = (48 + value * width, y), (max(width - 6, 1), max(height - 6, 1))
                 if shown.get(label) == value:

@@ -122,17 +122,11 @@ def text(
 def curve(
     frame: Frame, at: tuple[float, float], step: float, heights: Floats, colour: Colour
 ) -> None:
-    """Draws a line through points `step` pixels apart, `heights` [N] pixels above `at`.
-
-    A NaN interrupts it.
-    """
+    """Draws a line through points `step` pixels apart, `heights` [N] pixels above `at`."""
     x = at[0] + step * np.arange(len(heights))
     points = np.stack([x, at[1] - heights], axis=-1)
-    breaks = np.flatnonzero(np.isnan(heights))
-    for part in np.split(points, breaks):
-        part = part[~np.isnan(part[:, 1])]
-        fixed = np.rint(part * 16).astype(np.int32)[:, None]  # 4 fractional bits
-        cv2.polylines(frame, [fixed], False, colour, 2, cv2.LINE_AA, shift=4)
+    fixed = np.rint(points * 16).astype(np.int32)[:, None]  # 4 fractional bits
+    cv2.polylines(frame, [fixed], False, colour, 2, cv2.LINE_AA, shift=4)
 
 
 def _blend(frame: Frame, at: tuple[int, int], mask: Floats, colour: Colour) -> None:

@@ -19,7 +19,7 @@ class Scene:
     """One environment, and its picture.
 
     Args:
-        env: the environment, which whoever plays steps and closes.
+        env: the environment, which whoever asked for the scene steps and closes.
         picture: (step, action, ask) -> the picture of the present row; called once a row. The
             action is the policy's answer to it, None where the game is over; `ask` tells what the
             policy would answer to other observations in its present state.

@@ -355,6 +355,8 @@ def test_games_are_cut_and_the_result_says_so(corridor):
 def test_the_chance_and_the_ceiling_stand_beside_the_score(run):
     _, result = evaluate_and_save(run, EvaluationConfig(episodes=4))
     assert "(standard error)  chance 0.5, perfect 1\n" in summary(result)
+    of_atari = {"scale": {"random": -20.7, "human": 16256.9, "record": 12345.0}}
+    assert "random -20.7, human 16256.9, record 12345\n" in summary(result | of_atari)
     assert summary(result | {"seconds": 2.0}).endswith("10 steps/s: 20 steps in 0:00:02")
 
 

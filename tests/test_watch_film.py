@@ -1,5 +1,7 @@
 """Films of saved policies: the file opens with the right frames, and every mistake is named."""
 
+from contextlib import nullcontext
+
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -146,6 +148,23 @@ def test_a_film_that_another_one_overtook_does_not_replace_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_film_without_a_place_that_another_one_overtook_takes_the_next_name(runs, monkeypatch):
+    run = runs / "lstm"
+    name = f"{load_policy(run).updates:012d}-sampled-5"
+    taken = run / "videos" / f"{name}.mp4"
+
+    def draw(*_):
+        taken.write_text("first")
+        return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+
+    monkeypatch.setattr("watch.dashboard.Dashboard.draw", draw)
+    path = watch(run, WatchConfig(seed=5, max_steps=1))
+    assert path == run / "videos" / f"{name}-2.mp4"
+    assert taken.read_text() == "first"
+    assert sorted(taken.parent.iterdir()) == [path, taken]
+    assert len(frames_in(path)[1]) == 1
+
+
 def test_max_steps_ends_a_film(runs):
     saved = load_policy(runs / "lstm")
     assert len(list(play(saved, make_scene(saved, 0), WatchConfig(max_steps=7)))) == 7
@@ -186,6 +205,46 @@ def test_a_film_that_fails_leaves_nothing(runs, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="no more film"):
         watch(runs / "rdn", WatchConfig(out=tmp_path / "film.mp4"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_the_games_are_closed_however_a_film_ends(runs, tmp_path, monkeypatch, is_cut):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    closed = []
+    monkeypatch.setattr("envs.memory.env.MemoryEnv.close", lambda env: closed.append(env))
+    if is_cut:
+        monkeypatch.setattr("watch.display.FilmDisplay.tell", interrupt)
+    with pytest.raises(KeyboardInterrupt) if is_cut else nullcontext():
+        watch(runs / "rdn", WatchConfig(max_steps=1, out=tmp_path / "film.mp4"))
+    assert len(closed) == 1
+
+
+@pytest.mark.parametrize("name", ["observation", "reward", "probabilities", "value"])
+def test_a_number_that_is_not_finite_ends_a_film_in_a_line_that_names_it(runs, name):
+    saved = load_policy(runs / "lstm")
+    scene, bad = make_scene(saved, 0), np.float32(np.nan)
+    recv = scene.env.recv
+    if name in ("observation", "reward"):
+        scene.env.recv = lambda: recv()._replace(**{name: getattr(recv(), name) * bad})
+    else:
+        head = {"probabilities": saved.policy.policy_head, "value": saved.policy.value_head}[name]
+        head.bias.data.fill_(bad)
+    with pytest.raises(ValueError, match=rf"^game 1   step 0 .*: {name} is nan, which no film can"):
+        next(play(saved, scene, WatchConfig()))
+
+
+@pytest.mark.parametrize(
+    ("score", "words"), [(0.125, "0.125"), (-20.7, "-20.7"), (12345.0, "12345"), (1e6, "1000000")]
+)
+def test_a_caption_says_the_whole_return(runs, score, words):
+    saved = load_policy(runs / "lstm")
+    scene = make_scene(saved, 0)
+    step = scene.env.recv()._replace(reward=np.array([score], np.float32))
+    scene.env.recv = lambda: step
+    moment = next(play(saved, scene, WatchConfig()))
+    assert moment.caption.endswith(f"return {words}")
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,29 @@ def test_a_folder_without_a_model_is_named_before_a_film_is_begun(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_film_without_a_place_that_another_one_overtook_takes_the_next_name(runs, monkeypatch):
+    run = runs / "lstm"
+    name = f"{load_model(run).updates:012d}-5"
+    taken = run / "videos" / f"{name}.mp4"
+
+    def draw(*_):
+        taken.write_text("first")
+        return np.zeros((720, 1280, 3), np.uint8)
+
+    monkeypatch.setattr("watch.dashboard.Dashboard.draw", draw)
+    path = watch_sequences(run, FilmConfig(seed=5, max_steps=1))
+    assert path == run / "videos" / f"{name}-2.mp4"
+    assert taken.read_text() == "first"
+    assert path.stat().st_size > 0
+
+
+def test_a_model_that_says_nan_ends_a_film_in_one_clear_line(runs):
+    saved = load_model(runs / "lstm")
+    saved.model.output.linear.bias.data.fill_(np.nan)
+    with pytest.raises(ValueError, match=r"^sequence 1   token 1 .*: probabilities is nan, which"):
+        next(moments(saved, FilmConfig()))
+
+
 def test_a_probability_that_is_too_small_to_hold_has_a_height_in_the_curve():
     assert -90 < log_of(np.float32(0)) < -80
     assert log_of(np.float32(0.5)) == pytest.approx(np.log(0.5))

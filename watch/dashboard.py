@@ -2,8 +2,12 @@
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from envs import canvas
 from envs.canvas import PICTURE_SIZE, Floats, Frame
+from experiment.nonfinite import first_nonfinite
 from watch.memory_panel import MemoryPanel
 from watch.memory_view import Memory
 from watch.timelines import AGENT, Names, Timelines
@@ -28,6 +32,19 @@ class Moment(NamedTuple):
     reward: float  # arrived with the picture
     start: bool  # the memory was wiped before this row
     caption: str
+
+
+def refuse_nonfinite(caption: str, **numbers: NDArray[np.generic]) -> None:
+    """Raises ValueError where a NaN or an infinity is in what a moment would show.
+
+    Args:
+        caption: of the moment.
+        **numbers: by name, what is the cause of others first.
+    """
+    sums = {name: float(values.sum(dtype=np.float64)) for name, values in numbers.items()}
+    wrong = first_nonfinite(sums)
+    if wrong is not None:
+        raise ValueError(f"{caption}: {wrong}, which no film can show")
 
 
 class Dashboard:

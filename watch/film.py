@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agents.evaluation.board import has_board, show_film
 from agents.evaluation.player import Player, make_env_of
+from agents.evaluation.results import points
 from agents.evaluation.saved_policy import SavedPolicy, load_policy
 from envs import FAMILIES, family_of
 from envs.canvas import Floats
@@ -20,7 +21,7 @@ from experiment.result_folder import owner_folder
 from models.cores import CoreState, core_spec
 from models.policy import Policy
 from watch.config import WatchConfig
-from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
+from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment, refuse_nonfinite
 from watch.display import FilmDisplay
 from watch.memory_view import MemoryView
 from watch.video import FrameSink, check_new_file, png_writer, video_writer
@@ -41,15 +42,17 @@ def watch(source: Path, config: WatchConfig) -> Path:
     if config.board and not has_board(source):
         raise ValueError(f"board: training left no TensorBoard with {source}")
     saved = load_policy(source)
-    scene = make_scene(saved, config.seed)
-    path = config.out or _default_path(source, saved, config)
-    how = "greedy" if config.greedy else "sampled"
-    subtitle = f"{saved.config.core.kind} after {saved.frames:,} frames, {how} policy"
-    dashboard = Dashboard(saved.spec.game, subtitle, scene.action_names, scene.num_steps)
     with ExitStack() as stack:
+        scene = make_scene(saved, config.seed)
+        stack.callback(scene.env.close)
+        path = config.out or _default_path(source, saved, config)
+        how = "greedy" if config.greedy else "sampled"
+        subtitle = f"{saved.config.core.kind} after {saved.frames:,} frames, {how} policy"
+        dashboard = Dashboard(saved.spec.game, subtitle, scene.action_names, scene.num_steps)
         sinks: list[FrameSink] = [] if config.frames is None else [png_writer(config.frames)]
-        fps = config.fps or scene.fps
-        sinks.append(stack.enter_context(video_writer(path, (WIDTH, HEIGHT), fps)))
+        fps, gives_way = config.fps or scene.fps, config.out is None
+        film = stack.enter_context(video_writer(path, (WIDTH, HEIGHT), fps, gives_way=gives_way))
+        sinks.append(film)
         shown = stack.enter_context(FilmDisplay(f"{saved.spec.game} with {subtitle}, into {path}"))
         for moment in play(saved, scene, config):
             frame = dashboard.draw(moment)
@@ -57,8 +60,8 @@ def watch(source: Path, config: WatchConfig) -> Path:
             for sink in sinks:
                 sink(frame)
     if config.board:
-        show_film(source, path, saved.frames)
-    return path
+        show_film(source, film.path, saved.frames)
+    return film.path
 
 
 def make_scene(saved: SavedPolicy, seed: int) -> Scene:
@@ -76,7 +79,11 @@ def make_scene(saved: SavedPolicy, seed: int) -> Scene:
 
 @torch.inference_mode()
 def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Moment]:
-    """Plays and yields every row, the last one of each game included, then closes the games."""
+    """Plays and yields every row, the last one of each game included.
+
+    Raises:
+        ValueError: a number of it is not finite, and cannot be drawn.
+    """
     episodes = config.episodes or scene.episodes
     player = Player(saved, 1, config.seed, greedy=config.greedy)
     view = MemoryView(saved.policy.core, core_spec(saved.config.core.kind).state_names)
@@ -88,16 +95,25 @@ def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Mome
         is_over = not step.valid[0]
         action = None if is_over else int(chosen)
         score += float(step.reward[0])
+        probabilities = output.logits[0, 0].softmax(-1).numpy()
+        caption = f"game {games + 1}   step {steps}   return {points(score)}"
+        refuse_nonfinite(
+            caption,
+            observation=step.observation,
+            reward=step.reward,
+            probabilities=probabilities,
+            value=output.value.numpy(),
+        )
         ask = partial(answers, saved.policy, player.state, player.last_action)
         yield Moment(
             picture=scene.picture(step, action, ask),
             memory=memory,
-            probabilities=output.logits[0, 0].softmax(-1).numpy(),
+            probabilities=probabilities,
             action=action,
             value=float(output.value),
             reward=float(step.reward[0]),
             start=bool(step.start[0]),
-            caption=f"game {games + 1}   step {steps}   return {score:.4g}",
+            caption=caption,
         )
         if is_over:
             games, steps, score = games + 1, 0, 0.0
@@ -106,7 +122,6 @@ def play(saved: SavedPolicy, scene: Scene, config: WatchConfig) -> Iterator[Mome
         else:
             steps += 1
         scene.env.send(chosen.numpy())
-    scene.env.close()
 
 
 @torch.inference_mode()

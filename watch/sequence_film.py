@@ -15,7 +15,7 @@ from models.cores import core_spec
 from sequences.saved_model import SavedModel, load_model
 from sequences.tasks import NO_ANSWER, Example, examples
 from watch.config import FilmConfig
-from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment
+from watch.dashboard import HEIGHT, WIDTH, Dashboard, Moment, refuse_nonfinite
 from watch.display import FilmDisplay
 from watch.memory_view import Memory, MemoryView
 from watch.sequence_picture import SequencePicture
@@ -60,7 +60,7 @@ def watch_sequences(source: Path, config: FilmConfig) -> Path:
     sinks: list[FrameSink] = [] if config.frames is None else [png_writer(config.frames)]
     fps = config.fps or FPS
     with (
-        video_writer(path, (WIDTH, HEIGHT), fps) as film,
+        video_writer(path, (WIDTH, HEIGHT), fps, gives_way=config.out is None) as film,
         FilmDisplay(f"{kind} with {subtitle}, into {path}") as shown,
     ):
         for moment in islice(moments(saved, config), config.max_steps):
@@ -68,11 +68,15 @@ def watch_sequences(source: Path, config: FilmConfig) -> Path:
             shown.tell(moment.caption)
             for sink in (*sinks, film):
                 sink(frame)
-    return path
+    return film.path
 
 
 def moments(saved: SavedModel, config: FilmConfig) -> Iterator[Moment]:
-    """Yields every token of the sequences that are filmed."""
+    """Yields every token of the sequences that are filmed.
+
+    Raises:
+        ValueError: a probability is not finite, and cannot be drawn.
+    """
     drawn = examples(saved.task, "test", config.seed)
     view = MemoryView(saved.model.core, core_spec(saved.config.core.kind).state_names)
     for number, example in enumerate(islice(drawn, config.episodes or NUM_SEQUENCES), 1):
@@ -82,6 +86,8 @@ def moments(saved: SavedModel, config: FilmConfig) -> Iterator[Moment]:
             token, wanted = int(example.tokens[step]), int(example.answers[step])
             given, counts = int(said.probabilities.argmax()), wanted != NO_ANSWER
             right, asked = right + (counts and given == wanted), asked + counts
+            caption = f"sequence {number}   token {step + 1}   {right} of {asked} right"
+            refuse_nonfinite(caption, probabilities=said.probabilities)
             yield Moment(
                 picture=picture.draw(token, given, wanted),
                 memory=said.memory,
@@ -90,7 +96,7 @@ def moments(saved: SavedModel, config: FilmConfig) -> Iterator[Moment]:
                 value=-log_of(said.probabilities[wanted]) if counts else 0.0,
                 reward=(1.0 if given == wanted else -1.0) if counts else 0.0,
                 start=step == 0,
-                caption=f"sequence {number}   token {step + 1}   {right} of {asked} right",
+                caption=caption,
             )
 
 

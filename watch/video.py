@@ -1,7 +1,7 @@
 """Frames into a file: mp4 or gif through ffmpeg, and a PNG per frame."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from envs.canvas import Frame
+from experiment.files import unused_path
 
 # Flat colours stay flat: no dithering, and a palette of the film's own colours.
 _GIF = "split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=none:diff_mode=rectangle"
@@ -30,14 +31,34 @@ class FrameSink(Protocol):
         """Takes one frame [height, width, 3]."""
 
 
+class Film:
+    """Takes the frames of a film in order.
+
+    Args:
+        path: where it lies when it is finished.
+        write: takes a frame, contiguous in memory.
+    """
+
+    def __init__(self, path: Path, write: Callable[[Frame], None]) -> None:
+        self.path = path
+        self._write = write
+
+    def __call__(self, frame: Frame) -> None:
+        """Takes one frame; see `FrameSink`."""
+        self._write(np.ascontiguousarray(frame))
+
+
 @contextmanager
-def video_writer(path: Path, size: tuple[int, int], fps: float) -> Iterator[FrameSink]:
+def video_writer(
+    path: Path, size: tuple[int, int], fps: float, *, gives_way: bool = False
+) -> Iterator[Film]:
     """Writes a film that is whole or absent: beside its place, renamed when it is finished.
 
     Args:
         path: .mp4 or .gif.
         size: width and height of every frame.
         fps: frames a second.
+        gives_way: takes the next unused name where another film took its own meanwhile.
 
     Raises:
         ValueError: path exists, its folder does not, or it has another suffix.
@@ -56,10 +77,13 @@ def video_writer(path: Path, size: tuple[int, int], fps: float) -> Iterator[Fram
     )
     try:
         encoder.send(None)
-        yield lambda frame: encoder.send(np.ascontiguousarray(frame))
+        film = Film(path, encoder.send)
+        yield film
         encoder.close()
-        check_new_file(path)  # another film may have been finished meanwhile
-        temporary.rename(path)
+        if gives_way:
+            film.path = unused_path(path)
+        check_new_file(film.path)  # another film may have been finished meanwhile
+        temporary.rename(film.path)
     finally:
         encoder.close()
         with suppress(FileNotFoundError):

@@ -64,5 +64,10 @@ def summary(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def points(score: float) -> str:
+    """Returns a score in four digits, or in more where more stand before its point."""
+    return f"{score:.4g}" if abs(score) < 1000 else f"{score:.1f}".removesuffix(".0")
+
+
 def _ends(scale: dict[str, float]) -> str:
-    return ", ".join(f"{name} {score:.4g}" for name, score in scale.items())
+    return ", ".join(f"{name} {points(score)}" for name, score in scale.items())

@@ -43,7 +43,7 @@ class Bars:
 
     def draw(self, values: NDArray[np.float32]) -> Frame:
         """Returns the picture [630, 480, 3] of one vector."""
-        self._limit = max(self._limit, float(np.nanmax(np.abs(values))))
+        self._limit = max(self._limit, float(np.abs(values).max()))
         frame = canvas.blank(*PICTURE_SIZE)
         middle = PICTURE_SIZE[0] // 2
         canvas.text(frame, (middle, 40), "What the agent sees", 18, align="centre")

@@ -206,7 +206,7 @@ def run_evaluate(parser: ArgumentParser, arguments: list[str]) -> None:
                 print(summary(result), flush=True)
             path = save_result(folder, result, config)
             if parsed.out is None:
-                show_score(source, result)
+                show_score(source, result, config)
             if not parsed.json:
                 print(f"written to {path}", flush=True)
     finally:  # what was played is printed, whatever befell the disk

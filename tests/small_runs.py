@@ -38,7 +38,7 @@ def evaluate_and_save(source, config):
     folder = result_folder(source)
     result = evaluate(source, config)
     path = save_result(folder, result, config)
-    show_score(source, result)
+    show_score(source, result, config)
     return path, result
 
 

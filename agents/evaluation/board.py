@@ -7,25 +7,24 @@ what training still writes there.
 from pathlib import Path
 from typing import Any
 
+from agents.evaluation.evaluate import EvaluationConfig
 from experiment.files import folder_within
 from experiment.result_folder import owner_folder
 
 BOARD, NAME = "tensorboard", "evaluation"
 
 
-def show_score(source: Path, result: dict[str, Any]) -> None:
+def show_score(source: Path, result: dict[str, Any], config: EvaluationConfig) -> None:
     """Adds the result of an evaluation over the frames of its policy.
 
     Args:
         source: run folder, checkpoint or policy.safetensors; where training left no TensorBoard,
             nothing is done.
         result: of `evaluate`.
+        config: how it was evaluated.
     """
-    settings = result["settings"]
-    how = "greedy" if settings["greedy"] else "sampled"
-    limits = {"length": settings["length"], "max_steps": settings["max_steps"]}
-    said = "".join(f"_{name}{value}" for name, value in limits.items() if value is not None)
-    tag = f"evaluation/{how}{said}_mean_return_points"
+    how = "greedy" if config.greedy else "sampled"
+    tag = "_".join([f"evaluation/{how}", *config.limits, "mean_return_points"])
     _add(source, result["frames"], tag=tag, simple_value=result["mean_return"])
 
 

@@ -38,7 +38,8 @@ class EvaluationConfig:
 
     Args:
         episodes: whole games; null is 30 on Atari, 100 of your own game and 500 elsewhere.
-        backend: what emulates Atari; gymnasium shares only the emulator with envpool.
+        backend: what emulates Atari; gymnasium and envpool share the emulator, the presets and the
+            bookkeeping of episodes, but no wrapper.
         greedy: take the likeliest action instead of sampling.
         seed: game i is played with seed + i; on a memory task all draw from seed.
         length: memory tasks: play at this env.length instead of the one trained at.
@@ -56,6 +57,12 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         refuse_below(self, 1, "episodes", "length", "max_steps")
         refuse_below(self, 0, "seed")
+
+    @property
+    def limits(self) -> list[str]:
+        """The limits that were asked for, as names carry them: "length40"."""
+        named = {"length": self.length, "max_steps": self.max_steps}
+        return [f"{name}{value}" for name, value in named.items() if value is not None]
 
 
 @torch.inference_mode()

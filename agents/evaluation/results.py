@@ -33,9 +33,7 @@ def result_name(game: str, updates: int, config: EvaluationConfig) -> str:
     """Returns the name of the first result of a checkpoint's evaluation."""
     how = "greedy" if config.greedy else "sampled"
     name = f"{updates:012d}-{config.backend}-{how}-{num_games(game, config)}-{config.seed}"
-    limits = {"length": config.length, "max_steps": config.max_steps}
-    said = "".join(f"-{limit}{value}" for limit, value in limits.items() if value is not None)
-    return f"{name}{said}.json"
+    return "-".join([name, *config.limits]) + ".json"
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Atari: envpool plays it for training, gymnasium with ale-py for evaluation.
 
-Their code shares nothing but the emulator, so a fault in one shows against the other.
+They share the emulator, the presets and the bookkeeping of episodes, but no wrapper: a fault in a
+wrapper shows against the other's.
 """
 
 from typing import Any

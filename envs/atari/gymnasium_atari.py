@@ -1,9 +1,9 @@
 """Atari through gymnasium and ale-py, one emulator after the other.
 
-Slower than envpool and sharing none of its code: evaluation uses it, so that a fault in one path
-shows against the other. The no-ops, FIRE, step limit and lives follow envpool's rules; what still
-differs (random draws, the picture of a game's very last step) is named in
-tests/test_envs_gymnasium_atari.py.
+Slower than envpool, with which it shares the emulator, the presets and the bookkeeping of episodes,
+but no wrapper: evaluation uses it, so that a fault in one path shows against the other. The no-ops,
+FIRE, step limit and lives follow envpool's rules; what still differs (random draws, the picture of
+a game's very last step) is named in tests/test_envs_gymnasium_atari.py.
 """
 
 from typing import Any

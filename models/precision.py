@@ -1,4 +1,4 @@
-"""What dense layers and convolutions compute in; parameters and what goes between layers stay wide.
+"""What dense layers and convolutions compute in; parameters and most that goes between stay wide.
 
 bfloat16 keeps float32's range and 8 bits of its fraction; products are summed in float32.
 """
@@ -57,7 +57,7 @@ class Dense(Precise, nn.Linear):
     """`nn.Linear` with float32 parameters that may compute in bfloat16."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Returns [N, out_features] in the input's dtype."""
+        """Returns [N, out_features], in float32 where it computes in bfloat16."""
         return self.dense(input, self.weight, self.bias)
 
     def hidden(self, input: Tensor) -> Tensor:

@@ -31,8 +31,9 @@ class SequenceModelConfig:
             of thousands of answers of which the first are the most frequent; none is a plain
             softmax. Irie et al. 2021 have 20000, 40000 and 200000 of 267735 words.
         precision: what the dense layers of a built-in core and of a plain softmax compute in;
-            parameters, kernels and all that goes between layers are float32. "auto" is bfloat16 on
-            a CPU or GPU with instructions for it, else float32.
+            parameters, kernels and what goes between layers, but for the hidden units of a
+            feed-forward, are float32. "auto" is bfloat16 on a CPU or GPU with instructions for it,
+            else float32.
     """
 
     embedding_size: int = 128

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models.cores import CORES, CoreConfig
+from models.cores.block import Block
 from models.sequence_model import SequenceModel, SequenceModelConfig
 from sequences.packing import pack
 from sequences.tasks import NO_ANSWER, examples, find_task
@@ -227,6 +228,15 @@ def test_gradient_reaches_every_parameter():
     assert isinstance(model.embedding, nn.Embedding)
 
 
+def dtypes_of_hidden_units(model):
+    """Returns a set that gains what the feed-forward nets of the blocks compute in."""
+    found = set()
+    for block in model.modules():
+        if isinstance(block, Block):
+            block.contract.register_forward_pre_hook(lambda _, x: found.add(x[0].dtype))
+    return found
+
+
 @pytest.mark.parametrize("kind", ["lstm", "delta_net", "rdn", "transformer"])
 def test_bfloat16_means_the_same_within_its_rounding(kind):
     """Worst of five seeds: outputs 0.004, gradients 0.012 of their norms (2026-11-28, CPU)."""
@@ -240,7 +250,9 @@ def test_bfloat16_means_the_same_within_its_rounding(kind):
             CoreConfig(kind=kind, hidden_size=16, num_layers=2),
         )
         token, start = torch.randint(7, (9, 3)), torch.zeros(9, 3, dtype=torch.bool)
+        hidden = dtypes_of_hidden_units(model)
         y, state = model(token, model.initial_state(3), start)
+        assert hidden == (set() if kind == "lstm" else {getattr(torch, precision)})
         loss = -model.output(y.flatten(0, 1), token.flatten() % 5).log_prob.mean()
         loss.backward()
         assert {x.dtype for x in (y, *state, *model.parameters())} == {torch.float32}

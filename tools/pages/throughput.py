@@ -115,7 +115,7 @@ def peer_lines(of_machine: Named) -> list[str]:
     peer, whole = report["speeds"][PEER], report["steps_per_second"]
     low, high = peer["quartiles"]
     return [
-        f"Stable-Baselines3's RecurrentPPO (`--peers`), with the same game, environments, encoder "
+        "Stable-Baselines3's RecurrentPPO (`--peers`), with the same game, environments, encoder "
         f"(`{report['encoder']}`), unroll and passes, made {peer['steps_per_second']:,.0f} steps/s "
         f"there, after the loop with `{report['core']}` ({report['mode']}) had made {whole:,.0f}: "
         f"{whole / peer['steps_per_second']:.2f} times as many ({whole / high:.2f} to "

@@ -87,7 +87,7 @@ def sweep(tmp_path, monkeypatch):
 def test_a_command_that_handles_no_signal_ends_by_it_and_is_queued_again(tmp_path, number, code):
     """As an evaluation is."""
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs/commands.txt").write_text("touch began && sleep 60\n")
+    (tmp_path / "runs/commands.txt").write_text("bash -c 'touch began; exec sleep 60'\n")
     task = Task(tmp_path)
     script = task.start()
     wait_for((tmp_path / "began").exists)

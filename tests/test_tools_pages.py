@@ -2,11 +2,11 @@
 
 import pytest
 
-from tools.pages import gpu, sequences
+from tools.pages import gpu, kernels, sequences
 from tools.pages.throughput import PEER, peer_lines
 
 
-def kernels(commit, gpu_name, **ratios):
+def on_gpu(commit, gpu_name, **ratios):
     return {
         "device": "cuda",
         "commit": commit,
@@ -18,9 +18,9 @@ def kernels(commit, gpu_name, **ratios):
 
 def test_a_later_run_of_one_kernel_leaves_the_others_in_the_table(monkeypatch):
     files = [
-        ("a.json", kernels("aaaaaaa", "One", rdn=1.0, lstm=2.0)),
-        ("b.json", kernels("bbbbbbb", "Two", rdn=5.0)),
-        ("c.json", kernels("ccccccc", "One", rdn=3.0)),
+        ("a.json", on_gpu("aaaaaaa", "One", rdn=1.0, lstm=2.0)),
+        ("b.json", on_gpu("bbbbbbb", "Two", rdn=5.0)),
+        ("c.json", on_gpu("ccccccc", "One", rdn=3.0)),
     ]
     monkeypatch.setattr(gpu, "reports", lambda pattern: files)
     one, two = gpu.kernel_part().split("(Two)")
@@ -50,6 +50,15 @@ def test_the_newest_run_with_a_peer_is_told_wherever_it_stands(turned):
 
 def test_sequences_timed_on_a_gpu_are_not_shown_as_a_cpus(monkeypatch):
     found = [(n, r) for n, r in sequences.reports("sequences_*.json") if r["device"] == "cpu"]
-    on_gpu = ("gpu.json", found[-1][1] | {"device": "cuda", "commit": "0" * 40})
-    monkeypatch.setattr(sequences, "reports", lambda pattern: [*found, on_gpu])
+    newer = ("gpu.json", found[-1][1] | {"device": "cuda", "commit": "0" * 40})
+    monkeypatch.setattr(sequences, "reports", lambda pattern: [*found, newer])
     assert "gpu.json" not in sequences.sequences_block()
+
+
+def test_a_ratio_of_another_machine_is_not_shown_as_the_newest_ones(monkeypatch):
+    found = kernels.reports("kernels_*-cores_*.json")
+    ratio = {"name": "of another: a / b", "ratio": 2.0, "goal": None}
+    hardware = found[-1][1]["hardware"] | {"cpu": "Another"}
+    other = ("other.json", found[-1][1] | {"hardware": hardware, "ratios": [ratio]})
+    monkeypatch.setattr(kernels, "reports", lambda pattern: [other, *found])
+    assert "of another" not in kernels.kernel_block()

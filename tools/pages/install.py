@@ -9,7 +9,7 @@ def install_block() -> str:
     name, report = reports("install_*.json")[-1]
     return (
         f"Installing (`make .venv/run`, which the first target does) took "
-        f"{duration(report['seconds'])} with an empty cache of pip and the CPU build of torch, and "
-        f"needs {report['installed_bytes'] / 1e9:.1f} GB of disk, on {machine(report)} "
-        f"({link(name, report)})."
+        f"{duration(report['seconds'])} with an empty cache of pip and torch "
+        f"{report['versions']['torch']}, and needs {report['installed_bytes'] / 1e9:.1f} GB of "
+        f"disk, on {machine(report)} ({link(name, report)})."
     )

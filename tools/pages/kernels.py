@@ -8,8 +8,9 @@ STEPS, BATCHES = (20, 50, 100, 200, 400), (8, 64, 128, 256)
 
 
 def kernel_block() -> str:
-    """Returns the newest of each ratio that the kernel benchmark found on a CPU."""
-    files = reports("kernels_*-cores_*.json")
+    """Returns the newest of each ratio that the kernel benchmark found on the newest's CPU."""
+    found = reports("kernels_*-cores_*.json")
+    files = [named for named in found if machine(named[1]) == machine(found[-1][1])]
     newest = {
         ratio["name"]: (ratio, report, name)
         for name, report in files
